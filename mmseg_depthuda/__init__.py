@@ -1,0 +1,15 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Depth-guided unsupervised domain adaptation for semantic segmentation, a plug-in for MMSegmentation 1.x.
+
+Importing the package registers all of its datasets, transforms, models, hooks and optimisers, so that a config needs only
+``custom_imports = dict(imports=['mmseg_depthuda'], allow_failed_imports=False)``.
+"""
+
+from .stack import check_versions, installed_versions
+from .version import __version__
+
+check_versions(installed_versions())
+
+from . import checkpoint_types, datasets, engine, models  # noqa: E402, F401
+
+__all__ = ['__version__']

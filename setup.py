@@ -1,0 +1,55 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Packaging of ``mmseg-depthuda``.
+
+Configs and tools are shipped inside the package as ``mmseg_depthuda/.mim/{configs,tools}``, the place where MMSegmentation
+keeps its own and where ``mim`` and MMEngine's ``PACKAGE::config`` notation look for them.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+SHIPPED = ('configs', 'tools')
+
+
+def read_version() -> str:
+    text = (ROOT / 'mmseg_depthuda' / 'version.py').read_text(encoding='utf-8')
+    return re.search(r"__version__ = '([^']+)'", text).group(1)
+
+
+def read_requirements(name: str) -> list[str]:
+    lines = (ROOT / 'requirements' / name).read_text(encoding='utf-8').splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith('#')]
+
+
+class BuildWithMim(build_py):
+    """Copies configs and tools into the built package; an editable install reads them from the checkout."""
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            return
+        for folder in SHIPPED:
+            target = Path(self.build_lib) / 'mmseg_depthuda' / '.mim' / folder
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(ROOT / folder, target, ignore=shutil.ignore_patterns('__pycache__'))
+
+
+setup(
+    name='mmseg-depthuda',
+    version=read_version(),
+    description='Depth-guided unsupervised domain adaptation for MMSegmentation',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=['mmseg_depthuda', 'mmseg_depthuda.*']),
+    install_requires=read_requirements('runtime.txt'),
+    extras_require={'tests': read_requirements('tests.txt')},
+    cmdclass={'build_py': BuildWithMim},
+    zip_safe=False,
+)
