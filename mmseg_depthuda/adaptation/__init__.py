@@ -1,0 +1,24 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Pure tensor functions of the adaptation methods: no registry, no config, no state."""
+
+from .class_masks import class_mix_mask
+from .depth import INVALID_DEPTH, valid_depth
+from .difficulty import batch_mean, depth_agreement, unit_mean
+from .ema import ema_alpha, ema_update
+from .mixing import mix
+from .pseudo_labels import confident_share, pseudo_label_weight, pseudo_labels
+
+__all__ = [
+    'INVALID_DEPTH',
+    'batch_mean',
+    'class_mix_mask',
+    'confident_share',
+    'depth_agreement',
+    'ema_alpha',
+    'ema_update',
+    'mix',
+    'pseudo_label_weight',
+    'pseudo_labels',
+    'unit_mean',
+    'valid_depth',
+]

@@ -1,0 +1,108 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Labels from a teacher's prediction and how much to trust them."""
+
+import torch
+from torch import Tensor
+
+
+@torch.no_grad()
+def pseudo_labels(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Take the most probable class of every pixel and its probability.
+
+    ``label = argmax_c logits_c`` and ``confidence = max_c softmax(logits)_c``, the latter as
+    ``1 / sum_c exp(logits_c - max_c logits_c)``. The softmax is in float32 at least: float16 steps
+    by 0.0005 near 1, too coarse for a threshold of 0.968.
+
+    Args:
+        logits: ``(N, C, H, W)``, floating point.
+
+    Returns:
+        The label, ``(N, H, W)`` int64 in ``0 .. C - 1``, and the confidence, ``(N, H, W)`` in
+        ``1 / C .. 1``, float32 (float64 for float64 logits); both detached.
+
+    Raises:
+        ValueError: If ``logits`` is not four-dimensional.
+
+    Example:
+        >>> logits = torch.tensor([0.0, 3.0]).log1p().view(1, 2, 1, 1)
+        >>> label, confidence = pseudo_labels(logits)
+        >>> label.item(), round(confidence.item(), 4)
+        (1, 0.8)
+    """
+    if logits.ndim != 4:
+        raise ValueError(f'logits must be (N, C, H, W), got {tuple(logits.shape)}')
+    largest, label = logits.max(dim=1)
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    shifted = logits.to(dtype) - largest.to(dtype).unsqueeze(1)
+    return label, shifted.exp_().sum(dim=1).reciprocal_()
+
+
+@torch.no_grad()
+def confident_share(
+    confidence: Tensor, threshold: float = 0.968, valid: Tensor | None = None
+) -> Tensor:
+    """Share of the batch's pixels whose confidence reaches the threshold.
+
+    ``q = #{confidence >= threshold} / #pixels`` over all images of the batch together.
+
+    Args:
+        confidence: Maximal softmax, ``(N, H, W)``, in ``0 .. 1``.
+        threshold: Confidence to reach, in ``0 .. 1``; 0.968 is the published value.
+        valid: Bool, of the shape of ``confidence``, false on pixels that do not count at all, such
+            as the padding of the images. All pixels count if ``None``.
+
+    Returns:
+        ``q`` as a scalar tensor of the dtype of ``confidence``, in ``0 .. 1``; 0 if no pixel
+        counts.
+
+    Raises:
+        ValueError: If ``threshold`` is outside 0 .. 1 or the shape or dtype of ``valid`` is wrong.
+
+    Source:
+        Tranheden et al., DACS, WACV 2021, the adaptive weight of the unlabelled loss.
+
+    Example:
+        >>> confident_share(torch.tensor([[[0.5, 0.968, 0.99, 0.2]]]))
+        tensor(0.5000)
+    """
+    if not 0 <= threshold <= 1:
+        raise ValueError(f'threshold must be in 0 .. 1, got {threshold}')
+    confident = confidence >= threshold
+    if valid is None:
+        return confident.to(confidence.dtype).mean()
+    if valid.shape != confidence.shape or valid.dtype != torch.bool:
+        raise ValueError(
+            f'valid must be bool of shape {tuple(confidence.shape)}, got {valid.dtype} of shape '
+            f'{tuple(valid.shape)}'
+        )
+    counted = valid.sum().clamp(min=1).to(confidence.dtype)
+    return (confident & valid).sum() / counted
+
+
+def pseudo_label_weight(mask: Tensor, share: Tensor) -> Tensor:
+    """Weight of every pixel of a mixed image in the segmentation loss.
+
+    1 on source pixels, whose label is true, and ``q`` on target pixels, whose label is a guess.
+
+    Args:
+        mask: Bool mixing mask of any shape, true on source pixels.
+        share: Scalar tensor ``q`` of :func:`confident_share`.
+
+    Returns:
+        Tensor of the shape of ``mask`` and the dtype of ``share``, values in ``0 .. 1``.
+
+    Raises:
+        ValueError: If ``mask`` is not bool or ``share`` not a scalar tensor.
+
+    Source:
+        Tranheden et al., DACS, WACV 2021.
+
+    Example:
+        >>> pseudo_label_weight(torch.tensor([True, False]), torch.tensor(0.25))
+        tensor([1.0000, 0.2500])
+    """
+    if mask.dtype != torch.bool:
+        raise ValueError(f'mask must be bool, got {mask.dtype}')
+    if share.ndim != 0:
+        raise ValueError(f'share must be a scalar tensor, got shape {tuple(share.shape)}')
+    return torch.where(mask, 1.0, share)
