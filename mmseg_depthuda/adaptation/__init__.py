@@ -1,6 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Pure tensor functions of the adaptation methods: no registry, no config, no state."""
 
+from .augmentation import AugmentationDraws, draw_strong_augmentation, strong_augmentation
 from .class_masks import class_mix_mask
 from .depth import INVALID_DEPTH, valid_depth
 from .difficulty import batch_mean, depth_agreement, unit_mean
@@ -10,15 +11,18 @@ from .pseudo_labels import confident_share, pseudo_label_weight, pseudo_labels
 
 __all__ = [
     'INVALID_DEPTH',
+    'AugmentationDraws',
     'batch_mean',
     'class_mix_mask',
     'confident_share',
     'depth_agreement',
+    'draw_strong_augmentation',
     'ema_alpha',
     'ema_update',
     'mix',
     'pseudo_label_weight',
     'pseudo_labels',
+    'strong_augmentation',
     'unit_mean',
     'valid_depth',
 ]

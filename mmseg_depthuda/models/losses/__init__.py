@@ -1,0 +1,4 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+from .berhu_loss import BerHuLoss, berhu_loss
+
+__all__ = ['BerHuLoss', 'berhu_loss']
