@@ -86,13 +86,14 @@ def pseudo_label_weight(mask: Tensor, share: Tensor) -> Tensor:
 
     Args:
         mask: Bool mixing mask of any shape, true on source pixels.
-        share: Scalar tensor ``q`` of :func:`confident_share`.
+        share: Scalar tensor ``q`` of :func:`confident_share`, or a map of the shape of ``mask`` where
+            pseudo-labels are trusted to different degrees.
 
     Returns:
         Tensor of the shape of ``mask`` and the dtype of ``share``, values in ``0 .. 1``.
 
     Raises:
-        ValueError: If ``mask`` is not bool or ``share`` not a scalar tensor.
+        ValueError: If ``mask`` is not bool or ``share`` neither a scalar tensor nor of its shape.
 
     Source:
         Tranheden et al., DACS, WACV 2021.
@@ -103,6 +104,9 @@ def pseudo_label_weight(mask: Tensor, share: Tensor) -> Tensor:
     """
     if mask.dtype != torch.bool:
         raise ValueError(f'mask must be bool, got {mask.dtype}')
-    if share.ndim != 0:
-        raise ValueError(f'share must be a scalar tensor, got shape {tuple(share.shape)}')
+    if share.ndim != 0 and share.shape != mask.shape:
+        raise ValueError(
+            f'share must be a scalar tensor or of shape {tuple(mask.shape)}, got '
+            f'{tuple(share.shape)}'
+        )
     return torch.where(mask, 1.0, share)

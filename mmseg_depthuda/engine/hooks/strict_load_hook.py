@@ -1,0 +1,112 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Refusal of checkpoints that would load only in part."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from mmengine.hooks import Hook
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+from torch import Tensor, nn
+
+
+@HOOKS.register_module()
+class StrictLoadHook(Hook):
+    """Compare a checkpoint with the model before MMEngine loads it.
+
+    MMEngine's runner loads with ``strict=False``: the checkpoint of another method, or one with
+    another number of classes, leaves part of the model at its initial values and the run goes on
+    after a warning. This hook stops it. It sees every checkpoint the runner loads (``load_from``,
+    ``resume``, the argument of ``tools/test.py``), not the pretrained weights of ``init_cfg``.
+
+    Loading in part on purpose is spelled out in the config:
+    ``default_hooks.strict_load.allow_missing=['^decode_head']``.
+
+    Args:
+        allow_missing (Sequence[str]): Regular expressions, searched in the names of the model's
+            tensors; those that match need not be in the checkpoint.
+        allow_unexpected (Sequence[str]): Likewise for tensors of the checkpoint that the model has
+            no place for. A tensor of another shape must be allowed by both.
+    """
+
+    priority = 'VERY_HIGH'  # before hooks that copy the checkpoint, as the EMA hooks do
+
+    def __init__(
+        self, allow_missing: Sequence[str] = (), allow_unexpected: Sequence[str] = ()
+    ) -> None:
+        self.allow_missing = [re.compile(pattern) for pattern in allow_missing]
+        self.allow_unexpected = [re.compile(pattern) for pattern in allow_unexpected]
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Check the weights of a checkpoint that was read but not yet copied to the model.
+
+        Args:
+            runner (Runner): Holds the model.
+            checkpoint (dict): MMEngine checkpoint, or a plain dictionary of tensors.
+
+        Raises:
+            ValueError: A tensor is missing, unexpected or of another shape, and not allowed to be,
+                or the checkpoint shares no tensor with the model.
+        """
+        wanted = _shapes(_unwrapped(runner.model).state_dict())
+        found = {
+            re.sub(r'^module\.', '', name): shape
+            for name, shape in _shapes(checkpoint.get('state_dict', checkpoint)).items()
+        }
+        reshaped = {name for name in wanted.keys() & found.keys() if wanted[name] != found[name]}
+        # BatchNorm's counter came with PyTorch 0.4.1 and may be absent, as MMEngine has it, too.
+        missing = {
+            name for name in wanted.keys() - found.keys() if 'num_batches_tracked' not in name
+        }
+        problems = {
+            'missing in the checkpoint': _unmatched(missing, self.allow_missing),
+            'without a place in the model': _unmatched(
+                found.keys() - wanted.keys(), self.allow_unexpected
+            ),
+            'of another shape': [
+                f'{name} (checkpoint {found[name]}, model {wanted[name]})'
+                for name in sorted(
+                    {
+                        *_unmatched(reshaped, self.allow_missing),
+                        *_unmatched(reshaped, self.allow_unexpected),
+                    }
+                )
+            ],
+        }
+        if not wanted.keys() & found.keys() - reshaped:
+            raise ValueError(self._message(problems, 'fits not one tensor of'))
+        if any(problems.values()):
+            raise ValueError(self._message(problems, 'does not fit'))
+
+    @staticmethod
+    def _message(problems: Mapping[str, Sequence[str]], verdict: str) -> str:
+        parts = [
+            f'{len(names)} {kind}: {", ".join(names[:5])}{", ..." if len(names) > 5 else ""}'
+            for kind, names in problems.items()
+            if names
+        ]
+        return (
+            f'the checkpoint {verdict} the model; ' + '; '.join(parts) + '. Use the config it was '
+            'trained with (method, backbone, number of classes). To load only the part that '
+            'fits, list regular expressions in default_hooks.strict_load.allow_missing and '
+            '.allow_unexpected.'
+        )
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model
+
+
+def _shapes(state_dict: Mapping) -> dict[str, tuple[int, ...]]:
+    return {
+        name: tuple(value.shape) for name, value in state_dict.items() if isinstance(value, Tensor)
+    }
+
+
+def _unmatched(names, patterns: Sequence[re.Pattern]) -> list[str]:
+    return sorted(name for name in names if not any(pattern.search(name) for pattern in patterns))

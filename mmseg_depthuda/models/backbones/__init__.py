@@ -1,0 +1,4 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+from .deeplab_resnet import DeepLabV2ResNet
+
+__all__ = ['DeepLabV2ResNet']

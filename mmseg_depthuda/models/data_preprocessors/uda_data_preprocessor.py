@@ -1,0 +1,72 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""MMSeg's preprocessing for batches of several branches."""
+
+from collections.abc import Sequence
+
+from mmseg.models import SegDataPreProcessor
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from mmseg_depthuda.adaptation.depth import INVALID_DEPTH
+
+
+@MODELS.register_module()
+class UDADataPreProcessor(SegDataPreProcessor):
+    """Normalise, pad and stack every branch of a batch.
+
+    A batch of branches is ``{'source': {'inputs': ..., 'data_samples': ...}, 'target': ...}``; each
+    branch is treated as ``SegDataPreProcessor`` treats a batch, and its name is written into the
+    metainfo ``domain`` of its samples. A branch whose ``inputs`` are a floating-point tensor has
+    been here before and passes unchanged: a hook may preprocess a batch to add a branch. An
+    ordinary MMSeg batch (testing, source-only training) goes through as ever.
+
+    Padding of depth is ``INVALID_DEPTH``: MMSeg pads it with the label's ignore value, which would
+    be a depth.
+
+    Args:
+        mean (Sequence[float]): Mean of each channel, in 0..255.
+        std (Sequence[float]): Standard deviation of each channel.
+        **kwargs: The other arguments of ``SegDataPreProcessor``.
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], **kwargs):
+        super().__init__(mean=mean, std=std, **kwargs)
+
+    @property
+    def is_rgb(self) -> bool:
+        """bool: Whether preprocessed images are in RGB order; loaders give BGR."""
+        return self._channel_conversion
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Preprocess a batch.
+
+        Args:
+            data (dict): From the data loader: one branch, or branches by name.
+            training (bool): Pad and stack the ground truth as well.
+
+        Returns:
+            dict: Same structure; ``inputs`` float (N, 3, H, W) on the model's device.
+        """
+        if 'inputs' in data:
+            return self._forward_branch(data, training)
+        return {name: self._forward_domain(branch, name, training) for name, branch in data.items()}
+
+    def _forward_domain(self, branch: dict, domain: str, training: bool) -> dict:
+        if isinstance(branch['inputs'], Tensor) and branch['inputs'].is_floating_point():
+            return branch
+        branch = self._forward_branch(branch, training)
+        for sample in branch['data_samples']:
+            sample.set_metainfo(dict(domain=domain))
+        return branch
+
+    def _forward_branch(self, branch: dict, training: bool) -> dict:
+        branch = super().forward(branch, training)
+        if training:
+            for sample in branch['data_samples']:
+                _, right, _, bottom = sample.metainfo['padding_size']
+                if 'gt_depth_map' in sample and (right or bottom):
+                    depth = sample.gt_depth_map.data
+                    height, width = depth.shape[-2:]
+                    depth[..., height - bottom :, :] = INVALID_DEPTH
+                    depth[..., width - right :] = INVALID_DEPTH
+        return branch

@@ -1,0 +1,100 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Per-pixel weights for the segmentation loss of any MMSeg decode head."""
+
+import torch
+from mmseg.models.losses import accuracy
+from mmseg.models.utils import resize
+from mmseg.utils import SampleList
+from torch import Tensor, nn
+
+
+def stack_pixel_data(batch_data_samples: SampleList, name: str) -> Tensor | None:
+    """Stack one pixel map of a batch.
+
+    Args:
+        batch_data_samples (list[SegDataSample]): The samples.
+        name (str): Field to stack, e.g. ``'gt_depth_map'``; its data is (C, H, W) in each sample.
+
+    Returns:
+        Tensor, optional: (N, C, H, W); None if no sample has the field.
+
+    Raises:
+        ValueError: If some samples of the batch have the field and others do not.
+    """
+    present = [name in sample for sample in batch_data_samples]
+    if not any(present):
+        return None
+    if not all(present):
+        lacking = [
+            s.metainfo.get('img_path')
+            for s, p in zip(batch_data_samples, present, strict=True)
+            if not p
+        ]
+        raise ValueError(
+            f'{name!r} is present in some samples of a batch and missing in others: {lacking}. '
+            'Give it for every image of a domain, or for none.'
+        )
+    return torch.stack([sample.get(name).data for sample in batch_data_samples])
+
+
+class SegWeightMixin:
+    """Lets a decode head weight its segmentation loss by the samples' ``seg_weight``.
+
+    Put it before a head to use that head in self-training, ``class MyHead(SegWeightMixin,
+    SegformerHead)``. A sample with a ``seg_weight`` (:obj:`PixelData`, float, (1, H, W)) gets the
+    loss sum(weight * CE) / number of *all* pixels, ignored ones included, as in DACS: a batch with
+    few confident pixels then moves the network less. Without it the head behaves as MMSeg wrote it.
+    """
+
+    def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
+        """Segmentation losses of logits at any resolution.
+
+        Args:
+            seg_logits (Tensor): (N, num_classes, h, w).
+            batch_data_samples (list[SegDataSample]): With ``gt_sem_seg`` and perhaps
+                ``seg_weight``, both (1, H, W).
+
+        Returns:
+            dict[str, Tensor]: The losses by name, and ``acc_seg``.
+        """
+        seg_weight = stack_pixel_data(batch_data_samples, 'seg_weight')
+        if seg_weight is None:
+            return super().loss_by_feat(seg_logits, batch_data_samples)
+        seg_label = self._stack_batch_gt(batch_data_samples)
+        return self.weighted_seg_losses(seg_logits, seg_label, seg_weight)
+
+    def weighted_seg_losses(
+        self, seg_logits: Tensor, seg_label: Tensor, seg_weight: Tensor
+    ) -> dict[str, Tensor]:
+        """Losses averaged over all pixels, each pixel weighted.
+
+        Args:
+            seg_logits (Tensor): (N, num_classes, h, w).
+            seg_label (Tensor): int64, (N, 1, H, W).
+            seg_weight (Tensor): float, broadcastable to (N, 1, H, W).
+
+        Returns:
+            dict[str, Tensor]: The losses by name, and ``acc_seg``.
+        """
+        seg_logits = resize(
+            seg_logits,
+            seg_label.shape[2:],
+            mode='bilinear',
+            align_corners=self.align_corners,
+            warning=False,
+        )
+        seg_weight = seg_weight.expand(seg_label.shape).squeeze(1)
+        seg_label = seg_label.squeeze(1)
+        losses = {}
+        is_list = isinstance(self.loss_decode, nn.ModuleList)
+        for loss_decode in self.loss_decode if is_list else [self.loss_decode]:
+            loss = loss_decode(
+                seg_logits,
+                seg_label,
+                weight=seg_weight,
+                avg_factor=seg_label.numel(),
+                ignore_index=self.ignore_index,
+            )
+            losses[loss_decode.loss_name] = losses.get(loss_decode.loss_name, 0) + loss
+        losses['acc_seg'] = accuracy(seg_logits, seg_label, ignore_index=self.ignore_index)
+        return losses

@@ -1,0 +1,90 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""One optimiser step over the losses of several branches, one graph in memory at a time."""
+
+from collections import OrderedDict
+from contextlib import nullcontext
+
+import torch
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.optim import OptimWrapper
+from torch import Tensor, nn
+
+# The target branch carries no loss of its own in self-training: what it teaches is in 'mixed'.
+TRAINED_BRANCHES = ('source', 'mixed')
+
+
+class InvalidLossError(FloatingPointError):
+    """A loss is NaN or infinite."""
+
+
+def train_by_branch(
+    model: nn.Module, module: nn.Module, data: dict, optim_wrapper: OptimWrapper
+) -> dict[str, Tensor]:
+    """Forward and backward of each branch in turn, then one step of the optimiser.
+
+    The gradient is that of the sum of all losses, but the activations of one branch are freed
+    before the next branch needs its own. Under ``DistributedDataParallel`` gradients are exchanged
+    once, in the last branch. Gradient accumulation and mixed precision work as in MMEngine.
+
+    Args:
+        model (nn.Module): What is called: ``module`` itself or its distributed wrapper.
+        module (UDASegmentor): The segmentor.
+        data (dict): Branches by name, from the data loader or already preprocessed.
+        optim_wrapper (OptimWrapper): Wrapper of the optimiser.
+
+    Returns:
+        dict[str, Tensor]: Losses by ``BRANCH.loss_NAME``, and their sum ``loss``.
+
+    Raises:
+        InvalidLossError: If a loss is not finite, before any parameter has changed.
+        ValueError: If no branch of the batch carries a loss.
+    """
+    with optim_wrapper.optim_context(model):
+        branches = module.data_preprocessor(data, training=True)
+    names = [name for name in TRAINED_BRANCHES if name in branches]
+    if not names:
+        raise ValueError(
+            f'The batch has the branches {sorted(branches)}, none of which carries a loss: one of '
+            f'{TRAINED_BRANCHES} is needed. Take SourceTargetDataset as the training dataset.'
+        )
+    log_vars = OrderedDict(loss=0.0)
+    for name in names:
+        is_last = name == names[-1]
+        no_sync = nullcontext() if is_last or model is module else model.no_sync()
+        with no_sync:
+            with optim_wrapper.optim_context(model):
+                losses = model(**branches[name], mode='loss')
+            loss, branch_log = module.parse_losses(losses)
+            _check_finite(loss, branch_log, name, branches[name]['data_samples'])
+            if is_last:
+                optim_wrapper.update_params(loss)
+            else:
+                _accumulate(loss, optim_wrapper)
+        branch_log = {key: value.detach() for key, value in branch_log.items()}
+        log_vars['loss'] = log_vars['loss'] + branch_log.pop('loss')
+        log_vars.update({f'{name}.{key}': value for key, value in branch_log.items()})
+    return log_vars
+
+
+def _accumulate(loss: Tensor, optim_wrapper: OptimWrapper) -> None:
+    """Add the gradient of ``loss`` without counting an iteration of gradient accumulation."""
+    optim_wrapper.backward(optim_wrapper.scale_loss(loss))
+    optim_wrapper._inner_count -= 1  # backward() counts every call as one iteration
+
+
+def _check_finite(loss: Tensor, log_vars: dict, branch: str, data_samples: list) -> None:
+    if torch.isfinite(loss):
+        return
+    messages = MessageHub.get_current_instance()
+    iteration = messages.get_info('iter', 'unknown')
+    terms = {k: float(v) for k, v in log_vars.items() if k != 'loss'}
+    broken = [name for name, value in terms.items() if value != value or abs(value) == float('inf')]
+    files = [sample.metainfo.get('img_path') for sample in data_samples]
+    message = (
+        f'The loss of branch {branch!r} is {float(loss)} in iteration {iteration}: '
+        f'{", ".join(broken)} of {terms}. Images: {files}. No parameter has been changed by this '
+        f'batch. Last checkpoint: {messages.get_info("last_ckpt", "none yet")}. Look at these '
+        'files, lower the learning rate or clip gradients, and resume.'
+    )
+    MMLogger.get_current_instance().error(message)
+    raise InvalidLossError(message)

@@ -1,0 +1,37 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""The teacher of self-training: an average of the student's parameters."""
+
+from mmengine.model import BaseAveragedModel
+from mmseg.registry import MODELS
+from torch import nn
+
+from mmseg_depthuda.adaptation.ema import ema_alpha, ema_update
+
+
+@MODELS.register_module()
+class TeacherEMA(BaseAveragedModel):
+    """Exponential moving average of a student's *parameters*; the buffers are the teacher's own.
+
+    MMEngine's ``ExponentialMovingAverage`` copies the student's buffers, has no published warm-up
+    of the decay and updates one parameter at a time. This one follows the release: decay ``min(1 -
+    1 / (iteration + 1), alpha)``, all parameters in one fused operation. It stays in training mode,
+    so that its BatchNorm layers use the statistics of the batch.
+
+    Args:
+        model (nn.Module): The student.
+        alpha (float): Largest decay, in 0..1. Defaults to 0.999.
+
+    Source: Tranheden et al., "DACS", WACV 2021, and its release.
+    """
+
+    def __init__(self, model: nn.Module, alpha: float = 0.999):
+        super().__init__(model)
+        self.alpha = alpha
+        self.module.train()
+
+    def update_parameters(self, model: nn.Module) -> None:
+        """Move the teacher towards ``model``, after the ``steps``-th step of the optimiser."""
+        alpha = ema_alpha(int(self.steps), self.alpha)
+        student = [parameter.data for parameter in model.parameters()]
+        ema_update([parameter.data for parameter in self.module.parameters()], student, alpha)
+        self.steps += 1

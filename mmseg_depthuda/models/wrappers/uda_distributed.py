@@ -1,0 +1,29 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Distributed training of batches of several branches."""
+
+from mmengine.model import MMDistributedDataParallel
+from mmengine.optim import OptimWrapper
+from mmseg.registry import MODEL_WRAPPERS
+from torch import Tensor
+
+from mmseg_depthuda.models.segmentors.branch_training import train_by_branch
+
+
+@MODEL_WRAPPERS.register_module()
+class UDADistributedDataParallel(MMDistributedDataParallel):
+    """MMEngine's wrapper with the branch by branch training of :class:`UDASegmentor`.
+
+    Gradients of the first branches stay on their process (``no_sync``) and are averaged over the
+    processes together with those of the last one. Set it in the config as
+    ``model_wrapper_cfg = dict(type='UDADistributedDataParallel', find_unused_parameters=True)``: a
+    branch does not use the depth decoder of the other domain.
+
+    Args:
+        *args, **kwargs: Arguments of MMEngine's ``MMDistributedDataParallel``.
+    """
+
+    def train_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
+        """One optimiser step; see :meth:`UDASegmentor.train_step`."""
+        if 'inputs' in data:
+            return super().train_step(data, optim_wrapper)
+        return train_by_branch(self, self.module, data, optim_wrapper)
