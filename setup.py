@@ -1,8 +1,8 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Packaging of ``mmseg-depthuda``.
 
-Configs and tools are shipped inside the package as ``mmseg_depthuda/.mim/{configs,tools}``, the place where MMSegmentation
-keeps its own and where ``mim`` and MMEngine's ``PACKAGE::config`` notation look for them.
+Configs and tools are shipped inside the package as ``mmseg_depthuda/.mim/{configs,tools}``, the
+place where MMSegmentation keeps its own and MMEngine's ``PACKAGE::config`` notation looks for them.
 """
 
 import re
@@ -27,7 +27,7 @@ def read_requirements(name: str) -> list[str]:
 
 
 class BuildWithMim(build_py):
-    """Copies configs and tools into the built package; an editable install reads them from the checkout."""
+    """Copies configs and tools into the built package; editable installs use the checkout's."""
 
     def run(self):
         super().run()

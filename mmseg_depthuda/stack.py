@@ -1,8 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Check of the OpenMMLab libraries found at import.
 
-MMSegmentation, MMEngine and MMCV are published twice under the same import names: the maintained line
-(``onedl-mmsegmentation`` and its companions) and the original one. Both are supported; a mixture of the two is not.
+MMSegmentation, MMEngine and MMCV are published twice under the same import names: the maintained
+line (``onedl-mmsegmentation`` and its companions) and the original one. Both are supported; a
+mixture of the two is not.
 """
 
 from __future__ import annotations

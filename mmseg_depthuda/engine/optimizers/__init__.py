@@ -1,0 +1,7 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Optimisers and the construction of their parameter groups."""
+
+from .deeplab_constructor import DeepLabOptimWrapperConstructor
+from .repeated_sgd import RepeatedSGD
+
+__all__ = ['DeepLabOptimWrapperConstructor', 'RepeatedSGD']
