@@ -86,8 +86,8 @@ def pseudo_label_weight(mask: Tensor, share: Tensor) -> Tensor:
 
     Args:
         mask: Bool mixing mask of any shape, true on source pixels.
-        share: Scalar tensor ``q`` of :func:`confident_share`, or a map of the shape of ``mask`` where
-            pseudo-labels are trusted to different degrees.
+        share: Scalar tensor ``q`` of :func:`confident_share`, or a map of the shape of ``mask``
+            where pseudo-labels are trusted to different degrees.
 
     Returns:
         Tensor of the shape of ``mask`` and the dtype of ``share``, values in ``0 .. 1``.
