@@ -1,0 +1,9 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# The one place for data paths. Edit it, or set the environment variables. Relative paths start at
+# the working directory.
+gta_root = '{{$GTA_ROOT:data/gta}}'
+synthia_root = '{{$SYNTHIA_ROOT:data/synthia}}'
+cityscapes_root = '{{$CITYSCAPES_ROOT:data/cityscapes}}'
+camvid_root = '{{$CAMVID_ROOT:data/camvid}}'
+# Written by tools/dataset_converters/street_world.py; holds gta/, synthia/ and cityscapes/.
+street_world_root = '{{$STREET_WORLD_ROOT:data/street_world}}'

@@ -1,0 +1,49 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# What every run shares: registration, logging, checkpoints, distributed training.
+custom_imports = dict(imports=['mmseg_depthuda'], allow_failed_imports=False)
+default_scope = 'mmseg'
+
+env_cfg = dict(
+    cudnn_benchmark=True,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    # On a machine without CUDA tools/train.py joins the processes with gloo before MMEngine does.
+    dist_cfg=dict(backend='nccl'),
+)
+randomness = dict(seed=1)
+# A branch does not use the depth decoder of the other domain, so some parameters have no gradient.
+model_wrapper_cfg = dict(
+    type='UDADistributedDataParallel', find_unused_parameters=True, broadcast_buffers=False
+)
+
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    visualization=dict(type='SegVisualizationHook'),
+    # Checkpoints of another method or number of classes are refused; see StrictLoadHook to allow
+    # loading in part.
+    strict_load=dict(type='StrictLoadHook'),
+    # `atomic` writes a checkpoint under another name and renames it when it is complete.
+    # MMEngine deletes the oldest checkpoint BEFORE it saves the next: keep at least 2, or a full
+    # disk leaves none.
+    checkpoint=dict(
+        type='CheckpointHook',
+        by_epoch=False,
+        interval=5000,
+        max_keep_ckpts=2,
+        backend_args=dict(backend='atomic'),
+    ),
+)
+
+vis_backends = [
+    dict(type='LocalVisBackend'),
+    # dict(type='TensorboardVisBackend'),  # needs `pip install tensorboard`
+]
+visualizer = dict(type='SegLocalVisualizer', vis_backends=vis_backends, name='visualizer')
+log_processor = dict(by_epoch=False)
+log_level = 'INFO'
+load_from = None
+resume = False
+
+tta_model = dict(type='SegTTAModel')

@@ -1,0 +1,14 @@
+# CorDA's head on the backbone of DeepLab-v2, as released for GTA5.
+_base_ = './deeplabv2_r101.py'
+model = dict(
+    decode_head=dict(
+        _delete_=True,
+        type='CorDAHead',
+        in_channels=2048,
+        in_index=3,
+        channels=256,
+        num_classes=19,
+        num_summed=2,
+        initial_seg='aspp',
+    ),
+)

@@ -1,0 +1,29 @@
+# DeepLab-v2 on ResNet-101 as DACS and CorDA release it; `{{$DEEPLAB_INIT}}` may name another file.
+data_preprocessor = dict(
+    type='UDADataPreProcessor',
+    mean=[104.00698793, 116.66876762, 122.67891434],  # BGR
+    std=[1.0, 1.0, 1.0],
+    bgr_to_rgb=False,
+    size_divisor=1,
+)
+model = dict(
+    type='UDASegmentor',
+    data_preprocessor=data_preprocessor,
+    backbone=dict(
+        type='DeepLabV2ResNet',
+        depth=101,
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='{{$DEEPLAB_INIT:open-mmlab://detectron2/resnet101_caffe}}',
+        ),
+    ),
+    decode_head=dict(
+        type='DeepLabV2Head',
+        in_channels=2048,
+        in_index=3,
+        num_classes=19,
+        num_summed=2,  # as released; 4 is DeepLab-v2's full sum
+    ),
+    train_cfg=dict(),
+    test_cfg=dict(mode='whole'),
+)

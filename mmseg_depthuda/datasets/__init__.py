@@ -1,0 +1,42 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+from .camvid import CamVidDataset
+from .cityscapes import CityscapesDepthDataset
+from .class_statistics import RareClassSampling, count_classes, write_class_statistics
+from .folder import FolderDepthDataset
+from .gta5 import GTA5DepthDataset
+from .label_protocols import (
+    CITYSCAPES_13,
+    CITYSCAPES_16,
+    CITYSCAPES_19,
+    LABELLINGS,
+    PROTOCOLS,
+    label_map,
+)
+from .pair import SourceTargetDataset, SourceTargetIndex
+from .samplers import SourceTargetSampler
+from .synthia import SYNTHIADepthDataset
+from .transforms import LoadInverseDepth, LoadLabels, MatchOriShapeToLabels, ResizeWithDepth
+
+__all__ = [
+    'CITYSCAPES_13',
+    'CITYSCAPES_16',
+    'CITYSCAPES_19',
+    'LABELLINGS',
+    'PROTOCOLS',
+    'CamVidDataset',
+    'CityscapesDepthDataset',
+    'FolderDepthDataset',
+    'GTA5DepthDataset',
+    'LoadInverseDepth',
+    'LoadLabels',
+    'MatchOriShapeToLabels',
+    'RareClassSampling',
+    'ResizeWithDepth',
+    'SYNTHIADepthDataset',
+    'SourceTargetDataset',
+    'SourceTargetIndex',
+    'SourceTargetSampler',
+    'count_classes',
+    'label_map',
+    'write_class_statistics',
+]

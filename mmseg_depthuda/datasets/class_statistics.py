@@ -1,0 +1,156 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Class frequencies of a dataset, and rare-class sampling from them."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.utils import track_parallel_progress, track_progress
+from scipy.special import softmax
+
+from mmseg_depthuda.engine.fileio import atomic_write
+
+from .label_protocols import IGNORE_INDEX
+from .transforms import read_labels
+
+
+def count_classes(dataset: BaseDataset, num_workers: int = 1) -> np.ndarray:
+    """Count the pixels of every class in every label file of a dataset, with a progress bar.
+
+    Args:
+        dataset: One of this package's datasets, with labels.
+        num_workers: Processes.
+
+    Returns:
+        int64, (number of images, number of classes). Ignored pixels are not counted.
+
+    Raises:
+        ValueError: If the dataset has no labels, or as :func:`read_labels`.
+    """
+    infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+    if 'seg_map_path' not in infos[0]:
+        raise ValueError('The dataset has no labels to count. Set its data_prefix.seg_map_path.')
+    count = partial(
+        _count_file, label_map=infos[0]['label_map'], num_classes=len(dataset.metainfo['classes'])
+    )
+    paths = [info['seg_map_path'] for info in infos]
+    if num_workers > 1:
+        counts = track_parallel_progress(count, paths, num_workers, chunksize=8)
+    else:
+        counts = track_progress(count, paths)
+    return np.array(counts)
+
+
+def _count_file(path: str, label_map: dict[int, int], num_classes: int) -> np.ndarray:
+    labels = read_labels(path, label_map)
+    return np.bincount(labels.ravel(), minlength=IGNORE_INDEX + 1)[:num_classes]
+
+
+def write_class_statistics(dataset: BaseDataset, path: str | Path, num_workers: int = 1) -> None:
+    """Write the per-image class pixel counts that :class:`RareClassSampling` reads.
+
+    The JSON file holds ``classes`` (names) and ``pixels`` (image path below ``img_path`` -> one
+    count per class). It appears under its name only when it is complete.
+    """
+    counts = count_classes(dataset, num_workers)
+    content = dict(
+        classes=list(dataset.metainfo['classes']),
+        pixels=dict(zip(_image_names(dataset), counts.tolist(), strict=True)),
+    )
+    with atomic_write(path) as file:
+        file.write(json.dumps(content).encode())
+
+
+def _image_names(dataset: BaseDataset) -> list[str]:
+    root = Path(dataset.data_prefix['img_path'])
+    return [
+        Path(dataset.get_data_info(i)['img_path']).relative_to(root).as_posix()
+        for i in range(len(dataset))
+    ]
+
+
+class RareClassSampling:
+    """Rare-class sampling (Hoyer et al., "DAFormer", CVPR 2022, eqs. 5 and 6).
+
+    A class is drawn with probability ``P(c) = exp((1 - f_c) / T) / sum_c' exp((1 - f_c') / T)``,
+    where ``f_c`` is the share of the class in all labelled pixels; then an image that shows it,
+    uniformly. Classes that no image shows are never drawn.
+
+    Args:
+        dataset: The dataset to draw from.
+        class_statistics: File written by ``tools/dataset_converters/class_statistics.py`` for this
+            dataset.
+        temperature: ``T``. The smaller, the more rare classes are preferred.
+        min_pixels: From how many pixels on an image counts as showing a class.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is not about this dataset, or no image shows any class.
+    """
+
+    def __init__(
+        self,
+        dataset: BaseDataset,
+        class_statistics: str | Path,
+        temperature: float = 0.01,
+        min_pixels: int = 3000,
+    ) -> None:
+        if temperature <= 0:
+            raise ValueError(f'rare_class_sampling.temperature={temperature} must be positive.')
+        pixels = _read_class_statistics(dataset, class_statistics)
+        shows = pixels >= max(min_pixels, 1)
+        present = shows.any(axis=0)
+        if not present.any():
+            raise ValueError(
+                f'rare_class_sampling: no image of {class_statistics} shows any class with '
+                f'min_pixels={min_pixels}. Lower it.'
+            )
+        frequency = pixels.sum(axis=0) / pixels.sum()
+        self.class_probabilities = softmax(
+            np.where(present, (1 - frequency) / temperature, -np.inf)
+        )
+        self.images_of_class = [np.flatnonzero(column) for column in shows.T]
+
+    def draw(self, generator: np.random.Generator) -> int:
+        """Draw the index of an image."""
+        drawn_class = generator.choice(len(self.class_probabilities), p=self.class_probabilities)
+        return int(generator.choice(self.images_of_class[drawn_class]))
+
+
+def _read_class_statistics(dataset: BaseDataset, path: str | Path) -> np.ndarray:
+    remedy = 'Write it with tools/dataset_converters/class_statistics.py CONFIG OUT.json.'
+    try:
+        content = json.loads(Path(path).read_text())
+        classes, pixels = content['classes'], content['pixels']
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f'rare_class_sampling.class_statistics: there is no file {path}. {remedy}'
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f'rare_class_sampling.class_statistics: {path} is not a file of class statistics '
+            f'({error!r}). {remedy}'
+        ) from error
+    if classes != list(dataset.metainfo['classes']):
+        raise ValueError(
+            f'rare_class_sampling.class_statistics: {path} counts the classes {classes}, but the '
+            'dataset has '
+            f'{list(dataset.metainfo["classes"])}. {remedy}'
+        )
+    names = _image_names(dataset)
+    missing = [name for name in names if name not in pixels]
+    if missing:
+        raise ValueError(
+            f'rare_class_sampling.class_statistics: {path} lacks {len(missing)} of {len(names)} '
+            'images: '
+            f'{", ".join(missing[:3])}, ... {remedy}'
+        )
+    return np.array([pixels[name] for name in names], dtype=np.int64)
+
+
+def source_dataset_config(config: dict) -> dict:
+    """The config of the (source) training dataset in a runner's config."""
+    dataset = config['train_dataloader']['dataset']
+    return dataset.get('source', dataset)

@@ -1,0 +1,217 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""What all datasets here share: optional labels and depth, label protocols, early checks."""
+
+import os.path as osp
+from collections.abc import Mapping, Sequence
+
+from mmengine import fileio
+from mmengine.fileio import list_from_file
+from mmseg.datasets import BaseSegDataset
+
+from .file_integrity import check_intact
+from .label_protocols import get_protocol, label_map
+
+_OWN_METAINFO = ('metainfo', 'reduce_zero_label', 'ignore_index')
+
+
+class DepthSegDataset(BaseSegDataset):
+    """Images with optional label and depth maps in parallel folders.
+
+    A file of another kind has the image's path with another prefix and suffix:
+    ``IMG_PATH/a/b{img_suffix}`` goes with ``SEG_MAP_PATH/a/b{seg_map_suffix}`` and
+    ``DEPTH_MAP_PATH/a/b{depth_map_suffix}``.
+
+    What is the same for all images is handed to the transforms with every sample: ``label_map``,
+    the raw value -> train index map that :class:`LoadLabels` applies (also understood by MMSeg's
+    ``LoadAnnotations``), and ``depth_file``, the kind of depth file that :class:`LoadInverseDepth`
+    decodes.
+
+    Args:
+        classes: Class names in training order, or ``None`` for images without labels.
+        palette: One RGB colour per class, or ``None`` for MMSeg's random ones.
+        raw_to_train: Raw label value -> train index, 255 for ignored.
+        data_root: Root of the relative prefixes.
+        data_prefix: Folders by key: ``img_path``, and optionally ``seg_map_path``,
+            ``depth_map_path``, ``camera_path``. A key that is absent or ``None`` means that this
+            kind of file is not used.
+        img_suffix: Suffix, or suffixes, of the images.
+        seg_map_suffix: Suffix of the label files.
+        depth_map_suffix: Suffix of the depth files.
+        camera_suffix: Suffix of the camera files.
+        depth_file: Kind of the depth files, a key of :data:`~.transforms.depth_files.DEPTH_FILES`.
+        ann_file: Text file naming one image per line (path below ``img_path`` without the suffix).
+            By default, all images.
+        **kwargs: As in MMSeg's ``BaseSegDataset`` (``pipeline``, ``test_mode``, ``indices``,
+        ``lazy_init``, ...).
+
+    Raises:
+        FileNotFoundError: If a folder, label or depth file is missing, or if there is no image.
+        ValueError: If an argument is invalid.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: Sequence[str] | None,
+        palette: Sequence[Sequence[int]] | None,
+        raw_to_train: Mapping[int, int] | None,
+        data_prefix: Mapping[str, str | None],
+        data_root: str | None = None,
+        img_suffix: str | Sequence[str] = '.png',
+        seg_map_suffix: str = '.png',
+        depth_map_suffix: str = '.png',
+        camera_suffix: str = '.json',
+        depth_file: str = 'png_disparity',
+        ann_file: str = '',
+        **kwargs,
+    ) -> None:
+        rejected = [key for key in _OWN_METAINFO if key in kwargs]
+        if rejected:
+            raise ValueError(
+                f'{type(self).__name__} does not take {rejected}: classes and the treatment of raw '
+                'label values come from '
+                '`protocol=` (or, for FolderDepthDataset, from `metainfo=` and `label_map=`).'
+            )
+        self.raw_to_train = None if raw_to_train is None else dict(raw_to_train)
+        self.companion_suffixes = dict(
+            seg_map_path=seg_map_suffix, depth_map_path=depth_map_suffix, camera_path=camera_suffix
+        )
+        self.depth_file = depth_file
+        prefix = {key: folder for key, folder in data_prefix.items() if folder is not None}
+        unknown = sorted(prefix.keys() - self.companion_suffixes.keys() - {'img_path'})
+        if unknown or 'img_path' not in prefix:
+            raise ValueError(
+                f'data_prefix of {type(self).__name__} has the keys {sorted(prefix)}. It needs '
+                '`img_path`, and may have '
+                f'{sorted(self.companion_suffixes)}.'
+            )
+        metainfo = {}
+        if classes is not None:
+            metainfo['classes'] = tuple(classes)
+            metainfo['palette'] = [] if palette is None else [list(colour) for colour in palette]
+        super().__init__(
+            ann_file=ann_file,
+            img_suffix=img_suffix,
+            seg_map_suffix=seg_map_suffix,
+            metainfo=metainfo,
+            data_root=data_root,
+            data_prefix=prefix,
+            **kwargs,
+        )
+        # MMSeg's confusion_matrix.py reads the class names from here.
+        self.METAINFO = {
+            key: self._metainfo[key] for key in ('classes', 'palette') if key in self._metainfo
+        }
+
+    def get_label_map(self, new_classes=None) -> dict[int, int] | None:
+        """The raw value -> train index map, instead of one between two lists of classes."""
+        return self.raw_to_train
+
+    def load_data_list(self) -> list[dict]:
+        """List the images and what goes with them: one listing per folder, no file is touched."""
+        images = self._list_images()
+        data_list = [
+            dict(img_path=osp.join(self.data_prefix['img_path'], image))
+            for image in images.values()
+        ]
+        for key, suffix in self.companion_suffixes.items():
+            if key not in self.data_prefix:
+                continue
+            folder = self.data_prefix[key]
+            expected = [stem + suffix for stem in images]
+            self._check_listed(expected, self._list_folder(key, suffix), key, suffix)
+            for data_info, name in zip(data_list, expected, strict=True):
+                data_info[key] = osp.join(folder, name)
+        return data_list
+
+    def _list_images(self) -> dict[str, str]:
+        """Path without suffix -> path, both below ``img_path``; sorted, or as in ``ann_file``."""
+        suffixes = (
+            (self.img_suffix,) if isinstance(self.img_suffix, str) else tuple(self.img_suffix)
+        )
+        images: dict[str, str] = {}
+        for name in sorted(self._list_folder('img_path', suffixes)):
+            stem = name[: -max(len(suffix) for suffix in suffixes if name.endswith(suffix))]
+            if stem in images:
+                raise ValueError(
+                    f'img_path: {images[stem]} and {name} in {self.data_prefix["img_path"]} differ '
+                    'only in their suffix, so '
+                    'that their labels and depths cannot be told apart. Rename one, or set '
+                    'img_suffix to one suffix.'
+                )
+            images[stem] = name
+        if not images:
+            raise FileNotFoundError(
+                f'img_path: no image ending in {" or ".join(suffixes)} below '
+                f'{self.data_prefix["img_path"]}. '
+                'Check data_root, data_prefix and img_suffix.'
+            )
+        if not self.ann_file:
+            return images
+        chosen = [line.strip() for line in list_from_file(self.ann_file) if line.strip()]
+        self._check_listed(
+            chosen, images.keys(), 'img_path', f'{" or ".join(suffixes)} (list: {self.ann_file})'
+        )
+        return {stem: images[stem] for stem in chosen}
+
+    def _list_folder(self, key: str, suffix: str | tuple[str, ...]) -> set[str]:
+        folder = self.data_prefix[key]
+        if not osp.isdir(folder):
+            raise FileNotFoundError(
+                f'{key}: there is no folder {folder}. Check data_root and data_prefix'
+                + ('.' if key == 'img_path' else f', or leave out data_prefix.{key} to do without.')
+            )
+        return set(fileio.list_dir_or_file(folder, list_dir=False, suffix=suffix, recursive=True))
+
+    def _check_listed(self, expected: list[str], present, key: str, suffix: str) -> None:
+        missing = [name for name in expected if name not in present]
+        if missing:
+            found = (
+                f'it holds, for example, {min(present)}'
+                if present
+                else 'it holds no such file at all'
+            )
+            raise FileNotFoundError(
+                f'{key}: {len(missing)} of {len(expected)} files are missing in '
+                f'{self.data_prefix[key]}: '
+                f'{", ".join(missing[:3])}{", ..." if len(missing) > 3 else ""} (files ending in '
+                f'{suffix}; {found}). '
+                f'Complete the folder, correct data_prefix.{key} or the suffix, or list the images '
+                'to use in ann_file.'
+            )
+
+    def get_data_info(self, idx: int) -> dict:
+        """Paths of sample ``idx``, and what the transforms need to know about this dataset."""
+        data_info = super().get_data_info(idx)
+        data_info.update(
+            label_map=self.label_map,
+            depth_file=self.depth_file,
+            reduce_zero_label=False,
+            seg_fields=[],
+        )
+        return data_info
+
+    def prepare_data(self, idx: int):
+        """Run the pipeline on sample ``idx``.
+
+        The image is checked here because its loader is MMCV's, which MMSegInferencer looks for by
+        name. Labels and depth are checked by their own loaders.
+        """
+        data_info = self.get_data_info(idx)
+        check_intact(data_info['img_path'], 'img_path')
+        return self.pipeline(data_info)
+
+
+class ProtocolDataset(DepthSegDataset):
+    """A known dataset: the labelling of its files is known, and a protocol names the classes.
+
+    Args:
+        protocol: Classes to train on, a key of :data:`~.label_protocols.PROTOCOLS`.
+        labelling: Meaning of the raw label values, a key of :data:`~.label_protocols.LABELLINGS`.
+        **kwargs: As in :class:`DepthSegDataset`.
+    """
+
+    def __init__(self, *, protocol: str, labelling: str, **kwargs) -> None:
+        super().__init__(
+            **get_protocol(protocol).metainfo, raw_to_train=label_map(labelling, protocol), **kwargs
+        )

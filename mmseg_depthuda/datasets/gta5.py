@@ -1,0 +1,32 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+from collections.abc import Mapping
+
+from mmseg.registry import DATASETS
+
+from .depth_dataset import ProtocolDataset
+
+
+@DATASETS.register_module()
+class GTA5DepthDataset(ProtocolDataset):
+    """GTA5 (Richter et al., "Playing for data", ECCV 2016) with CorDA's monocular depth.
+
+    Layout: ``images/00001.png``, ``labels/00001.png`` (palette PNG, pixel = Cityscapes label id),
+        ``disparity/00001.png``
+    (16 bit). Arguments as in :class:`ProtocolDataset`.
+    """
+
+    def __init__(
+        self,
+        protocol: str = 'cityscapes19',
+        data_prefix: Mapping[str, str | None] = dict(
+            img_path='images', seg_map_path='labels', depth_map_path='disparity'
+        ),
+        **kwargs,
+    ) -> None:
+        super().__init__(
+            protocol=protocol,
+            labelling='cityscapes_ids',
+            data_prefix=data_prefix,
+            depth_file='png_disparity',
+            **kwargs,
+        )

@@ -1,0 +1,185 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Label protocols: which classes a network is trained on, and how raw label files map to them.
+
+Two tables are the only source of truth: ``LABELLINGS`` names what each value of a label *file*
+means, and ``PROTOCOLS`` names the classes a network is *trained* on. Every map between the two is
+derived from the names.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+IGNORE_INDEX = 255
+
+_CITYSCAPES_PALETTE = {
+    'road': (128, 64, 128),
+    'sidewalk': (244, 35, 232),
+    'building': (70, 70, 70),
+    'wall': (102, 102, 156),
+    'fence': (190, 153, 153),
+    'pole': (153, 153, 153),
+    'traffic light': (250, 170, 30),
+    'traffic sign': (220, 220, 0),
+    'vegetation': (107, 142, 35),
+    'terrain': (152, 251, 152),
+    'sky': (70, 130, 180),
+    'person': (220, 20, 60),
+    'rider': (255, 0, 0),
+    'car': (0, 0, 142),
+    'truck': (0, 0, 70),
+    'bus': (0, 60, 100),
+    'train': (0, 80, 100),
+    'motorcycle': (0, 0, 230),
+    'bicycle': (119, 11, 32),
+}
+
+_CAMVID_PALETTE = {
+    'sky': (128, 128, 128),
+    'building': (128, 0, 0),
+    'pole': (192, 192, 128),
+    'road': (128, 64, 128),
+    'sidewalk': (60, 40, 222),
+    'tree': (128, 128, 0),
+    'sign': (192, 128, 128),
+    'fence': (64, 64, 128),
+    'car': (64, 0, 128),
+    'pedestrian': (64, 64, 0),
+    'bicyclist': (0, 128, 192),
+}
+
+CITYSCAPES_19 = tuple(_CITYSCAPES_PALETTE)
+CITYSCAPES_16 = tuple(c for c in CITYSCAPES_19 if c not in ('terrain', 'truck', 'train'))
+"""The 16 of the 19 classes over which SYNTHIA results are reported (mIoU)."""
+CITYSCAPES_13 = tuple(c for c in CITYSCAPES_16 if c not in ('wall', 'fence', 'pole'))
+"""The 13 of the 19 classes over which SYNTHIA results are also reported (mIoU*)."""
+
+
+def _raw(names: str) -> Mapping[int, str]:
+    return MappingProxyType(dict(enumerate(name.strip() for name in names.split(','))))
+
+
+LABELLINGS: Mapping[str, Mapping[int, str]] = MappingProxyType(
+    {
+        # Cityscapes `labelIds`, which GTA5 uses too.
+        'cityscapes_ids': _raw(
+            'unlabeled, ego vehicle, rectification border, out of roi, static, dynamic, ground, '
+            'road, sidewalk, parking, '
+            'rail track, building, wall, fence, guard rail, bridge, tunnel, pole, polegroup, '
+            'traffic light, traffic sign, '
+            'vegetation, terrain, sky, person, rider, car, truck, bus, caravan, trailer, train, '
+            'motorcycle, bicycle, '
+            'license plate'
+        ),
+        'cityscapes_train_ids': _raw(','.join(CITYSCAPES_19)),
+        'synthia_ids': _raw(
+            'void, sky, building, road, sidewalk, fence, vegetation, pole, car, traffic sign, '
+            'person, bicycle, motorcycle, '
+            'parking, road work, traffic light, terrain, rider, truck, bus, train, wall, lane '
+            'marking'
+        ),
+        'camvid_ids': _raw(','.join(_CAMVID_PALETTE) + ', void'),
+    }
+)
+"""Raw label value -> name, for each labelling found in files. 255 means "ignore" in all of them."""
+
+
+@dataclass(frozen=True)
+class LabelProtocol:
+    """The classes of a training run.
+
+    Attributes:
+        palette: Class name -> RGB colour, in training order.
+        merged: Raw name -> class name, for raw names that are not themselves a class of the
+            protocol.
+    """
+
+    palette: Mapping[str, tuple[int, int, int]]
+    merged: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(self.palette)
+
+    @property
+    def metainfo(self) -> dict:
+        """``classes`` and ``palette`` as MMSeg's ``METAINFO`` has them."""
+        return dict(
+            classes=self.classes, palette=[list(colour) for colour in self.palette.values()]
+        )
+
+
+def _cityscapes_subset(names: tuple[str, ...]) -> LabelProtocol:
+    return LabelProtocol({name: _CITYSCAPES_PALETTE[name] for name in names})
+
+
+PROTOCOLS: Mapping[str, LabelProtocol] = MappingProxyType(
+    {
+        'cityscapes19': _cityscapes_subset(CITYSCAPES_19),
+        'cityscapes13': _cityscapes_subset(CITYSCAPES_13),
+        # The training order of DADA and of depth-distribution methods: motorcycle and bicycle keep
+        # the last two places.
+        'synthia16': _cityscapes_subset(CITYSCAPES_16),
+        # The grouping with which CamVid's 32 original classes became 11: walls count as building,
+        # grass and bushes as tree, lights as sign, every larger vehicle and train as car, and
+        # motorcycles, like riders, as bicyclist.
+        'camvid11': LabelProtocol(
+            _CAMVID_PALETTE,
+            merged={
+                'wall': 'building',
+                'vegetation': 'tree',
+                'terrain': 'tree',
+                'traffic light': 'sign',
+                'traffic sign': 'sign',
+                'truck': 'car',
+                'bus': 'car',
+                'train': 'car',
+                'person': 'pedestrian',
+                'rider': 'bicyclist',
+                'motorcycle': 'bicyclist',
+                'bicycle': 'bicyclist',
+            },
+        ),
+    }
+)
+
+
+def get_protocol(name: str) -> LabelProtocol:
+    """Look up a protocol by name.
+
+    Raises:
+        ValueError: If there is none of that name.
+    """
+    if name not in PROTOCOLS:
+        raise ValueError(f'protocol={name!r} is unknown. Choose one of {sorted(PROTOCOLS)}.')
+    return PROTOCOLS[name]
+
+
+def label_map(labelling: str, protocol: str) -> dict[int, int]:
+    """Map raw label values to train indices.
+
+    Args:
+        labelling: Key of ``LABELLINGS``: what the values of the label files mean.
+        protocol: Key of ``PROTOCOLS``: the classes to train on.
+
+    Returns:
+        For every raw value that may occur, the train index, or 255 where the protocol ignores it.
+
+    Raises:
+        ValueError: If a name is unknown, or if some class of the protocol has no raw value in the
+            labelling, so that it could never be learnt or scored.
+    """
+    if labelling not in LABELLINGS:
+        raise ValueError(f'labelling={labelling!r} is unknown. Choose one of {sorted(LABELLINGS)}.')
+    target = get_protocol(protocol)
+    index = {name: i for i, name in enumerate(target.classes)}
+    index.update({raw: index[name] for raw, name in target.merged.items()})
+    mapping = {raw: index.get(name, IGNORE_INDEX) for raw, name in LABELLINGS[labelling].items()}
+    absent = [name for i, name in enumerate(target.classes) if i not in mapping.values()]
+    if absent:
+        raise ValueError(
+            f'Labels of kind {labelling!r} cannot express the classes {absent} of protocol '
+            f'{protocol!r}. '
+            'Choose another protocol, or another labelling.'
+        )
+    return mapping | {IGNORE_INDEX: IGNORE_INDEX}

@@ -1,0 +1,34 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+from collections.abc import Mapping
+
+from mmseg.registry import DATASETS
+
+from .depth_dataset import ProtocolDataset
+
+
+@DATASETS.register_module()
+class SYNTHIADepthDataset(ProtocolDataset):
+    """SYNTHIA-RAND-CITYSCAPES (Ros et al., CVPR 2016) with its rendered depth.
+
+    Layout: ``RGB/0000000.png``, ``GT/LABELS/0000000.png`` (16 bit, 3 channels, class id in the
+        first), ``Depth/0000000.png``
+    (16 bit, centimetres). Some copies have ``Depth/Depth`` or 8-bit class ids in ``parsed_LABELS``
+    or ``synthia_mapped_to_cityscapes``: name the folder in ``data_prefix``. Arguments as in
+    :class:`ProtocolDataset`.
+    """
+
+    def __init__(
+        self,
+        protocol: str = 'cityscapes19',
+        data_prefix: Mapping[str, str | None] = dict(
+            img_path='RGB', seg_map_path='GT/LABELS', depth_map_path='Depth'
+        ),
+        **kwargs,
+    ) -> None:
+        super().__init__(
+            protocol=protocol,
+            labelling='synthia_ids',
+            data_prefix=data_prefix,
+            depth_file='png_centimetres',
+            **kwargs,
+        )

@@ -1,0 +1,15 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+from .depth_files import DEPTH_ENCODINGS, DEPTH_FILES
+from .geometric import MatchOriShapeToLabels, ResizeWithDepth, resize_depth_bilinear
+from .loading import LoadInverseDepth, LoadLabels, read_labels
+
+__all__ = [
+    'DEPTH_ENCODINGS',
+    'DEPTH_FILES',
+    'LoadInverseDepth',
+    'LoadLabels',
+    'MatchOriShapeToLabels',
+    'ResizeWithDepth',
+    'read_labels',
+    'resize_depth_bilinear',
+]
