@@ -1,0 +1,242 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""The on-disk layouts of GTA5, SYNTHIA and Cityscapes.
+
+A writer knows its paths and encodings; ``generate.py`` decides which scenes are written. A file is written beside its
+place under a temporary name and moved there when it is complete.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Callable, Collection
+from functools import cached_property, partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from mmseg.datasets import CityscapesDataset
+from PIL import Image
+from scipy.io import savemat
+
+from .disparity import (
+    depth_of_disparity,
+    exact_disparity,
+    pseudo_inverse_depth,
+    stereo_disparity,
+)
+from .world import StreetScene, View
+
+PARTS = ('image', 'label', 'depth', 'disparity', 'right', 'sequence', 'camera')
+DEFAULT_PARTS = ('image', 'label', 'depth')
+VAL_OFFSET = 1_000_000  # scenes from this index on belong to the validation set
+LABELLED_FRAME = 19  # of the 30 frames of a Cityscapes snippet
+PNG_FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+
+TRAIN_CITIES = (
+    'aachen', 'bochum', 'bremen', 'cologne', 'darmstadt', 'dusseldorf', 'erfurt', 'hamburg', 'hanover', 'jena',
+    'krefeld', 'monchengladbach', 'strasbourg', 'stuttgart', 'tubingen', 'ulm', 'weimar', 'zurich',
+)  # fmt: skip
+VAL_CITIES = ('frankfurt', 'lindau', 'munster')
+
+# Cityscapes label ids of the 19 classes, in the order of their train ids.
+TRAIN_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+SYNTHIA_IDS = (3, 4, 2, 21, 5, 7, 15, 9, 6, 16, 1, 10, 17, 8, 18, 19, 20, 12, 11)
+
+
+def _lookup(values: tuple[int, ...], fill: int) -> np.ndarray:
+    """Table from Cityscapes label ids to ``values``, uint8 ``(256,)``."""
+    table = np.full(256, fill, np.uint8)
+    table[list(TRAIN_IDS)] = values
+    return table
+
+
+TO_TRAIN_ID = _lookup(tuple(range(19)), 255)
+TO_SYNTHIA_ID = _lookup(SYNTHIA_IDS, 0)
+
+
+def label_palette() -> np.ndarray:
+    """The Cityscapes colours by label id, uint8 ``(256, 3)`` RGB."""
+    palette = np.zeros((256, 3), np.uint8)
+    palette[list(TRAIN_IDS)] = CityscapesDataset.METAINFO['palette']
+    return palette
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file that is either complete or not there.
+
+    The temporary name follows from the final one, so that a run that was killed leaves nothing that the next run does
+    not overwrite and move into place.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f'.{path.name}.partial')
+    unfinished.write_bytes(content)
+    os.replace(unfinished, path)
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    ok, content = cv2.imencode('.png', pixels, PNG_FAST)
+    if not ok:
+        raise RuntimeError(f'OpenCV cannot encode a PNG of {pixels.shape} {pixels.dtype}.')
+    return content.tobytes()
+
+
+def _palette_png(label_ids: np.ndarray) -> bytes:
+    image = Image.fromarray(label_ids)
+    image.putpalette(label_palette().ravel().tolist())
+    buffer = io.BytesIO()
+    image.save(buffer, format='PNG', compress_level=1)
+    return buffer.getvalue()
+
+
+def _mat(depth: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    savemat(buffer, {'depth_map': depth}, do_compression=True)
+    # SciPy puts the time of writing into the 116 bytes of free text; the same scene must give the same bytes.
+    return b'MATLAB 5.0 MAT-file'.ljust(116) + buffer.getvalue()[116:]
+
+
+class Record:
+    """A scene with what several files share computed once."""
+
+    def __init__(self, scene: StreetScene) -> None:
+        self.scene = scene
+
+    @cached_property
+    def left(self) -> View:
+        return self.scene.view()
+
+    @cached_property
+    def stereo(self) -> np.ndarray:
+        """Imperfect disparity, float32 ``(H, W)``, pixels, 0 where missing."""
+        camera = self.left.camera
+        disparity = exact_disparity(self.left.depth, camera.fx, camera.baseline)
+        return stereo_disparity(self.left.image, disparity, self.scene.rng(4))
+
+    def image(self, frame: int = 0, right: bool = False) -> bytes:
+        view = self.left if (frame, right) == (0, False) else self.scene.view(frame, right)
+        return _png(view.image)
+
+    def label_ids(self) -> bytes:
+        return _png(self.left.label_ids)
+
+    def train_ids(self) -> bytes:
+        return _png(TO_TRAIN_ID[self.left.label_ids])
+
+    def gta_labels(self) -> bytes:
+        return _palette_png(self.left.label_ids)
+
+    def synthia_ids(self) -> bytes:
+        return _png(TO_SYNTHIA_ID[self.left.label_ids])
+
+    def synthia_labels(self) -> bytes:
+        """16 bit, three channels: class id in the first (red), instances (not told apart) in the second."""
+        pixels = np.zeros((*self.left.label_ids.shape, 3), np.uint16)
+        pixels[..., 2] = TO_SYNTHIA_ID[self.left.label_ids]  # OpenCV writes BGR
+        return _png(pixels)
+
+    def monocular(self) -> bytes:
+        return _png(pseudo_inverse_depth(self.left.depth, self.scene.rng(5)))
+
+    def centimetres(self) -> bytes:
+        return _png(np.clip(np.rint(100 * self.left.depth), 0, 65535).astype(np.uint16))
+
+    def stereo_depth(self) -> bytes:
+        camera = self.left.camera
+        return _mat(depth_of_disparity(self.stereo, camera.fx, camera.baseline))
+
+    def exact_depth(self) -> bytes:
+        return _mat(np.where(np.isinf(self.left.depth), np.float32(0), self.left.depth))
+
+    def official_disparity(self) -> bytes:
+        """``256 * disparity + 1`` and 0 where there is none."""
+        values = np.where(self.stereo > 0, 256 * self.stereo + 1, 0)
+        return _png(np.clip(np.rint(values), 0, 65535).astype(np.uint16))
+
+    def camera(self) -> bytes:
+        """The keys of Cityscapes' camera files. The extrinsics are those of a camera above the origin of the car."""
+        camera = self.left.camera
+        look = {'yaw': self.scene.yaw, 'pitch': self.scene.pitch, 'roll': 0.0}
+        place = {'x': 0.0, 'y': 0.0, 'z': -float(camera.position[1])}
+        content = {
+            'extrinsic': {'baseline': camera.baseline, **look, **place},
+            'intrinsic': {'fx': camera.fx, 'fy': camera.fy, 'u0': camera.u0, 'v0': camera.v0},
+        }
+        return json.dumps(content, indent=4).encode()
+
+
+Files = dict[str, Callable[[Record], bytes]]
+
+
+def gta5_files(index: int, parts: Collection[str]) -> Files:
+    """GTA5: files numbered from 00001; depth is monocular pseudo depth."""
+    name = f'{index + 1:05d}.png'
+    files = {
+        'image': {f'gta/images/{name}': Record.image},
+        'label': {f'gta/labels/{name}': Record.gta_labels},
+        'depth': {f'gta/disparity/{name}': Record.monocular},
+    }
+    return _selected(files, parts)
+
+
+def synthia_files(index: int, parts: Collection[str]) -> Files:
+    """SYNTHIA-RAND-CITYSCAPES: files numbered from 0000000; depth is exact, 65535 for 655.35 m and more."""
+    name = f'{index:07d}.png'
+    files = {
+        'image': {f'synthia/RGB/{name}': Record.image},
+        'label': {
+            f'synthia/GT/LABELS/{name}': Record.synthia_labels,
+            f'synthia/parsed_LABELS/{name}': Record.synthia_ids,
+        },
+        'depth': {f'synthia/Depth/{name}': Record.centimetres},
+    }
+    return _selected(files, parts)
+
+
+def cityscapes_files(index: int, parts: Collection[str]) -> Files:
+    """Cityscapes: scenes are dealt out to the cities of their split; depth is imperfect in train, exact in val."""
+    is_val = index >= VAL_OFFSET
+    split, cities = ('val', VAL_CITIES) if is_val else ('train', TRAIN_CITIES)
+    sequence, city = divmod(index % VAL_OFFSET, len(cities))
+
+    def path(folder: str, suffix: str, frame: int = 0) -> str:
+        name = f'{cities[city]}_{sequence:06d}_{LABELLED_FRAME + frame:06d}_{suffix}'
+        return f'cityscapes/{folder}/{split}/{cities[city]}/{name}'
+
+    files = {
+        'image': {path('leftImg8bit', 'leftImg8bit.png'): Record.image},
+        'label': {
+            path('gtFine', 'gtFine_labelIds.png'): Record.label_ids,
+            path('gtFine', 'gtFine_labelTrainIds.png'): Record.train_ids,
+        },
+        'depth': {
+            path('depth', 'depth_stereoscopic.mat'): Record.exact_depth
+            if is_val
+            else Record.stereo_depth
+        },
+        'disparity': {
+            path('disparity', 'leftImg8bit.png'): Record.monocular,
+            path('disparity', 'disparity.png'): Record.official_disparity,
+        },
+        'right': {path('rightImg8bit', 'rightImg8bit.png'): partial(Record.image, right=True)},
+        'sequence': {
+            path('leftImg8bit_sequence', 'leftImg8bit.png', frame): partial(
+                Record.image, frame=frame
+            )
+            for frame in (-1, 0, 1)
+        },
+        'camera': {path('camera', 'camera.json'): Record.camera},
+    }
+    return _selected(files, parts)
+
+
+def _selected(files: dict[str, Files], parts: Collection[str]) -> Files:
+    return {path: encode for part in parts if part in files for path, encode in files[part].items()}
+
+
+LAYOUTS: dict[str, tuple[str, Callable[[int, Collection[str]], Files]]] = {
+    'gta': ('sim', gta5_files),
+    'synthia': ('sim', synthia_files),
+    'cityscapes': ('real', cityscapes_files),
+}

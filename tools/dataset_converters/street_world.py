@@ -1,0 +1,65 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Render the street world into the folder layouts of GTA5, SYNTHIA and Cityscapes.
+
+Example:
+    python tools/dataset_converters/street_world.py data/street_world --source-images 600 --train-images 600 \\
+        --val-images 100 --workers 2
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(
+    0, str(Path(__file__).resolve().parents[2])
+)  # run from a clone that is not installed
+
+from mmseg_depthuda.streetworld.generate import WorldConfig, generate, parse_size  # noqa: E402
+from mmseg_depthuda.streetworld.layouts import DEFAULT_PARTS, LAYOUTS, PARTS  # noqa: E402
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        'out', type=Path, help='folder of the world; rendering continues where it stopped'
+    )
+    parser.add_argument('--source-images', type=int, default=0, help='scenes of the domain sim')
+    parser.add_argument(
+        '--train-images', type=int, default=0, help='scenes of the domain real, train'
+    )
+    parser.add_argument('--val-images', type=int, default=0, help='scenes of the domain real, val')
+    parser.add_argument('--size', type=parse_size, default='512x256', help='WIDTHxHEIGHT in pixels')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--workers', type=int, default=2, help='number of processes')
+    parser.add_argument('--layouts', nargs='+', choices=LAYOUTS, default=['gta', 'cityscapes'])
+    parser.add_argument('--parts', nargs='+', choices=PARTS, default=list(DEFAULT_PARTS))
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    start = time.perf_counter()
+    try:
+        config = WorldConfig(
+            source_images=args.source_images,
+            train_images=args.train_images,
+            val_images=args.val_images,
+            size=args.size,
+            seed=args.seed,
+            layouts=tuple(args.layouts),
+            parts=tuple(args.parts),
+        )
+        rendered = generate(args.out, config, args.workers)
+    except ValueError as error:
+        sys.exit(f'street_world: {error}')
+    seconds = time.perf_counter() - start
+    if rendered:
+        rate = rendered / seconds
+        print(f'\n{rendered} scenes in {seconds:.1f} s ({rate:.1f} per second) in {args.out}')
+    else:
+        print(f'{args.out} is complete.')
+
+
+if __name__ == '__main__':
+    main()
