@@ -7,3 +7,5 @@ cityscapes_root = '{{$CITYSCAPES_ROOT:data/cityscapes}}'
 camvid_root = '{{$CAMVID_ROOT:data/camvid}}'
 # Written by tools/dataset_converters/street_world.py; holds gta/, synthia/ and cityscapes/.
 street_world_root = '{{$STREET_WORLD_ROOT:data/street_world}}'
+# Depth predicted for CamVid's frames: train/NAME.png, 16 bit.
+camvid_pseudo_depth_root = '{{$CAMVID_PSEUDO_DEPTH_ROOT:data/camvid_pseudo_depth}}'

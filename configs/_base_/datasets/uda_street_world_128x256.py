@@ -1,0 +1,65 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# The street world, sim (in GTA5's layout) -> real (in Cityscapes' layout), 512x256 files at half size,
+# whole images, stereo depth on the target. Evaluated at that size, as the full protocol does.
+_base_ = ['../data_roots.py']
+
+scale = (256, 128)
+source_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadLabels'),
+    dict(type='LoadInverseDepth', encoding='corda'),
+    dict(type='ResizeWithDepth', scale=scale, depth_interpolation='bilinear'),
+    dict(type='PackSegInputs'),
+]
+target_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadLabels'),
+    dict(type='LoadInverseDepth', encoding='corda'),
+    dict(type='ResizeWithDepth', scale=scale, depth_interpolation='nearest'),
+    dict(type='PackSegInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadLabels'),
+    dict(type='Resize', scale=scale),
+    dict(type='MatchOriShapeToLabels'),
+    dict(type='PackSegInputs'),
+]
+
+source_dataset = dict(
+    type='GTA5DepthDataset',
+    data_root=_base_.street_world_root + '/gta',
+    data_prefix=dict(img_path='images', seg_map_path='labels', depth_map_path='disparity'),
+    pipeline=source_pipeline,
+)
+target_dataset = dict(
+    type='CityscapesDepthDataset',
+    data_root=_base_.street_world_root + '/cityscapes',
+    split='train',
+    depth='stereo',
+    data_prefix=dict(seg_map_path=None),
+    pipeline=target_pipeline,
+)
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='SourceTargetSampler'),
+    dataset=dict(type='SourceTargetDataset', source=source_dataset, target=target_dataset),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='CityscapesDepthDataset',
+        data_root=_base_.street_world_root + '/cityscapes',
+        split='val',
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+test_evaluator = val_evaluator

@@ -1,0 +1,70 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# Street world (sim, in GTA5's layout) -> real CamVid frames, over CamVid's 11 classes.
+# Sizes are chosen so that a car at a given distance covers about as many pixels in both domains:
+# focal lengths of 0.84 of 320 and about 1.05 of 256 pixels. Target depth is absent unless
+# uda_street_world_to_camvid_pseudo_depth.py adds it.
+_base_ = ['../data_roots.py']
+
+crop_size = (160, 256)
+target_scale = (256, 192)
+source_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadLabels'),
+    dict(type='LoadInverseDepth', encoding='corda'),
+    dict(type='ResizeWithDepth', scale=(320, 160), depth_interpolation='bilinear'),
+    dict(type='RandomCrop', crop_size=crop_size),
+    dict(type='PackSegInputs'),
+]
+target_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadLabels'),
+    dict(type='LoadInverseDepth', encoding='corda'),
+    dict(type='ResizeWithDepth', scale=target_scale, depth_interpolation='bilinear'),
+    dict(type='RandomCrop', crop_size=crop_size),
+    dict(type='PackSegInputs'),
+]
+# Labels are loaded behind the resize: predictions are compared at the frames' own 480x360.
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=target_scale),
+    dict(type='LoadLabels'),
+    dict(type='PackSegInputs'),
+]
+
+source_dataset = dict(
+    type='GTA5DepthDataset',
+    protocol='camvid11',
+    data_root=_base_.street_world_root + '/gta',
+    data_prefix=dict(img_path='images', seg_map_path='labels', depth_map_path='disparity'),
+    pipeline=source_pipeline,
+)
+target_dataset = dict(
+    type='CamVidDataset',
+    data_root=_base_.camvid_root,
+    split='train',
+    data_prefix=dict(seg_map_path=None),
+    pipeline=target_pipeline,
+)
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='SourceTargetSampler'),
+    dataset=dict(type='SourceTargetDataset', source=source_dataset, target=target_dataset),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='CamVidDataset',
+        data_root=_base_.camvid_root,
+        split='val',
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+test_evaluator = val_evaluator
