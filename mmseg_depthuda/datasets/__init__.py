@@ -1,7 +1,12 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 from .camvid import CamVidDataset
 from .cityscapes import CityscapesDepthDataset
-from .class_statistics import RareClassSampling, count_classes, write_class_statistics
+from .class_statistics import (
+    RareClassSampling,
+    count_classes,
+    source_dataset_config,
+    write_class_statistics,
+)
 from .folder import FolderDepthDataset
 from .gta5 import GTA5DepthDataset
 from .label_protocols import (
@@ -38,5 +43,6 @@ __all__ = [
     'SourceTargetSampler',
     'count_classes',
     'label_map',
+    'source_dataset_config',
     'write_class_statistics',
 ]

@@ -1,6 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# The street world, sim (in GTA5's layout) -> real (in Cityscapes' layout), 512x256 files at half size,
-# whole images, stereo depth on the target. Evaluated at that size, as the full protocol does.
+# The street world, sim (in GTA5's layout) -> real (in Cityscapes' layout), 512x256 files at half
+# size, whole images, stereo depth on the target. Evaluated at that size, as the full protocol does.
 _base_ = ['../data_roots.py']
 
 scale = (256, 128)

@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# SYNTHIA -> Cityscapes as CorDA's release trains and evaluates: SYNTHIA at 1280x720 with its rendered
-# depth, Cityscapes at half size with stereo depth. Trained on 19 classes; results are read over the
-# 16 and 13 of `label_protocols.CITYSCAPES_16` and `CITYSCAPES_13`.
+# SYNTHIA -> Cityscapes as CorDA's release trains and evaluates: SYNTHIA at 1280x720 with its
+# rendered depth, Cityscapes at half size with stereo depth. Trained on 19 classes; results are read
+# over the 16 and 13 of `label_protocols.CITYSCAPES_16` and `CITYSCAPES_13`.
 _base_ = ['./uda_gta_to_cityscapes_512x512.py']
 
 source_pipeline = [

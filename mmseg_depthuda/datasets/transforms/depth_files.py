@@ -5,8 +5,8 @@ A *file kind* says what the stored numbers are (:data:`DEPTH_FILES`), an *encodi
 inverse depth a method trains on (:data:`DEPTH_ENCODINGS`). The two are independent, except that a
 disparity without camera has no metres.
 
-All 16-bit files are decoded through a table of 65536 entries: one pass over the pixels, exact in
-float64 before rounding.
+16-bit metric files are decoded through a table of 65536 entries: one pass over the pixels, computed
+in float64.
 """
 
 import io
@@ -76,7 +76,10 @@ def read_png_disparity(info: dict, encoding: str) -> np.ndarray:
             f'encoding={encoding!r} cannot '
             "be computed. Use encoding='corda', or depth files in metres or centimetres."
         )
-    return _disparity_table()[_read_uint16(info['depth_map_path'])]
+    values = _read_uint16(info['depth_map_path'])
+    depth = values * np.float32(1 / 256) + np.float32(1)  # exact: 24 bits suffice
+    depth[values == 0] = INVALID_DEPTH
+    return depth
 
 
 def read_png_centimetres(info: dict, encoding: str) -> np.ndarray:
@@ -133,12 +136,6 @@ DEPTH_FILES: Mapping[str, Callable[[dict, str], np.ndarray]] = {
     'cityscapes_disparity': read_cityscapes_disparity,
 }
 """File kind -> ``reader(data_info, encoding)``, which returns inverse depth, float32, (H, W)."""
-
-
-@lru_cache(maxsize=1)
-def _disparity_table() -> np.ndarray:
-    values = np.arange(65536)
-    return np.where(values > 0, values / 256 + 1, INVALID_DEPTH).astype(np.float32)
 
 
 @lru_cache

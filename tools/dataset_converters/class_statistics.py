@@ -1,0 +1,41 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Count the pixels of every class in every image of a config's (source) training dataset.
+
+``python tools/dataset_converters/class_statistics.py CONFIG OUT.json`` writes what
+``SourceTargetSampler(rare_class_sampling=dict(class_statistics='OUT.json'))`` reads.
+"""
+
+import argparse
+
+from mmengine.config import Config, DictAction
+from mmseg.registry import DATASETS
+from mmseg.utils import register_all_modules
+
+from mmseg_depthuda.datasets import source_dataset_config, write_class_statistics
+from mmseg_depthuda.engine.launch import find_config
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Count class pixels for rare-class sampling')
+    parser.add_argument('config', help='config file, or its path within configs/ of the package')
+    parser.add_argument('out', help='JSON file to write')
+    parser.add_argument('--workers', type=int, default=2, help='processes (default: 2)')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, help='override settings of the config'
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = Config.fromfile(find_config(args.config))
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    register_all_modules()
+    dataset = DATASETS.build(source_dataset_config(cfg))
+    write_class_statistics(dataset, args.out, args.workers)
+    print(f'\nWrote {args.out}.')
+
+
+if __name__ == '__main__':
+    main()
