@@ -26,7 +26,8 @@ class Options:
             (SYNTHIA: 1x1 convolution on the segmentation features).
         branches: Number of classifier branches summed, 2 in the release, 4 in the paper.
         repeats: Whether backbone weights are updated several times per step, as the release does.
-        difficulty: ``'release'``, ``'paper'`` or ``None``.
+        difficulty: ``'release'``, ``'release_per_image'`` (the release without its broadcast
+            over the batch), ``'paper'`` or ``None``.
         initial_pseudo_labels: Iterations at the start whose pseudo-labels are the teacher's initial
             segmentation.
         learning_rate: Of the backbone; everything else has ten times as much.
@@ -201,14 +202,14 @@ def agreement(outputs, reference):
     return maps
 
 
-def release_difficulty(outputs, mixed_depth):
+def release_difficulty(outputs, mixed_depth, per_image):
     """Maps of all images, divided by their mean; their average weights every image."""
     maps = []
     for relative, known in agreement(outputs, mixed_depth):
         maps.append(torch.where(known, relative + 0.001, 1.0).clamp(0, 1))
     mean = torch.stack(maps).mean()
-    average = torch.stack([one / mean for one in maps]).mean(dim=0)
-    return [average for _ in maps]
+    maps = [one / mean for one in maps]
+    return maps if per_image else [sum(maps) / len(maps)] * len(maps)
 
 
 def paper_difficulty(outputs, target_depth, masks):
@@ -244,10 +245,13 @@ def mixed_losses(student, teacher, batch, iteration, options):
 
     out = forward(student, batch.augment(torch.stack(images)), options)
 
-    if options.difficulty == 'release':
-        difficulty = release_difficulty(out, depth)
+    if options.difficulty in ('release', 'release_per_image'):
+        per_image = options.difficulty == 'release_per_image'
+        difficulty = release_difficulty(out, depth, per_image)
     elif options.difficulty == 'paper':
-        difficulty = paper_difficulty(teacher_out, batch.target_depth, masks)
+        with torch.no_grad():
+            target_out = forward(student, batch.target_image, options)
+        difficulty = paper_difficulty(target_out, batch.target_depth, masks)
     else:
         difficulty = [torch.ones_like(depth[0])] * len(depth)
 
@@ -309,14 +313,14 @@ def train_corda(
     """Train for one iteration per batch.
 
     Args:
-        backbone: Maps ``(N, 3, H, W)`` to features, in training mode, named as torchvision's ResNet;
-            copied, not changed. Parameters that do not require a gradient stay as they are.
+        backbone: Maps ``(N, 3, H, W)`` to features, in training mode, parameters named as in
+            torchvision's ResNet; copied. What does not require a gradient stays as it is.
         head: Parameters and buffers by their released names; copied.
         batches: One per iteration.
         options: The variant.
 
     Returns:
-        The losses of every iteration, what the mixed losses were made of, the student and the teacher.
+        The losses of every iteration, what the mixed losses were made of, the student, the teacher.
     """
     student = Network(backbone, head).clone()
     teacher = student.clone()
