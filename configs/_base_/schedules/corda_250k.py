@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# The published schedule of DACS and CorDA: 250 000 iterations, 10 x learning rate on the heads, poly
-# decay to 0, no warm-up. Backbone weights are updated several times per step as in the releases; the
-# reading of the papers is `optim_wrapper.paramwise_cfg.repeat_backbone=False`.
+# The published schedule of DACS and CorDA: 250 000 iterations, 10 x learning rate on the heads,
+# poly decay to 0, no warm-up. Backbone weights are updated several times per step as in the
+# releases; the reading of the papers is `optim_wrapper.paramwise_cfg.repeat_backbone=False`.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='RepeatedSGD', lr=2.5e-4, momentum=0.9, weight_decay=5e-4),

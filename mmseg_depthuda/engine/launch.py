@@ -1,0 +1,182 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""From a command line to a configured run: what ``tools/train.py`` and ``tools/test.py`` share."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+from difflib import get_close_matches
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, DictAction
+
+from mmseg_depthuda.engine.fileio import latest_checkpoint
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that training and testing share, named as in MMSegmentation's tools.
+
+    Args:
+        parser (argparse.ArgumentParser): Parser to extend.
+    """
+    parser.add_argument('--work-dir', help='folder of logs, checkpoints and results')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings of the config, as in `train_cfg.max_iters=100 model.x="[1,2]"`',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher',
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def config_folder() -> Path:
+    """Locate the configs of the package.
+
+    Returns:
+        Path: ``configs/`` of the checkout, or ``.mim/configs`` of an installed package.
+    """
+    shipped = PACKAGE / '.mim' / 'configs'
+    return shipped if shipped.is_dir() else PACKAGE.parent / 'configs'
+
+
+def find_config(name: str | Path) -> Path:
+    """Find a config by its path, or by its path within the configs of the package.
+
+    Args:
+        name (str | Path): As typed: ``my/config.py``, ``configs/corda/corda_r101_gta2cs.py`` or
+            ``corda/corda_r101_gta2cs.py``.
+
+    Returns:
+        Path: The existing file.
+
+    Raises:
+        FileNotFoundError: There is none; the message lists names like it.
+    """
+    path = Path(name)
+    folder = config_folder()
+    inside = Path(*path.parts[1:]) if path.parts[:1] == ('configs',) else path
+    for candidate in (path, folder / inside):
+        if candidate.is_file():
+            return candidate
+    known = {
+        config.name: str(config.relative_to(folder))
+        for config in folder.glob('*/*.py')
+        if config.parent.name != '_base_'
+    }
+    similar = [known[match] for match in get_close_matches(path.name, known, n=3, cutoff=0.5)]
+    hint = f' Did you mean {", ".join(similar)}?' if similar else ''
+    raise FileNotFoundError(
+        f'config {name}: neither a file here ({Path.cwd()}) nor in {folder}.{hint}'
+    )
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config of a command line and apply its options.
+
+    Args:
+        args (argparse.Namespace): ``config`` and the options of :func:`add_run_arguments`.
+
+    Returns:
+        Config: With ``work_dir`` and ``launcher`` set.
+
+    Raises:
+        FileNotFoundError: The config does not exist.
+    """
+    path = find_config(args.config)
+    cfg = Config.fromfile(path)
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / path.stem)
+    cfg.launcher = args.launcher
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if args.launcher == 'pytorch' and not torch.cuda.is_available():
+        join_cpu_processes(cfg)
+    return cfg
+
+
+def join_cpu_processes(cfg: Config) -> None:
+    """Connect the processes of ``torchrun`` on a machine without CUDA.
+
+    MMEngine's own way calls ``torch.cuda.set_device`` and hands a CUDA device to the model wrapper,
+    both of which a PyTorch without CUDA refuses. It leaves a process group alone that exists.
+
+    Args:
+        cfg (Config): Its ``model_wrapper_cfg`` is told that there are no devices.
+    """
+    seconds = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', 1800)
+    torch.distributed.init_process_group('gloo', timeout=datetime.timedelta(seconds=seconds))
+    wrapper = cfg.get('model_wrapper_cfg') or dict(type='MMDistributedDataParallel')
+    cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
+
+
+def use_mixed_precision(cfg: Config) -> None:
+    """Turn a config's optimiser wrapper into MMEngine's automatic mixed precision.
+
+    Args:
+        cfg (Config): Its ``optim_wrapper`` is changed in place.
+
+    Raises:
+        ValueError: The wrapper is of a type that has no mixed-precision counterpart.
+    """
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise ValueError(f'--amp works with optim_wrapper.type OptimWrapper, the config has {kind}')
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def resume_from(cfg: Config, checkpoint: str | None) -> None:
+    """Tell a config where to go on.
+
+    Args:
+        cfg (Config): Its ``resume`` and ``load_from`` are set.
+        checkpoint (str | None): ``auto`` for the latest in ``work_dir`` (a run without one starts
+            anew), a path, or None to leave the config as it is.
+
+    Raises:
+        FileNotFoundError: The checkpoint that was named does not exist.
+    """
+    if checkpoint is None:
+        return
+    if checkpoint == 'auto':
+        checkpoint = latest_checkpoint(cfg.work_dir)
+        if checkpoint is None:
+            return
+    cfg.resume = True
+    cfg.load_from = existing_checkpoint(checkpoint)
+
+
+def existing_checkpoint(path: str) -> str:
+    """Check that a checkpoint named by the user can be there.
+
+    Args:
+        path (str): A local path, or an address with a scheme (``https://``), which is not checked.
+
+    Returns:
+        str: ``path``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    if '://' not in path and not Path(path).is_file():
+        folder = Path(path).parent
+        others = sorted(file.name for file in folder.glob('*.pth'))
+        raise FileNotFoundError(
+            f'checkpoint {path} does not exist; {folder} holds '
+            f'{", ".join(others[-5:]) or "no .pth file"}. Train first with tools/train.py, or '
+            'check the path.'
+        )
+    return path

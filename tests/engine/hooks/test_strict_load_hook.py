@@ -1,0 +1,136 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Checkpoints that fit only in part are refused by every way the runner loads them."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.model import BaseTTAModel
+from torch import nn
+
+from mmseg_depthuda.engine.hooks import StrictLoadHook
+
+
+def make_model(num_classes=3, depth_head=False):
+    model = nn.ModuleDict(dict(backbone=nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))))
+    model['decode_head'] = nn.Conv2d(4, num_classes, 1)
+    if depth_head:
+        model['depth_head'] = nn.Conv2d(4, 1, 1)
+    return model
+
+
+def check(model, checkpoint, **options):
+    StrictLoadHook(**options).after_load_checkpoint(SimpleNamespace(model=model), checkpoint)
+
+
+@pytest.mark.parametrize(
+    'wrap', [lambda weights: dict(state_dict=weights), lambda weights: weights]
+)
+@pytest.mark.parametrize('prefix', ['', 'module.'])
+def test_a_fitting_checkpoint_passes(wrap, prefix):
+    weights = {prefix + name: value for name, value in make_model().state_dict().items()}
+    check(make_model(), wrap(weights))
+
+
+def test_other_number_of_classes_names_tensor_and_shapes():
+    with pytest.raises(ValueError, match='does not fit') as caught:
+        check(make_model(3), dict(state_dict=make_model(19).state_dict()))
+    message = str(caught.value)
+    assert 'decode_head.weight (checkpoint (19, 4, 1, 1), model (3, 4, 1, 1))' in message
+    assert '2 of another shape' in message
+    assert 'missing' not in message.split('.')[0]
+    assert 'allow_missing' in message
+
+
+def test_checkpoint_of_a_method_without_depth_lacks_tensors():
+    with pytest.raises(
+        ValueError, match='2 missing in the checkpoint: depth_head.bias, depth_head.'
+    ):
+        check(make_model(depth_head=True), dict(state_dict=make_model().state_dict()))
+
+
+def test_checkpoint_of_a_method_with_depth_has_too_many():
+    with pytest.raises(ValueError, match='2 without a place in the model: depth_head.bias'):
+        check(make_model(), dict(state_dict=make_model(depth_head=True).state_dict()))
+
+
+def test_long_lists_are_shortened():
+    unknown = {f'x{index}': torch.zeros(1) for index in range(50)}
+    with pytest.raises(ValueError, match=r'50 without a place.*: x0, x1, x10, x11, x12, \.\.\.'):
+        check(make_model(), dict(state_dict={**make_model().state_dict(), **unknown}))
+
+
+def test_batch_norm_counter_may_be_absent():
+    weights = make_model().state_dict()
+    del weights['backbone.1.num_batches_tracked']
+    check(make_model(), dict(state_dict=weights))
+
+
+def test_running_mean_may_not_be_absent():
+    weights = make_model().state_dict()
+    del weights['backbone.1.running_mean']
+    with pytest.raises(ValueError, match='running_mean'):
+        check(make_model(), dict(state_dict=weights))
+
+
+def test_named_parts_may_be_missing_or_unexpected():
+    source_only = dict(state_dict=make_model().state_dict())
+    corda = dict(state_dict=make_model(depth_head=True).state_dict())
+    check(make_model(depth_head=True), source_only, allow_missing=['^depth_head'])
+    check(make_model(), corda, allow_unexpected=['^depth_head'])
+    with pytest.raises(ValueError, match='depth_head'):
+        check(make_model(depth_head=True), source_only, allow_missing=['^decode_head'])
+    with pytest.raises(ValueError, match='depth_head'):
+        check(make_model(), corda, allow_missing=['^depth_head'])
+
+
+def test_another_shape_needs_both_permissions():
+    checkpoint = dict(state_dict=make_model(19).state_dict())
+    both = dict(allow_missing=['^decode_head'], allow_unexpected=['^decode_head'])
+    check(make_model(3), checkpoint, **both)
+    for option in both:
+        with pytest.raises(ValueError, match='of another shape'):
+            check(make_model(3), checkpoint, **{option: ['^decode_head']})
+
+
+def test_a_foreign_file_is_refused_whatever_is_allowed():
+    foreign = dict(state_dict={'encoder.weight': torch.zeros(2)}, meta={})
+    with pytest.raises(ValueError, match='fits not one tensor'):
+        check(make_model(), foreign, allow_missing=['.'], allow_unexpected=['.'])
+
+
+def test_test_time_augmentation_is_looked_through():
+    class Averaging(BaseTTAModel):
+        def merge_preds(self, data_samples_list):
+            raise NotImplementedError
+
+    model = make_model()
+    model.test_step = None
+    augmented = Averaging(module=model)
+    check(augmented, dict(state_dict=make_model().state_dict()))
+    with pytest.raises(ValueError, match='of another shape'):
+        check(augmented, dict(state_dict=make_model(5).state_dict()))
+
+
+@pytest.mark.parametrize('resume', [True, False])
+def test_runner_stops_before_it_changes_the_model(tmp_path, tiny_runner, resume):
+    """MMEngine alone would go on here with a warning and an initial weight."""
+    tiny_runner('run', 2).train()
+    path = str(tmp_path / 'run' / 'iter_2.pth')
+    other = tiny_runner('wide', 4).model
+    other.linear = nn.Linear(1, 2, bias=False)
+    runner = tiny_runner(
+        'other', 4, model=other, load_from=path, resume=resume, hooks=[StrictLoadHook()]
+    )
+    before = other.linear.weight.clone()
+    with pytest.raises(ValueError, match=r'linear.weight \(checkpoint \(1, 1\), model \(2, 1\)\)'):
+        runner.train()
+    assert torch.equal(other.linear.weight, before)
+
+
+def test_runner_loads_a_fitting_checkpoint(tmp_path, tiny_runner):
+    trained = tiny_runner('run', 2).train()
+    path = str(tmp_path / 'run' / 'iter_2.pth')
+    runner = tiny_runner('same', 4, load_from=path, hooks=[StrictLoadHook()])
+    runner.load_or_resume()
+    assert torch.equal(runner.model.linear.weight, trained.linear.weight)

@@ -1,0 +1,152 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Command lines: where configs are found, what options change, what is refused."""
+
+import argparse
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config, ConfigDict
+
+import mmseg_depthuda
+from mmseg_depthuda.engine import launch
+
+ROOT = Path(mmseg_depthuda.__file__).parents[1]
+
+
+def parse(*arguments):
+    parser = argparse.ArgumentParser()
+    parser.add_argument('config')
+    launch.add_run_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv('LOCAL_RANK', raising=False)
+    path = tmp_path / 'mine.py'
+    path.write_text("model = dict(num_classes=3)\nvisible = 'here'\n")
+    return path
+
+
+def test_config_is_found_here_and_in_the_package_from_anywhere(config):
+    assert launch.find_config('mine.py') == Path('mine.py')
+    expected = launch.config_folder() / '_base_' / 'default_runtime.py'
+    for name in ('configs/_base_/default_runtime.py', '_base_/default_runtime.py'):
+        assert launch.find_config(name) == expected
+
+
+def test_mistyped_config_gets_suggestions(config, monkeypatch):
+    folder = config.parent / 'configs'
+    (folder / 'corda').mkdir(parents=True)
+    (folder / 'corda' / 'corda_r101_gta2cs.py').touch()
+    monkeypatch.setattr(launch, 'config_folder', lambda: folder)
+    with pytest.raises(FileNotFoundError, match='Did you mean corda/corda_r101_gta2cs.py'):
+        launch.find_config('corda_r101_gta2city.py')
+
+
+def test_options_override_the_config(config):
+    cfg = launch.load_config(parse('mine.py', '--cfg-options', 'model.num_classes=7'))
+    assert cfg.model.num_classes == 7
+    assert cfg.visible == 'here'
+    assert cfg.work_dir == os.path.join('work_dirs', 'mine')
+    assert cfg.launcher == 'none'
+
+
+def test_work_dir_of_the_command_line_wins(config):
+    config.write_text("work_dir = 'from_config'\n")
+    assert launch.load_config(parse('mine.py')).work_dir == 'from_config'
+    assert launch.load_config(parse('mine.py', '--work-dir', 'typed')).work_dir == 'typed'
+
+
+def test_mixed_precision_changes_the_wrapper_only():
+    cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD'))))
+    launch.use_mixed_precision(cfg)
+    assert cfg.optim_wrapper == ConfigDict(
+        type='AmpOptimWrapper', loss_scale='dynamic', optimizer=dict(type='SGD')
+    )
+    cfg.optim_wrapper.loss_scale = 512.0
+    launch.use_mixed_precision(cfg)
+    assert cfg.optim_wrapper.loss_scale == 512.0
+    with pytest.raises(ValueError, match='ApexOptimWrapper'):
+        launch.use_mixed_precision(Config(dict(optim_wrapper=dict(type='ApexOptimWrapper'))))
+
+
+def test_resume_auto_takes_the_latest_of_the_work_dir(tmp_path):
+    cfg = Config(dict(work_dir=str(tmp_path), resume=False, load_from='pretrained.pth'))
+    launch.resume_from(cfg, None)
+    launch.resume_from(cfg, 'auto')
+    assert (cfg.resume, cfg.load_from) == (False, 'pretrained.pth')
+    (tmp_path / 'iter_3.pth').touch()
+    launch.resume_from(cfg, 'auto')
+    assert (cfg.resume, cfg.load_from) == (True, str(tmp_path / 'iter_3.pth'))
+
+
+def test_missing_checkpoint_names_what_is_there(tmp_path):
+    (tmp_path / 'iter_3.pth').touch()
+    missing = str(tmp_path / 'iter_4.pth')
+    for use in (launch.existing_checkpoint, lambda path: launch.resume_from(Config(), path)):
+        with pytest.raises(FileNotFoundError, match='iter_4.pth does not exist.*holds iter_3.pth'):
+            use(missing)
+    assert launch.existing_checkpoint('https://x.org/a.pth') == 'https://x.org/a.pth'
+
+
+@pytest.mark.parametrize('tool', ['train.py', 'test.py'])
+def test_tools_refuse_a_missing_config(config, monkeypatch, tool):
+    monkeypatch.setattr(sys, 'argv', [tool, 'no_such.py', *(['x.pth'] * (tool == 'test.py'))])
+    with pytest.raises(FileNotFoundError, match=r'config no_such\.py: neither a file here'):
+        runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
+
+
+def test_testing_refuses_a_missing_checkpoint(config, monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['test.py', 'mine.py', 'gone.pth'])
+    with pytest.raises(FileNotFoundError, match=r'gone\.pth does not exist.*tools/train\.py'):
+        runpy.run_path(str(ROOT / 'tools' / 'test.py'), run_name='__main__')
+
+
+TWO_PROCESSES = """
+import argparse
+import sys
+
+import torch
+from mmengine.dist import all_reduce, get_rank
+
+from mmseg_depthuda.engine.launch import load_config
+
+cfg = load_config(
+    argparse.Namespace(
+        config=sys.argv[1], cfg_options=None, work_dir=sys.argv[2], launcher='pytorch', local_rank=0
+    )
+)
+total = torch.tensor([get_rank() + 1.0])
+all_reduce(total)
+assert total.item() == 3.0, total
+assert cfg.model_wrapper_cfg.device_ids is None
+wrapped = torch.nn.parallel.DistributedDataParallel(
+    torch.nn.Linear(1, 1), device_ids=cfg.model_wrapper_cfg.device_ids
+)
+print('joined')
+"""
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='gloo is for machines without CUDA')
+def test_two_cpu_processes_are_joined(tmp_path, config):
+    script = tmp_path / 'script.py'
+    script.write_text(TWO_PROCESSES)
+    process = subprocess.run(
+        [
+            *(sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2'),
+            *('--rdzv-backend=c10d', '--rdzv-endpoint=localhost:0'),
+            *(str(script), str(config), str(tmp_path / 'run')),
+        ],
+        env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.count('joined') == 2
