@@ -219,6 +219,7 @@ class Appearance:
         gains = np.array([white_balance[0], 1.0, white_balance[1]])
         self._gains = (rng.uniform(*domain.exposure) * gains).astype(np.float32)
         self._roll = rng.integers(0, 128, 2)
+        self._grain: dict[tuple[float, int], np.ndarray] = {}
 
     def _jitter(self, real: np.ndarray, sim: np.ndarray, shift: float, rng) -> np.ndarray:
         """Base colours ``(n, 3)`` RGB of a material, moved in hue and value for this scene; BGR, 0..255."""
@@ -240,28 +241,31 @@ class Appearance:
         """A colour of the material, float32 ``(3,)`` BGR, 0..255, slightly different for every object."""
         choices = self._palette[material]
         spread = 1 + rng.uniform(-0.5, 0.5) * self.domain.value_jitter
-        return np.clip(choices[rng.integers(len(choices))] * spread, 0, 255)
+        return np.minimum(choices[rng.integers(len(choices))] * spread, 255)
 
     def paint(self, material: str, rng: np.random.Generator) -> tuple[int, int, int]:
         """The same as a tuple for OpenCV's drawing functions."""
         return tuple(int(c) for c in self.colour(material, rng))
 
-    def grain(self, shape: tuple[int, int], strength: float = 1.0) -> np.ndarray:
-        """Surface texture, float32 ``(h, w, 1)`` grey values; seamless where the shape is a multiple of 128."""
-        fine, coarse = _noise_tiles()
-        detail = self.domain.detail
-        tile = detail * fine + (1 - detail) * coarse
-        tile = np.roll(tile, tuple(self._roll), axis=(0, 1)) * np.float32(
-            self.domain.texture * strength
-        )
-        repeats = -(-shape[0] // 128), -(-shape[1] // 128)
-        if repeats != (1, 1):
-            tile = np.tile(tile, repeats)
-        return tile[: shape[0], : shape[1], None]
+    def grain(self, strength: float = 1.0, channels: int = 3) -> np.ndarray:
+        """Seamless surface texture, int16 ``(256, 256, channels)`` grey values, 0 in an alpha channel."""
+        key = strength, channels
+        if key not in self._grain:
+            fine, coarse = _noise_tiles()
+            detail = self.domain.detail
+            tile = self.domain.texture * strength * (detail * fine + (1 - detail) * coarse)
+            tile = np.tile(np.roll(tile, tuple(self._roll), axis=(0, 1)), (2, 2))
+            planes = [np.rint(tile).astype(np.int16)] * 3
+            self._grain[key] = cv2.merge(planes + [np.zeros_like(planes[0])] * (channels - 3))
+        return self._grain[key]
 
     def textured(self, pixels: np.ndarray, strength: float = 1.0) -> np.ndarray:
-        """uint8 pixels ``(h, w, 3)`` with surface texture added."""
-        return np.clip(pixels + self.grain(pixels.shape[:2], strength), 0, 255).astype(np.uint8)
+        """Pixels uint8 ``(h, w, 3 | 4)`` with surface texture added to the colours."""
+        height, width, channels = pixels.shape
+        grain = self.grain(strength, channels)
+        if height > 256 or width > 256:
+            grain = np.tile(grain, (-(-height // 256), -(-width // 256), 1))
+        return cv2.add(pixels, grain[:height, :width], dtype=cv2.CV_8U)
 
     def shade(self, normal: np.ndarray) -> float:
         """Brightness of a surface by its unit normal: ``ambient + sun * max(0, n . s)`` (Lambert)."""

@@ -10,6 +10,7 @@ camera plane need no clipping because ``1 / z`` is negative behind it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import cv2
@@ -18,6 +19,7 @@ import numpy as np
 from .camera import Camera
 
 SKY_ID = 23
+SKY_LAYER, GROUND_LAYER, SHADOW_LAYER, OBJECT_LAYER = range(4)
 NEAR = 0.1  # metres; closer parts only enlarge the box that is searched for covered pixels
 DEPTH_TIE = 1e-4  # of two coplanar surfaces the one drawn later wins
 
@@ -34,10 +36,6 @@ class Texture:
         self.pixels = np.ascontiguousarray(pixels)
         self.labels = labels
         self._reduced: dict[tuple[int, int], Texture] = {(0, 0): self}
-
-    @property
-    def solid(self) -> bool:
-        return self.pixels.shape[:2] == (1, 1)
 
     def reduced(self, level_u: int, level_v: int) -> Texture:
         """The texture at ``1 / 2**level`` of its width and height, averaged over areas against aliasing."""
@@ -73,7 +71,7 @@ class Surface:
     edge_v: np.ndarray
     texture: Texture
     label: int | None
-    layer: int = 3
+    layer: int = OBJECT_LAYER
     repeat: tuple[float, float] | None = None
     shade: float = 1.0
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(3))
@@ -98,51 +96,80 @@ class Raster:
 def rasterize(surfaces: list[Surface], camera: Camera, time: float = 0.0) -> Raster:
     """Draw surfaces as the camera sees them.
 
-    Colours are antialiased at the edges; label and depth are those of the surface in front at the pixel's centre.
+    Colours are antialiased at the edges; label and depth are those of the surface in front at the
+    pixel's centre.
 
     Args:
         surfaces: What to draw. The sky must be among them.
         camera: From where.
         time: Seconds; moving surfaces are displaced by their velocity.
     """
-    corners, inverse, boxes, order = _set_up(surfaces, camera, time)
-    canvas = _Canvas(camera)
-    for i in order:
-        canvas.draw(surfaces[i], corners[i], inverse[i], boxes[i])
-    depth = np.full_like(canvas.inverse_depth, np.inf)
-    np.divide(1.0, canvas.inverse_depth, out=depth, where=canvas.label_ids != SKY_ID)
-    return Raster(canvas.colour, canvas.label_ids, depth)
+    shape = camera.height, camera.width
+    raster = Raster(
+        np.zeros((*shape, 3), np.float32), np.zeros(shape, np.uint8), np.zeros(shape, np.float32)
+    )
+    for surface, projection in _project(surfaces, camera, time):
+        _draw(raster, surface, projection)
+    is_sky = raster.label_ids == SKY_ID
+    raster.depth[is_sky] = np.inf
+    np.divide(1.0, raster.depth, out=raster.depth, where=~is_sky)
+    return raster
 
 
-def _set_up(surfaces: list[Surface], camera: Camera, time: float) -> tuple[np.ndarray, ...]:
-    """Corners (camera frame), inverse homographies, pixel boxes and drawing order of all surfaces at once."""
+@dataclass
+class _Projection:
+    """A surface as a camera sees it.
+
+    Attributes:
+        inverse: ``H^-1``, float64 ``(3, 3)``.
+        affine: Rows of the affine functions inverse depth and pixel distance to the four edges
+            (positive inside), float32 ``(5, 3)``.
+        box: Pixels that it may cover: left, top, right, bottom (exclusive).
+        levels: Reduction of the texture along its two axes.
+    """
+
+    inverse: np.ndarray
+    affine: np.ndarray
+    box: list[int]
+    levels: list[int]
+
+
+def _project(
+    surfaces: list[Surface], camera: Camera, time: float
+) -> Iterator[tuple[Surface, _Projection]]:
+    """All visible surfaces at once, in the order in which they are drawn."""
     origin = np.array([s.origin for s in surfaces], dtype=np.float64)
     origin += time * np.array([s.velocity for s in surfaces])
     edge_u = np.array([s.edge_u for s in surfaces], dtype=np.float64)
     edge_v = np.array([s.edge_v for s in surfaces], dtype=np.float64)
+    to_origin = origin - camera.position
+    facing = np.array([(0, 0, 0) if s.normal is None else s.normal for s in surfaces])
+    away = (facing * (to_origin + (edge_u + edge_v) / 2)).sum(axis=1)
     corners = np.stack([origin, origin + edge_u, origin + edge_u + edge_v, origin + edge_v], axis=1)
-    centre = corners.mean(axis=1)
-    visible = np.array(
-        [s.normal is None or s.normal @ (camera.position - c) > 0 for s, c in zip(surfaces, centre)]
-    )
-    frame = np.stack([edge_u, edge_v, origin - camera.position], axis=2)
-    homography = camera.matrix @ camera.rotation @ frame
     corners = camera.to_camera(corners)
+    homography = camera.matrix @ camera.rotation @ np.stack([edge_u, edge_v, to_origin], axis=2)
     boxes = _pixel_boxes(corners, camera)
+    visible = (away < 0) | ~facing.any(axis=1)
     visible &= (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     # A surface seen exactly edge-on has no homography to invert and no pixels.
     visible &= np.abs(np.linalg.det(homography)) > 1e-9
-    inverse = np.zeros_like(homography)
-    inverse[visible] = np.linalg.inv(homography[visible])
     layer = np.array([s.layer for s in surfaces])
     distance = np.linalg.norm(corners.mean(axis=1), axis=1)
-    distance[layer == 0] = 0  # the ground keeps the order in which it was laid
+    distance[layer == GROUND_LAYER] = 0  # the ground keeps the order in which it was laid
     order = np.lexsort((np.arange(len(surfaces)), -distance, layer))
-    return corners, inverse, boxes, order[visible[order]]
+    order = order[visible[order]]
+    inverse = np.linalg.inv(homography[order])
+    edges = np.stack([inverse[:, 0], inverse[:, 1]], axis=1)
+    edges = np.concatenate([edges, inverse[:, 2:] - edges], axis=1)
+    edges /= np.maximum(np.hypot(edges[..., 0], edges[..., 1]), 1e-300)[..., None]
+    affine = np.concatenate([inverse[:, 2:], edges], axis=1)
+    levels = _levels([surfaces[i] for i in order], corners[order], camera)
+    for row in zip(order, inverse, affine, boxes[order].tolist(), levels.tolist(), strict=True):
+        yield surfaces[row[0]], _Projection(*row[1:])
 
 
 def _pixel_boxes(corners: np.ndarray, camera: Camera) -> np.ndarray:
-    """Pixel boxes ``(N, 4)`` (left, top, right, bottom; exclusive) of quads ``(N, 4, 3)`` in camera coordinates."""
+    """Pixel boxes ``(N, 4)`` of quads ``(N, 4, 3)`` in camera coordinates, cut at ``NEAR``."""
     following = np.roll(corners, -1, axis=1)
     z, z_following = corners[..., 2], following[..., 2]
     crosses = (z > NEAR) != (z_following > NEAR)
@@ -160,104 +187,65 @@ def _pixel_boxes(corners: np.ndarray, camera: Camera) -> np.ndarray:
     return np.clip(box, 0, limits).astype(np.int64)
 
 
-class _Canvas:
-    """The z-buffer and what is written through it."""
-
-    def __init__(self, camera: Camera) -> None:
-        shape = camera.height, camera.width
-        self.camera = camera
-        self.colour = np.zeros((*shape, 3), np.float32)
-        self.label_ids = np.zeros(shape, np.uint8)
-        self.inverse_depth = np.zeros(shape, np.float32)
-
-    def draw(
-        self, surface: Surface, corners: np.ndarray, inverse: np.ndarray, box: np.ndarray
-    ) -> None:
-        left, top, right, bottom = (int(b) for b in box)
-        window = slice(top, bottom), slice(left, right)
-        u = np.arange(left, right, dtype=np.float64)
-        v = np.arange(top, bottom, dtype=np.float64)
-        inverse_depth = _affine(inverse[2], u, v)
-        front = inverse_depth > self.inverse_depth[window] * (1 - DEPTH_TIE)
-        coverage = _coverage(inverse, u, v)
-        np.multiply(coverage, front, out=coverage)
-        if not coverage.any():
-            return
-        pixels, labels = self._sample(surface, corners, inverse, (left, top), (len(u), len(v)))
-        if pixels.shape[-1] == 4:
-            coverage *= pixels[..., 3] * np.float32(1 / 255)
-            pixels = pixels[..., :3]
-        colour = self.colour[window]
-        # colour + coverage * (pixels * shade - colour), in place
-        difference = pixels * np.float32(surface.shade) - colour
-        difference *= coverage[..., None]
-        colour += difference
-        if surface.label is None:
-            return
-        covered = coverage >= 0.5
-        np.copyto(
-            self.label_ids[window], surface.label if labels is None else labels, where=covered
-        )
-        np.copyto(self.inverse_depth[window], inverse_depth, where=covered)
-
-    def _sample(
-        self,
-        surface: Surface,
-        corners: np.ndarray,
-        inverse: np.ndarray,
-        corner: tuple[int, int],
-        size: tuple[int, int],
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Texture of the surface in a window: pixels ``(h, w, 3 | 4)`` and labels ``(h, w)`` or None."""
-        texture = surface.texture
-        if texture.solid:
-            return texture.pixels, texture.labels
-        repeat = surface.repeat or (1.0, 1.0)
-        texture = texture.reduced(*self._levels(texture, corners, repeat))
-        height, width = texture.pixels.shape[:2]
-        to_texels = np.array(
-            [[width * repeat[0], 0, -0.5], [0, height * repeat[1], -0.5], [0, 0, 1]]
-        )
-        shift = np.array([[1.0, 0, corner[0]], [0, 1, corner[1]], [0, 0, 1]])
-        matrix = to_texels @ inverse @ shift
-        border = cv2.BORDER_REPLICATE if surface.repeat is None else cv2.BORDER_WRAP
-        flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
-        pixels = cv2.warpPerspective(texture.pixels, matrix, size, flags=flags, borderMode=border)
-        if texture.labels is None:
-            return pixels, None
-        flags = cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST
-        return pixels, cv2.warpPerspective(
-            texture.labels, matrix, size, flags=flags, borderMode=border
-        )
-
-    def _levels(
-        self, texture: Texture, corners: np.ndarray, repeat: tuple[float, float]
-    ) -> tuple[int, int]:
-        """Levels of reduction at which one texel is about one pixel."""
-        z = corners[:, 2]
-        if z.min() < NEAR:
-            return 0, 0
-        points = corners[:, :2] / z[:, None] * self.camera.fx
-        length = np.linalg.norm(np.roll(points, -1, axis=0) - points, axis=1)
-        along_u, along_v = np.sqrt(length[0] * length[2]), np.sqrt(length[1] * length[3])
-        height, width = texture.pixels.shape[:2]
-        texels = np.array([width * repeat[0], height * repeat[1]])
-        level = np.log2(texels / np.maximum([along_u, along_v], 0.5))
-        level_u, level_v = np.clip(np.rint(level), 0, 8).astype(int)
-        return level_u, level_v
+def _levels(surfaces: list[Surface], corners: np.ndarray, camera: Camera) -> np.ndarray:
+    """Levels of reduction ``(N, 2)`` at which one texel is about one pixel on each axis."""
+    z = corners[..., 2]
+    in_front = z.min(axis=1) > NEAR
+    points = corners[..., :2] / np.where(in_front[:, None], z, 1.0)[..., None] * camera.fx
+    length = np.linalg.norm(np.roll(points, -1, axis=1) - points, axis=2)
+    pixels = np.sqrt(length[:, :2] * length[:, 2:])
+    texels = np.array([s.texture.pixels.shape[1::-1] for s in surfaces])
+    texels = texels * np.array([s.repeat or (1.0, 1.0) for s in surfaces])
+    levels = np.rint(np.log2(texels / np.maximum(pixels, 0.5)))
+    return (np.clip(levels, 0, 8) * in_front[:, None]).astype(np.int64)
 
 
-def _affine(row: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """``row . (u, v, 1)`` over a window, float32 ``(len(v), len(u))``."""
-    return np.add.outer((row[1] * v + row[2]).astype(np.float32), (row[0] * u).astype(np.float32))
-
-
-def _coverage(inverse: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Share of each pixel covered, float32: the signed pixel distance to the nearest edge plus one half, clipped."""
-    coverage = None
-    for row in (inverse[0], inverse[2] - inverse[0], inverse[1], inverse[2] - inverse[1]):
-        steepness = np.hypot(row[0], row[1])
-        distance = _affine(row / max(steepness, 1e-300), u, v)
-        coverage = distance if coverage is None else np.minimum(coverage, distance, out=coverage)
+def _draw(raster: Raster, surface: Surface, projection: _Projection) -> None:
+    """Draw one surface through the z-buffer; ``raster.depth`` holds inverse depth until the end."""
+    left, top, right, bottom = projection.box
+    window = slice(top, bottom), slice(left, right)
+    rows = projection.affine
+    along_u = rows[:, :1] * np.arange(left, right)
+    along_v = rows[:, 1:2] * np.arange(top, bottom) + rows[:, 2:]
+    along_u, along_v = along_u.astype(np.float32), along_v.astype(np.float32)
+    values = along_v[:, :, None] + along_u[:, None, :]
+    inverse_depth, coverage = values[0], values[1:].min(axis=0)
     coverage += np.float32(0.5)
-    return np.clip(coverage, 0, 1, out=coverage)
+    np.clip(coverage, 0, 1, out=coverage)
+    coverage *= inverse_depth > raster.depth[window] * np.float32(1 - DEPTH_TIE)
+    if not coverage.any():
+        return
+    pixels, labels = _sample(surface, projection)
+    if pixels.shape[-1] == 4:
+        coverage *= pixels[..., 3] * np.float32(1 / 255)
+        pixels = pixels[..., :3]
+    colour = raster.colour[window]
+    colour += coverage[..., None] * (pixels * np.float32(surface.shade) - colour)
+    if surface.label is None:
+        return
+    covered = coverage >= 0.5
+    np.copyto(raster.label_ids[window], surface.label if labels is None else labels, where=covered)
+    np.copyto(raster.depth[window], inverse_depth, where=covered)
+
+
+def _sample(surface: Surface, projection: _Projection) -> tuple[np.ndarray, np.ndarray | None]:
+    """Pixels ``(h, w, 3 | 4)`` and labels ``(h, w)`` (or None) of a surface in its box."""
+    texture = surface.texture
+    if texture.pixels.shape[:2] == (1, 1):
+        return texture.pixels, texture.labels
+    texture = texture.reduced(*projection.levels)
+    height, width = texture.pixels.shape[:2]
+    repeat = surface.repeat or (1.0, 1.0)
+    left, top, right, bottom = projection.box
+    to_texels = np.array([[width * repeat[0], 0, -0.5], [0, height * repeat[1], -0.5], [0, 0, 1]])
+    shift = np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]])
+    matrix = to_texels @ projection.inverse @ shift
+    border = cv2.BORDER_REPLICATE if surface.repeat is None else cv2.BORDER_WRAP
+
+    def warp(pixels: np.ndarray, interpolation: int) -> np.ndarray:
+        flags = cv2.WARP_INVERSE_MAP | interpolation
+        size = right - left, bottom - top
+        return cv2.warpPerspective(pixels, matrix, size, flags=flags, borderMode=border)
+
+    labels = None if texture.labels is None else warp(texture.labels, cv2.INTER_NEAREST)
+    return warp(texture.pixels, cv2.INTER_LINEAR), labels

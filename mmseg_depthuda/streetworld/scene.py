@@ -111,7 +111,7 @@ class _Sampler:
         variant = int(self.rng.integers(2**31))
         position = float(x), float(y), float(z)
         self.elements.append(
-            Element(kind, position, tuple(float(s) for s in size), variant=variant, **kwargs)
+            Element(str(kind), position, tuple(float(s) for s in size), variant=variant, **kwargs)
         )
 
     def _lay(self, kind: str, x0: float, x1: float, z0: float, z1: float, y: float = 0.0) -> None:

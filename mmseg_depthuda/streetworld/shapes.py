@@ -7,13 +7,14 @@ cut-outs. Every texture is fixed to its surface, hence to the world: two views o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
 
 from .appearance import Appearance
-from .render import SKY_ID, Surface, Texture
+from .camera import Camera
+from .render import GROUND_LAYER, NEAR, SHADOW_LAYER, SKY_ID, SKY_LAYER, Surface, Texture
 from .scene import CURB, Element, Scene
 
 LABEL_IDS = dict(
@@ -38,9 +39,12 @@ LABEL_IDS = dict(
     bicycle=33,
 )
 
-GROUND_LAYER, SHADOW_LAYER, OBJECT_LAYER = 0, 1, 3
 # The ground is cut at these distances (metres) so that each piece gets a texture of about its own resolution.
 GROUND_CUTS = np.array([5.0, 10.0, 20.0, 40.0, 80.0])
+HIGHEST_CAMERA = 2.0  # metres; the top of anything higher is never seen
+IN_FRONT = 0.02  # metres between a sign and its post
+NEARBY = 2.0  # metres; the frames and cameras of a drive are this close to each other
+SMALLEST_HEIGHT = 2.5  # pixels; lower objects are left out
 RIGHT, UP, AHEAD = np.eye(3) * [[1], [-1], [1]]
 Colour = tuple[int, int, int]
 
@@ -51,62 +55,70 @@ class Sprite:
     Args:
         width, height: Extent in metres.
         resolution: Texels per metre.
-        background: Colour of the transparent texels, which shines through at smoothed edges (BGR).
+        background: Colour of the transparent texels, which shows at smoothed edges (BGR).
+        labelled: Whether it shows several classes, hence needs a label per texel.
     """
 
-    def __init__(self, width: float, height: float, resolution: float, background: Colour) -> None:
+    def __init__(
+        self,
+        width: float,
+        height: float,
+        resolution: float,
+        background: Colour,
+        labelled: bool = False,
+    ) -> None:
         self.width, self.height, self.resolution = width, height, resolution
         # A transparent rim, so that nothing is cut off hard.
         self.shape = int(np.ceil(height * resolution)) + 2, int(np.ceil(width * resolution)) + 2
-        self.pixels = np.empty((*self.shape, 4), np.uint8)
-        self.pixels[:] = (*background, 0)
-        self.labels = np.zeros(self.shape, np.uint8)
+        packed = np.array((*background, 0), np.uint8).view(np.uint32)
+        self.pixels = np.full(self.shape, packed).view(np.uint8).reshape(*self.shape, 4)
+        self.labels = np.zeros(self.shape, np.uint8) if labelled else None
         self._label = 0
 
     def label(self, name: str) -> None:
         """Class of what is drawn from now on."""
         self._label = LABEL_IDS[name]
 
-    def _texels(self, points: np.ndarray) -> np.ndarray:
-        points = np.asarray(points, dtype=np.float64)
-        x = (points[..., 0] + self.width / 2) * self.resolution + 0.5
-        y = (self.height - points[..., 1]) * self.resolution + 0.5
-        return np.rint(np.stack([x, y], axis=-1)).astype(np.int32)
+    def _texel(self, x: float, y: float) -> tuple[int, int]:
+        left = (x + self.width / 2) * self.resolution + 0.5
+        top = (self.height - y) * self.resolution + 0.5
+        return round(left), round(top)
 
-    def polygon(self, points: list, colour: Colour) -> None:
-        texels = self._texels(points)[None]
+    def polygon(self, points: list[tuple[float, float]], colour: Colour) -> None:
+        texels = np.array([[self._texel(*p) for p in points]], np.int32)
         cv2.fillPoly(self.pixels, texels, (*colour, 255), cv2.LINE_AA)
-        cv2.fillPoly(self.labels, texels, self._label)
+        if self.labels is not None:
+            cv2.fillPoly(self.labels, texels, self._label)
 
     def box(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
-        (left, top), (right, bottom) = self._texels([(x0, y1), (x1, y0)])
-        cv2.rectangle(self.pixels, (left, top), (right, bottom), (*colour, 255), cv2.FILLED)
-        cv2.rectangle(self.labels, (left, top), (right, bottom), self._label, cv2.FILLED)
+        corners = self._texel(x0, y1), self._texel(x1, y0)
+        cv2.rectangle(self.pixels, *corners, (*colour, 255), cv2.FILLED)
+        if self.labels is not None:
+            cv2.rectangle(self.labels, *corners, self._label, cv2.FILLED)
 
     def line(self, start: tuple, stop: tuple, thickness: float, colour: Colour) -> None:
-        start, stop = (tuple(int(c) for c in self._texels(p)) for p in (start, stop))
+        ends = self._texel(*start), self._texel(*stop)
         texels = max(1, round(thickness * self.resolution))
-        cv2.line(self.pixels, start, stop, (*colour, 255), texels, cv2.LINE_AA)
-        cv2.line(self.labels, start, stop, self._label, texels)
+        cv2.line(self.pixels, *ends, (*colour, 255), texels, cv2.LINE_AA)
+        if self.labels is not None:
+            cv2.line(self.labels, *ends, self._label, texels)
 
     def disc(self, x: float, y: float, radius: float, colour: Colour, ratio: float = 1.0) -> None:
         """An ellipse with half axes ``radius`` (horizontal) and ``ratio * radius``."""
-        centre = tuple(int(c) for c in self._texels((x, y)))
         axes = tuple(max(1, round(radius * r * self.resolution)) for r in (1.0, ratio))
-        args = centre, axes, 0, 0, 360
+        args = self._texel(x, y), axes, 0, 0, 360
         cv2.ellipse(self.pixels, *args, (*colour, 255), cv2.FILLED, cv2.LINE_AA)
-        cv2.ellipse(self.labels, *args, self._label, cv2.FILLED)
+        if self.labels is not None:
+            cv2.ellipse(self.labels, *args, self._label, cv2.FILLED)
 
-    def texture(self, appearance: Appearance, single_label: bool) -> Texture:
-        """The finished texture, with grain; smoothed edges take the class of their neighbour."""
-        self.pixels[..., :3] = appearance.textured(self.pixels[..., :3])
-        if single_label:
-            return Texture(self.pixels)
-        return Texture(
-            self.pixels,
-            cv2.dilate(self.labels, np.ones((3, 3), np.uint8), None) * (self.labels == 0)
-            + self.labels,
-        )
+    def texture(self, appearance: Appearance) -> Texture:
+        """The finished texture, with grain."""
+        pixels = appearance.textured(self.pixels)
+        if self.labels is None:
+            return Texture(pixels)
+        # Smoothed edges take the class of their neighbour.
+        grown = cv2.dilate(self.labels, np.ones((3, 3), np.uint8))
+        return Texture(pixels, np.where(self.labels == 0, grown, self.labels))
 
 
 class Dresser:
@@ -114,43 +126,62 @@ class Dresser:
 
     Args:
         appearance: The look of the scene.
-        focal: Focal length in pixels; textures get about the resolution at which they are seen.
+        camera: Camera near which the scene is viewed: textures get about the resolution at which it
+            sees them, and what lies outside its view or is too small for it is left out.
     """
 
-    def __init__(self, appearance: Appearance, focal: float) -> None:
+    def __init__(self, appearance: Appearance, camera: Camera) -> None:
         self.look = appearance
-        self.focal = focal
+        self.camera = camera
         self.surfaces: list[Surface] = []
-        self._tiles: dict[str, Texture] = {}
+        self.tiles: dict[str, Texture] = {}
 
     def dress(self, scene: Scene, rng: np.random.Generator) -> list[Surface]:
         """Surfaces of the scene; ``rng`` draws the textures that its objects share."""
         self._make_tiles(rng)
         self._add_sky(rng)
         for element in scene.elements:
-            rng = np.random.Generator(np.random.PCG64(element.variant))
-            BUILDERS[element.kind](self, element, rng)
+            if element.kind in GROUND_KINDS or self._is_visible(element):
+                rng = np.random.Generator(np.random.PCG64(element.variant))
+                BUILDERS[element.kind](self, element, rng)
         return self.surfaces
+
+    def _is_visible(self, element: Element) -> bool:
+        """Whether the camera, moved by up to a metre or two, may see the element."""
+        camera = self.camera
+        x, _, z = camera.to_camera(np.array(element.position))
+        radius = 0.5 * float(np.hypot(element.size[0], element.size[2])) + NEARBY
+        nearest, farthest = z - radius, z + radius
+        if farthest < NEAR:
+            return False
+        is_large = element.size[1] * camera.fx >= SMALLEST_HEIGHT * nearest
+        return is_large and abs(x) - radius < farthest * camera.width / 2 / camera.fx
 
     # Shared textures
 
     def _make_tiles(self, rng: np.random.Generator) -> None:
         look = self.look
         for name, strength in (('road', 1.0), ('terrain', 1.6), ('vegetation', 2.2), ('roof', 1.0)):
-            self._tiles[name] = Texture(look.textured(_plain(look.paint(name, rng)), strength))
+            self.tiles[name] = Texture(look.textured(_plain(look.paint(name, rng)), strength))
         paving = _plain(look.paint('sidewalk', rng))
         paving[::32] = paving[:, ::32] = (paving[0, 0] * 0.86).astype(np.uint8)
-        self._tiles['sidewalk'] = Texture(look.textured(paving))
-        self._tiles['wall'] = Texture(look.textured(self._masonry(rng)))
-        self._tiles['fence'] = Texture(look.textured(self._pickets(rng), 0.5))
+        self.tiles['sidewalk'] = Texture(look.textured(paving))
+        self.tiles['wall'] = Texture(look.textured(self._masonry(rng)))
+        self.tiles['fence'] = Texture(look.textured(self._pickets(rng), 0.5))
         for i in range(5):
-            self._tiles[f'building_{i}'] = Texture(self._facade(rng))
+            self.tiles[f'building_{i}'] = Texture(self._facade(rng))
+        for i in range(2):
+            self.tiles[f'shop_{i}'] = Texture(self._shop(rng))
         for i in range(4):
-            self._tiles[f'tree_{i}'] = Texture(self._tree(rng))
+            self.tiles[f'tree_{i}'] = Texture(self._tree(rng))
+        gable = np.full((64, 128, 4), (*look.paint('building', rng), 0), np.uint8)
+        triangle = np.array([[0, 63], [64, 0], [127, 63]])
+        cv2.fillConvexPoly(gable, triangle, (*gable[0, 0, :3].tolist(), 255), cv2.LINE_AA)
+        self.tiles['gable'] = Texture(gable)
         shadow = np.zeros((64, 64, 4), np.uint8)
         darkness = int(255 * look.domain.shadow)
         cv2.ellipse(shadow, (32, 32), (26, 26), 0, 0, 360, (0, 0, 0, darkness), cv2.FILLED)
-        self._tiles['shadow'] = Texture(cv2.GaussianBlur(shadow, (0, 0), 4))
+        self.tiles['shadow'] = Texture(cv2.GaussianBlur(shadow, (0, 0), 4))
 
     def _masonry(self, rng: np.random.Generator) -> np.ndarray:
         tile = _plain(self.look.paint('wall', rng))
@@ -195,6 +226,13 @@ class Dresser:
                 cv2.line(tile, ((x + right) // 2, y), ((x + right) // 2, bottom), frame, 2)
         return tile
 
+    def _shop(self, rng: np.random.Generator) -> np.ndarray:
+        """Shop windows below a sign, 6.0 x 3.1 m."""
+        pixels = _plain(self.look.paint('window', rng))
+        pixels[:24] = self.look.paint('building', rng)
+        pixels[:, ::42] = pixels[:, 1::42] = pixels[110:] = self.look.paint('building', rng)
+        return self.look.textured(pixels, 0.5)
+
     def _tree(self, rng: np.random.Generator) -> np.ndarray:
         """A crown on a trunk, 128 x 128 BGRA."""
         look = self.look
@@ -207,7 +245,7 @@ class Dresser:
             cv2.ellipse(alpha, (centre, (2 * axes[0], 2 * axes[1]), 0), 255, cv2.FILLED)
         ragged = (
             cv2.GaussianBlur(alpha, (0, 0), 3).astype(np.float32)
-            + 3.0 * look.grain((128, 128))[..., 0]
+            + 3.0 * look.grain()[:128, :128, 0]
         )
         alpha = np.where(ragged > 128, 255, 0).astype(np.uint8)
         # Lit from above.
@@ -229,79 +267,105 @@ class Dresser:
         horizon = np.clip(0.35 * zenith + 0.65 * np.array(look.domain.haze_colour[::-1]), 0, 255)
         share = np.linspace(1, 0, 128)[:, None, None] ** 1.5
         pixels = share * zenith + (1 - share) * horizon
-        clouds = look.grain((128, 256)) / look.domain.texture * look.domain.clouds
-        pixels = np.clip(pixels + cv2.GaussianBlur(clouds, (0, 0), 3)[..., None], 0, 255).astype(
-            np.uint8
-        )
+        clouds = cv2.GaussianBlur(look.grain()[:128].astype(np.float32), (0, 0), 3)
+        clouds *= look.domain.clouds / look.domain.texture
+        pixels = np.clip(pixels + clouds, 0, 255).astype(np.uint8)
         far = 1e6
         origin = far * (AHEAD - 2 * RIGHT + UP)
-        self._add(origin, 4 * far * RIGHT, -1.2 * far * UP, Texture(pixels), 'sky', layer=-1)
+        self.add(origin, 4 * far * RIGHT, -1.2 * far * UP, Texture(pixels), 'sky', layer=SKY_LAYER)
 
     # Elementary surfaces
 
-    def _add(self, origin, edge_u, edge_v, texture: Texture, name: str | None, **kwargs) -> None:
+    def add(
+        self,
+        origin: np.ndarray,
+        edge_u: np.ndarray,
+        edge_v: np.ndarray,
+        texture: Texture,
+        name: str | None,
+        *,
+        normal: np.ndarray | None = None,
+        shade: float | None = None,
+        **kwargs,
+    ) -> None:
+        """A surface of class ``name``; the light on it follows from its normal unless it is given."""
+        if normal is not None and not self.faces(normal, origin):
+            return
+        if shade is None:
+            shade = 1.0 if normal is None else self.look.shade(normal)
         label = None if name is None else LABEL_IDS[name]
-        self.surfaces.append(Surface(origin, edge_u, edge_v, texture, label, **kwargs))
+        self.surfaces.append(
+            Surface(origin, edge_u, edge_v, texture, label, normal=normal, shade=shade, **kwargs)
+        )
 
-    def _solid(self, colour: Colour) -> Texture:
+    def solid(self, colour: Colour) -> Texture:
         return Texture(np.full((1, 1, 3), colour, np.uint8))
 
-    def _resolution(self, element: Element) -> float:
+    def resolution(self, element: Element) -> float:
         """Texels per metre at which the element is seen best."""
         distance = max(3.0, element.position[2] - element.size[2] / 2)
-        return float(np.clip(1.3 * self.focal / distance, 14, 160))
+        return float(np.clip(1.3 * self.camera.fx / distance, 14, 160))
 
-    def _add_box(
+    def add_box(
         self, element: Element, texture: Texture, name: str, tile: tuple[float, float]
     ) -> None:
-        """The visible faces of a box along the street: towards the road, towards the camera, top."""
+        """The visible faces of a box beside the road: to the road, to the camera, and the top.
+
+        ``tile`` is the texture's extent in metres; a height of 0 stretches it over the box.
+        """
         x, y, z = element.position
         width, height, length = element.size
-        side = -1.0 if x > 0 else 1.0  # direction of the road
-        base = np.array([x, y, z - length / 2])
-        down = -height * UP
-        near = base + side * width / 2 * RIGHT + height * UP
+        inward = RIGHT * (-1.0 if x > 0 else 1.0)  # towards the road
+        corner = np.array([x, y, z - length / 2]) + width / 2 * inward + height * UP
         repeat_v = height / tile[1] if tile[1] else 1.0
-        for origin, edge, normal in (
-            (near, length * AHEAD, side * RIGHT),
-            (near, -side * width * RIGHT, -AHEAD),
-        ):
+        faces = (length * AHEAD, inward), (-width * inward, -AHEAD)
+        for edge, normal in faces:
             repeat = np.linalg.norm(edge) / tile[0], repeat_v
-            shade = self.look.shade(normal)
-            self._add(origin, edge, down, texture, name, repeat=repeat, shade=shade, normal=normal)
-        if height < 1.6:  # the top of anything higher is above the camera
-            shade = self.look.shade(UP)
-            flat = Texture(texture.pixels[:4])
-            self._add(
-                near, length * AHEAD, -side * width * RIGHT, flat, name, shade=shade, normal=UP
-            )
+            self.add(corner, edge, -height * UP, texture, name, repeat=repeat, normal=normal)
+        if height < HIGHEST_CAMERA:
+            top = self.solid(texture.pixels[0, 0])
+            self.add(corner, length * AHEAD, -width * inward, top, name, normal=UP)
 
-    def _cast_shadow(self, element: Element, extent: float = 1.25) -> None:
+    def cast_shadow(self, element: Element, extent: float = 1.25) -> None:
         x, y, z = element.position
         width, _, length = element.size
         ahead, right = _axes(element.heading)
         edge_u, edge_v = extent * max(width, 0.4) * right, extent * max(length, 0.4) * ahead
         origin = np.array([x, y - 0.01, z]) - edge_u / 2 - edge_v / 2
         velocity = element.speed * ahead
-        self._add(
+        self.add(
             origin,
             edge_u,
             edge_v,
-            self._tiles['shadow'],
+            self.tiles['shadow'],
             None,
             layer=SHADOW_LAYER,
             velocity=velocity,
         )
 
-    def _stand(
-        self, element: Element, sprite: Texture, name: str, direction: np.ndarray, **kwargs
+    def stand(
+        self,
+        foot: np.ndarray,
+        direction: np.ndarray,
+        height: float,
+        texture: Texture,
+        name: str,
+        **kwargs,
     ) -> None:
-        """An upright cut-out over the element's position, its rows running along ``direction`` (metres)."""
-        origin = (
-            np.array(element.position) - direction / 2 + kwargs.pop('height', element.size[1]) * UP
-        )
-        edge_v = np.array([0.0, element.position[1] - origin[1], 0.0])
-        self._add(origin, direction, edge_v, sprite, name, **kwargs)
+        """An upright cut-out, ``foot`` being the middle of its base and ``direction`` its width."""
+        origin = foot - direction / 2 + height * UP
+        self.add(origin, direction, -height * UP, texture, name, **kwargs)
+
+    def beam(self, start: np.ndarray, stop: np.ndarray, width: float, texture: Texture) -> None:
+        """A post or an arm in a plane across the street."""
+        along = stop - start
+        across = np.cross(AHEAD, along) * (width / np.linalg.norm(along))
+        shade = self.look.shade(-AHEAD)
+        self.add(start - across / 2, across, along, texture, 'pole', shade=shade)
+
+    def faces(self, normal: np.ndarray, point: np.ndarray) -> bool:
+        """Whether a face is seen from the camera or from somewhere near it."""
+        return float(normal @ (self.camera.position - point)) > -NEARBY
 
 
 def _plain(colour: Colour) -> np.ndarray:
@@ -321,7 +385,7 @@ def _ground(name: str, label: str, tile: float) -> Callable:
     def build(dresser: Dresser, element: Element, rng: np.random.Generator) -> None:
         x, y, z = element.position
         width, _, length = element.size
-        texture = dresser._tiles[name]
+        texture = dresser.tiles[name]
         shade = dresser.look.shade(UP)
         cuts = GROUND_CUTS[(z - length / 2 < GROUND_CUTS) & (z + length / 2 > GROUND_CUTS)]
         cuts = np.concatenate([[z - length / 2], cuts, [z + length / 2]])
@@ -329,7 +393,7 @@ def _ground(name: str, label: str, tile: float) -> Callable:
             origin = np.array([x - width / 2, y, start])
             edges = width * RIGHT, (stop - start) * AHEAD
             repeat = width / tile, (stop - start) / tile
-            dresser._add(
+            dresser.add(
                 origin, *edges, texture, label, layer=GROUND_LAYER, repeat=repeat, shade=shade
             )
 
@@ -341,10 +405,10 @@ def _painted(name: str) -> Callable:
         x, y, z = element.position
         width, _, length = element.size
         origin = np.array([x - width / 2, y, z - length / 2])
-        texture = dresser._solid(dresser.look.paint(name, rng))
+        texture = dresser.solid(dresser.look.paint(name, rng))
         shade = dresser.look.shade(UP)
         edges = width * RIGHT, length * AHEAD
-        dresser._add(origin, *edges, texture, 'road', layer=GROUND_LAYER, shade=shade)
+        dresser.add(origin, *edges, texture, 'road', layer=GROUND_LAYER, shade=shade)
 
     return build
 
@@ -352,10 +416,10 @@ def _painted(name: str) -> Callable:
 def _curb(dresser: Dresser, element: Element, rng: np.random.Generator) -> None:
     x, _, z = element.position
     length = element.size[2]
-    texture = dresser._solid(dresser.look.paint('sidewalk', rng))
+    texture = dresser.solid(dresser.look.paint('sidewalk', rng))
     origin = np.array([x, -CURB, z - length / 2])
     shade = 0.85 * dresser.look.shade(-np.sign(x) * RIGHT)
-    dresser._add(
+    dresser.add(
         origin, length * AHEAD, -CURB * UP, texture, 'sidewalk', layer=GROUND_LAYER, shade=shade
     )
 
@@ -366,151 +430,128 @@ def _curb(dresser: Dresser, element: Element, rng: np.random.Generator) -> None:
 def _barrier(name: str, label: str, tile: float) -> Callable:
     def build(dresser: Dresser, element: Element, rng: np.random.Generator) -> None:
         vertical = 0.0 if name != 'vegetation' else tile
-        dresser._add_box(element, dresser._tiles[name], label, (tile, vertical))
+        dresser.add_box(element, dresser.tiles[name], label, (tile, vertical))
 
     return build
 
 
 def _building(dresser: Dresser, element: Element, rng: np.random.Generator) -> None:
-    tile = dresser._tiles[f'building_{rng.integers(5)}']
-    dresser._add_box(element, tile, 'building', (9.0, 6.2))
+    tile = dresser.tiles[f'building_{rng.integers(5)}']
+    dresser.add_box(element, tile, 'building', (9.0, 6.2))
     x, y, z = element.position
     width, height, length = element.size
-    side = -1.0 if x > 0 else 1.0
-    eave = np.array([x + side * width / 2, y - height, z - length / 2])
-    look = dresser.look
+    inward = RIGHT * (-1.0 if x > 0 else 1.0)  # towards the road
+    eave = np.array([x, y - height, z - length / 2]) + width / 2 * inward
+    along = length * AHEAD
     if rng.random() < 0.5:  # a shop on the ground floor
-        shop = _plain(look.paint('window', rng))
-        shop[:24] = look.paint('building', rng)
-        shop[:, ::42] = shop[:, 1::42] = shop[110:] = look.paint('building', rng)
-        origin = eave + side * 0.03 * RIGHT + (3.1 - height) * UP
-        repeat, shade = (length / 6.0, 1.0), look.shade(side * RIGHT)
-        edges = length * AHEAD, -3.1 * UP
-        dresser._add(origin, *edges, Texture(shop), 'building', repeat=repeat, shade=shade)
+        origin = eave + IN_FRONT * inward + (3.1 - height) * UP
+        shop, repeat = dresser.tiles[f'shop_{rng.integers(2)}'], (length / 6.0, 1.0)
+        dresser.add(origin, along, -3.1 * UP, shop, 'building', repeat=repeat, normal=inward)
     if rng.random() < 0.6:  # a pitched roof
-        rise = rng.uniform(2.0, 4.0)
-        slope = -side * width / 2 * RIGHT + rise * UP
+        rise = rng.uniform(2.0, 4.0) * UP
+        slope = rise - width / 2 * inward
         normal = np.cross(AHEAD, slope)
         normal *= np.sign(normal @ UP) / np.linalg.norm(normal)
-        repeat = length / 6, 1.0
-        shade = look.shade(normal)
-        tile_roof = dresser._tiles['roof']
-        edges = length * AHEAD, -slope
-        dresser._add(
-            eave + slope, *edges, tile_roof, 'building', repeat=repeat, shade=shade, normal=normal
-        )
-        gable = np.full((32, 64, 4), (*look.paint('roof', rng), 0), np.uint8)
-        cv2.fillConvexPoly(
-            gable, np.array([[0, 31], [32, 0], [63, 31]]), (*gable[0, 0, :3].tolist(), 255)
-        )
-        edges = -side * width * RIGHT, -rise * UP
-        shade = look.shade(-AHEAD)
-        dresser._add(
-            eave + rise * UP, *edges, Texture(gable), 'building', shade=shade, normal=-AHEAD
-        )
+        tile, repeat = dresser.tiles['roof'], (length / 6.0, 1.0)
+        dresser.add(eave + slope, along, -slope, tile, 'building', repeat=repeat, normal=normal)
+        gable = dresser.tiles['gable']
+        dresser.add(eave + rise, -width * inward, -rise, gable, 'building', normal=-AHEAD)
 
 
 def _distant_building(dresser: Dresser, element: Element, rng: np.random.Generator) -> None:
     width, height, _ = element.size
-    tile = dresser._tiles[f'building_{rng.integers(5)}']
+    tile = dresser.tiles[f'building_{rng.integers(5)}']
     origin = np.array(element.position) - width / 2 * RIGHT + height * UP
     repeat, shade = (width / 9.0, height / 6.2), dresser.look.shade(-AHEAD)
-    dresser._add(origin, width * RIGHT, -height * UP, tile, 'building', repeat=repeat, shade=shade)
+    dresser.add(origin, width * RIGHT, -height * UP, tile, 'building', repeat=repeat, shade=shade)
 
 
 def _distant_trees(dresser: Dresser, element: Element, rng: np.random.Generator) -> None:
     width, height, _ = element.size
     origin = np.array(element.position) - width / 2 * RIGHT
-    tile = dresser._tiles['vegetation']
+    tile = dresser.tiles['vegetation']
     low = 0.55 * height
-    dresser._add(origin + low * UP, width * RIGHT, -low * UP, tile, 'vegetation', repeat=(3.0, 1.0))
-    crown = dresser._tiles[f'tree_{rng.integers(4)}']
+    dresser.add(origin + low * UP, width * RIGHT, -low * UP, tile, 'vegetation', repeat=(3.0, 1.0))
+    crown = dresser.tiles[f'tree_{rng.integers(4)}']
     for start in np.arange(0, width, 6.0):
         edges = 9 * RIGHT, -height * UP
-        dresser._add(origin + (start - 1.5) * RIGHT + height * UP, *edges, crown, 'vegetation')
+        dresser.add(origin + (start - 1.5) * RIGHT + height * UP, *edges, crown, 'vegetation')
 
 
 def _tree(dresser: Dresser, element: Element, rng: np.random.Generator) -> None:
-    crown = dresser._tiles[f'tree_{rng.integers(4)}']
+    crown = dresser.tiles[f'tree_{rng.integers(4)}']
     width = element.size[0] * rng.choice([-1, 1])
     shade = rng.uniform(0.85, 1.1) * dresser.look.shade(-AHEAD)
-    dresser._stand(element, crown, 'vegetation', width * RIGHT, shade=shade)
+    foot = np.array(element.position)
+    dresser.stand(foot, width * RIGHT, element.size[1], crown, 'vegetation', shade=shade)
 
 
 def _lamp(dresser: Dresser, element: Element, rng: np.random.Generator) -> None:
+    metal = dresser.solid(dresser.look.paint('pole', rng))
     reach, height, _ = element.size
-    metal = dresser.look.paint('pole', rng)
-    sprite = Sprite(2 * abs(reach) + 1, height, dresser._resolution(element), metal)
-    sprite.label('pole')
-    sprite.line((0, 0), (0, height - 0.3), 0.22, metal)
-    inward = -np.sign(reach) * abs(reach)
-    sprite.line((0, height - 0.4), (inward * 0.8, height - 0.15), 0.13, metal)
-    sprite.box(*sorted((inward * 0.65, inward)), height - 0.3, metal) if False else None
-    sprite.line((inward * 0.7, height - 0.15), (inward, height - 0.12), 0.2, metal)
-    texture = sprite.texture(dresser.look, True)
-    dresser._stand(element, texture, 'pole', sprite.width * RIGHT, height=height)
+    foot = np.array(element.position)
+    head = foot - 0.65 * reach * RIGHT + (height - 0.15) * UP
+    dresser.beam(foot, foot + (height - 0.3) * UP, 0.22, metal)
+    dresser.beam(foot + (height - 0.4) * UP, head, 0.13, metal)
+    dresser.beam(head, head - 0.35 * reach * RIGHT, 0.24, metal)
 
 
 def _sign(dresser: Dresser, element: Element, rng: np.random.Generator) -> None:
-    look, height = dresser.look, element.size[1]
-    metal = look.paint('pole', rng)
-    sprite = Sprite(1.5, height, dresser._resolution(element), metal)
-    sprite.label('pole')
-    sprite.line((0, 0), (0, height - 0.2), 0.16, metal)
-    y = height - 0.5
-    for _ in range(int(rng.integers(1, 3))):
-        _draw_sign(sprite, look, y, rng)
-        y -= 0.95
-    texture = sprite.texture(look, False)
-    dresser._stand(element, texture, 'pole', sprite.width * RIGHT)
+    height = element.size[1]
+    foot = np.array(element.position)
+    dresser.beam(
+        foot, foot + (height - 0.1) * UP, 0.16, dresser.solid(dresser.look.paint('pole', rng))
+    )
+    for y in (height - 0.5, height - 1.45)[: int(rng.integers(1, 3))]:
+        _hang_sign(dresser, element, y, rng)
 
 
-def _draw_sign(sprite: Sprite, look: Appearance, y: float, rng: np.random.Generator) -> None:
-    sprite.label('traffic_sign')
+def _hang_sign(dresser: Dresser, element: Element, y: float, rng: np.random.Generator) -> None:
+    look = dresser.look
     colour, white = look.paint('sign', rng), look.paint('marking', rng)
     shape = rng.integers(4)
+    sprite = Sprite(1.0, 1.0, dresser.resolution(element), colour)
     for size, paint in ((0.46, colour), (0.28, white if shape < 2 else colour)):
         if shape == 0:
-            sprite.disc(0, y, size, paint)
+            sprite.disc(0, 0.5, size, paint)
         elif shape == 1:
-            sprite.polygon([(-size, y - 0.8 * size), (size, y - 0.8 * size), (0, y + size)], paint)
+            corners = (-size, 0.5 - 0.8 * size), (size, 0.5 - 0.8 * size), (0, 0.5 + size)
+            sprite.polygon(corners, paint)
         elif shape == 2:
-            sprite.box(-size, y - 0.8 * size, size, y + 0.8 * size, paint)
+            sprite.box(-size, 0.5 - 0.8 * size, size, 0.5 + 0.8 * size, paint)
         else:
-            sprite.polygon([(-size, y), (0, y - size), (size, y), (0, y + size)], paint)
+            sprite.polygon([(-size, 0.5), (0, 0.5 - size), (size, 0.5), (0, 0.5 + size)], paint)
+    foot = np.array(element.position) + (y - 0.5) * UP - IN_FRONT * AHEAD
+    dresser.stand(foot, RIGHT, 1.0, sprite.texture(look), 'traffic_sign')
 
 
-def _draw_light(
-    sprite: Sprite, look: Appearance, x: float, top: float, rng: np.random.Generator
+def _hang_light(
+    dresser: Dresser, element: Element, x: float, top: float, rng: np.random.Generator
 ) -> None:
-    sprite.label('traffic_light')
-    box = look.paint('light_box', rng)
-    sprite.box(x - 0.26, top - 1.15, x + 0.26, top, box)
+    look = dresser.look
+    sprite = Sprite(0.56, 1.2, dresser.resolution(element), look.paint('light_box', rng))
+    sprite.box(-0.26, 0.02, 0.26, 1.18, look.paint('light_box', rng))
     lit = rng.integers(3)
-    lamps = [(40, 40, 240), (30, 190, 250), (90, 220, 60)]
-    for i, lamp in enumerate(lamps):
+    for i, lamp in enumerate([(40, 40, 240), (30, 190, 250), (90, 220, 60)]):  # red, yellow, green
         paint = lamp if i == lit else tuple(int(0.3 * c) for c in lamp)
-        sprite.disc(x, top - 0.2 - 0.37 * i, 0.15, paint)
+        sprite.disc(0, 0.98 - 0.37 * i, 0.15, paint)
+    foot = np.array(element.position) + x * RIGHT + (top - 1.2) * UP - IN_FRONT * AHEAD
+    dresser.stand(foot, sprite.width * RIGHT, sprite.height, sprite.texture(look), 'traffic_light')
 
 
 def _traffic_light(dresser: Dresser, element: Element, rng: np.random.Generator) -> None:
-    look, height = dresser.look, element.size[1]
-    metal = look.paint('pole', rng)
-    is_mast = element.kind == 'traffic_light_mast'
-    reach = element.size[0] if is_mast else 0.0
-    sprite = Sprite(2 * abs(reach) + 1.2, height, dresser._resolution(element), metal)
-    sprite.label('pole')
-    sprite.line((0, 0), (0, height - 0.1), 0.2, metal)
-    if is_mast:
-        inward = -reach
-        sprite.line((0, height - 0.3), (inward, height - 0.3), 0.16, metal)
-        _draw_light(sprite, look, inward * 0.95, height - 0.02, rng)
-        _draw_light(sprite, look, inward * 0.45, height - 0.02, rng)
-        _draw_light(sprite, look, 0, 3.4, rng)
-    else:
-        _draw_light(sprite, look, 0, height - 0.05, rng)
-    texture = sprite.texture(look, False)
-    dresser._stand(element, texture, 'pole', sprite.width * RIGHT)
+    metal = dresser.solid(dresser.look.paint('pole', rng))
+    height = element.size[1]
+    foot = np.array(element.position)
+    dresser.beam(foot, foot + (height - 0.1) * UP, 0.2, metal)
+    if element.kind == 'traffic_light':
+        _hang_light(dresser, element, 0.0, height, rng)
+        return
+    reach = -element.size[0]
+    arm = foot + (height - 0.3) * UP
+    dresser.beam(arm, arm + reach * RIGHT, 0.16, metal)
+    for x, top in ((0.95 * reach, height), (0.45 * reach, height), (0.0, 3.4)):
+        _hang_light(dresser, element, x, top, rng)
 
 
 # People and two-wheelers
@@ -520,8 +561,7 @@ def _person(dresser: Dresser, element: Element, rng: np.random.Generator) -> Non
     look = dresser.look
     width, height, _ = element.size
     top, trousers, skin = (look.paint(m, rng) for m in ('clothes', 'trousers', 'skin'))
-    sprite = Sprite(1.0, 1.8, dresser._resolution(element), trousers)
-    sprite.label('person')
+    sprite = Sprite(1.0, 1.8, dresser.resolution(element), trousers)
     stride = rng.uniform(0.05, 0.24)
     for side in (-1, 1):
         sprite.line((side * 0.08, 0.9), (side * stride, 0.08), 0.17, trousers)
@@ -530,39 +570,36 @@ def _person(dresser: Dresser, element: Element, rng: np.random.Generator) -> Non
     sprite.disc(0, 1.62, 0.12, skin, 1.25)
     hair = look.paint('trunk', rng)
     sprite.disc(0, 1.7, 0.12, hair, 0.6)
-    direction, velocity = RIGHT * width * 4 / 3, element.speed * _axes(element.heading)[0]
-    shade = look.shade(-AHEAD)
-    dresser._cast_shadow(element)
-    dresser._stand(
-        element, sprite.texture(look, True), 'person', direction, velocity=velocity, shade=shade
-    )
+    velocity = element.speed * _axes(element.heading)[0]
+    foot, across = np.array(element.position), RIGHT * width * 4 / 3
+    texture, shade = sprite.texture(look), look.shade(-AHEAD)
+    dresser.cast_shadow(element)
+    dresser.stand(foot, across, height, texture, 'person', velocity=velocity, shade=shade)
 
 
 def _two_wheeler(dresser: Dresser, element: Element, rng: np.random.Generator) -> None:
     """Two crossed cut-outs: the profile along the heading and the view from ahead or behind."""
     look = dresser.look
-    resolution = dresser._resolution(element)
+    resolution = dresser.resolution(element)
     colours = {
         m: look.paint(m, rng) for m in ('bike', 'tyre', 'clothes', 'trousers', 'skin', 'helmet')
     }
     height = 1.95 if element.ridden else 1.3
     length = element.size[2]
-    profile = Sprite(length + 0.1, height, resolution, colours['bike'])
-    front = Sprite(1.0, height, resolution, colours['bike'])
+    profile = Sprite(length + 0.1, height, resolution, colours['bike'], labelled=True)
+    front = Sprite(1.0, height, resolution, colours['bike'], labelled=True)
     draw = _draw_motorcycle if element.kind == 'motorcycle' else _draw_bicycle
     draw(profile, front, length, colours)
     if element.ridden:
         _draw_rider(profile, front, colours)
     ahead, right = _axes(element.heading)
     velocity = element.speed * ahead
-    dresser._cast_shadow(element)
+    dresser.cast_shadow(element)
+    foot = np.array(element.position)
     for sprite, axis in ((profile, ahead), (front, right)):
-        texture = sprite.texture(look, False)
-        shade = look.shade(np.cross(axis, UP))
-        direction = sprite.width * axis
-        dresser._stand(
-            element, texture, element.kind, direction, height=height, velocity=velocity, shade=shade
-        )
+        texture, shade = sprite.texture(look), look.shade(np.cross(axis, UP))
+        across = sprite.width * axis
+        dresser.stand(foot, across, height, texture, element.kind, velocity=velocity, shade=shade)
 
 
 def _draw_bicycle(
@@ -631,142 +668,98 @@ def _draw_rider(profile: Sprite, front: Sprite, colours: dict[str, Colour]) -> N
     front.disc(0, 1.73, 0.14, helmet, 0.8)
 
 
-# Vehicles: the profile from the rear bumper over the roof to the front bumper, in lengths (forward) and heights (up);
-# behind each point the look of the strip to the next one.
+# Vehicles: the profile from the rear bumper over the roof to the front bumper, in lengths (forward) and
+# heights (up); behind each point the look of the strip to the next one.
+# fmt: off
 PROFILES: dict[str, list[list[tuple[float, float, str]]]] = {
-    'sedan': [
-        [
-            (-0.5, 0.2, 'rear'),
-            (-0.49, 0.62, 'body'),
-            (-0.36, 0.68, 'glass'),
-            (-0.22, 0.98, 'body'),
-            (-0.16, 1, 'body'),
-            (0.05, 1, 'glass'),
-            (0.22, 0.66, 'body'),
-            (0.46, 0.56, 'front'),
-            (0.5, 0.2, ''),
-        ]
-    ],
-    'hatchback': [
-        [
-            (-0.5, 0.2, 'rear'),
-            (-0.49, 0.6, 'glass'),
-            (-0.42, 0.96, 'body'),
-            (-0.38, 1, 'body'),
-            (0.06, 1, 'glass'),
-            (0.25, 0.62, 'body'),
-            (0.47, 0.52, 'front'),
-            (0.5, 0.2, ''),
-        ]
-    ],
-    'van': [
-        [
-            (-0.5, 0.18, 'rear'),
-            (-0.5, 0.6, 'glass'),
-            (-0.48, 0.97, 'body'),
-            (0.2, 1, 'glass'),
-            (0.36, 0.64, 'body'),
-            (0.49, 0.5, 'front'),
-            (0.5, 0.18, ''),
-        ]
-    ],
+    'sedan': [[
+        (-0.5, 0.2, 'rear'), (-0.49, 0.62, 'body'), (-0.36, 0.68, 'glass'), (-0.22, 0.98, 'body'),
+        (-0.16, 1, 'body'), (0.05, 1, 'glass'), (0.22, 0.66, 'body'), (0.46, 0.56, 'front'), (0.5, 0.2, ''),
+    ]],
+    'hatchback': [[
+        (-0.5, 0.2, 'rear'), (-0.49, 0.6, 'glass'), (-0.42, 0.96, 'body'), (-0.38, 1, 'body'),
+        (0.06, 1, 'glass'), (0.25, 0.62, 'body'), (0.47, 0.52, 'front'), (0.5, 0.2, ''),
+    ]],
+    'van': [[
+        (-0.5, 0.18, 'rear'), (-0.5, 0.6, 'glass'), (-0.48, 0.97, 'body'), (0.2, 1, 'glass'),
+        (0.36, 0.64, 'body'), (0.49, 0.5, 'front'), (0.5, 0.18, ''),
+    ]],
     'truck': [
-        [(-0.5, 0.27, 'box'), (-0.5, 1, 'box'), (0.2, 1, 'box'), (0.2, 0.27, '')],
-        [
-            (0.24, 0.15, 'body'),
-            (0.24, 0.82, 'body'),
-            (0.44, 0.82, 'glass'),
-            (0.48, 0.5, 'front'),
-            (0.5, 0.15, ''),
-        ],
+        [(-0.5, 0, 'doors'), (-0.5, 1, 'box'), (0.2, 1, 'box'), (0.2, 0.27, '')],
+        [(0.24, 0.15, 'body'), (0.24, 0.82, 'body'), (0.44, 0.82, 'glass'), (0.48, 0.5, 'front'), (0.5, 0.15, '')],
     ],
-    'bus': [
-        [
-            (-0.5, 0.1, 'rear'),
-            (-0.5, 0.55, 'glass'),
-            (-0.497, 0.9, 'body'),
-            (-0.49, 1, 'body'),
-            (0.47, 1, 'body'),
-            (0.49, 0.92, 'glass'),
-            (0.5, 0.4, 'front'),
-            (0.5, 0.1, ''),
-        ]
-    ],
-    'train': [
-        [
-            (-0.5, 0.08, 'rear'),
-            (-0.5, 0.5, 'glass'),
-            (-0.485, 0.85, 'body'),
-            (-0.47, 1, 'body'),
-            (0.47, 1, 'body'),
-            (0.485, 0.85, 'glass'),
-            (0.5, 0.5, 'front'),
-            (0.5, 0.08, ''),
-        ]
-    ],
+    'bus': [[
+        (-0.5, 0.1, 'rear'), (-0.5, 0.55, 'glass'), (-0.497, 0.9, 'body'), (-0.49, 1, 'body'),
+        (0.47, 1, 'body'), (0.49, 0.92, 'glass'), (0.5, 0.4, 'front'), (0.5, 0.1, ''),
+    ]],
+    'train': [[
+        (-0.5, 0.08, 'rear'), (-0.5, 0.5, 'glass'), (-0.485, 0.85, 'body'), (-0.47, 1, 'body'),
+        (0.47, 1, 'body'), (0.485, 0.85, 'glass'), (0.5, 0.5, 'front'), (0.5, 0.08, ''),
+    ]],
 }
+# fmt: on
 
 
 def _vehicle(dresser: Dresser, element: Element, rng: np.random.Generator) -> None:
     look, kind = dresser.look, element.kind
     width, height, length = element.size
-    body = look.paint({'truck': 'truck_cab'}.get(kind, kind), rng)
-    paints = dict(body=body, box=look.paint('truck_box', rng), glass=look.paint('glass', rng))
-    paints['tyre'] = look.paint('tyre', rng)
-    shape = (
-        str(rng.choice(['sedan', 'hatchback', 'van'], p=[0.4, 0.4, 0.2])) if kind == 'car' else kind
-    )
+    paints = {name: look.paint(name, rng) for name in ('glass', 'tyre')}
+    paints['body'] = look.paint('truck_cab' if kind == 'truck' else kind, rng)
+    paints['box'] = look.paint('truck_box', rng)
+    car = str(rng.choice(['sedan', 'hatchback', 'van'], p=[0.4, 0.4, 0.2]))
+    shape = car if kind == 'car' else kind
     ahead, right = _axes(element.heading)
     centre = np.array(element.position)
-    common = dict(velocity=element.speed * ahead)
-    dresser._cast_shadow(element)
-    side_texture = _side_view(dresser, element, shape, paints, rng)
-    for side in (-1, 1):
-        normal = side * right
-        origin = centre + side * width / 2 * right + height * UP - length / 2 * ahead
-        shade = look.shade(normal)
-        dresser._add(
-            origin,
-            length * ahead,
-            -height * UP,
-            side_texture,
-            kind,
-            normal=normal,
-            shade=shade,
-            **common,
-        )
-    ends = {name: _end_view(dresser, element, name, paints) for name in ('rear', 'front')}
-    strips = {name: dresser._solid(paints[name]) for name in ('body', 'box')}
-    glass = np.full((12, 24, 3), paints['glass'], np.uint8)
-    glass[:, :2] = glass[:, -2:] = body
-    strips['glass'] = Texture(glass)
+    velocity = element.speed * ahead
+    dresser.cast_shadow(element)
+    for normal in (-right, right):
+        origin = centre + width / 2 * normal + height * UP - length / 2 * ahead
+        if dresser.faces(normal, origin):
+            texture = _side_view(dresser, element, shape, paints)
+            edges = length * ahead, -height * UP
+            dresser.add(origin, *edges, texture, kind, normal=normal, velocity=velocity)
+    for start, stop, name in _strips(shape):
+        lower, upper = sorted([start, stop], key=lambda point: point[1])
+        top = centre - width / 2 * right + upper[0] * length * ahead + upper[1] * height * UP
+        drop = (lower[0] - upper[0]) * length * ahead + (lower[1] - upper[1]) * height * UP
+        normal = (stop[0] - start[0]) * length * UP - (stop[1] - start[1]) * height * ahead
+        normal /= np.linalg.norm(normal)
+        if dresser.faces(normal, top):
+            texture = _strip_view(dresser, element, name, paints)
+            dresser.add(top, width * right, drop, texture, kind, normal=normal, velocity=velocity)
+
+
+def _strips(shape: str) -> Iterator[tuple[tuple[float, float], tuple[float, float], str]]:
+    """Start, stop and look of the strips of a profile; its ends reach down to the ground."""
     for part in PROFILES[shape]:
-        for (z0, y0, look_of), (z1, y1, _) in zip(part, part[1:], strict=False):
-            if look_of in ends:  # bumpers, lights and wheels reach to the ground
-                y0, y1 = (0.0, y1) if look_of == 'rear' else (y0, 0.0)
-            lower, upper = sorted([(z0, y0), (z1, y1)], key=lambda p: p[1])
-            top = centre - width / 2 * right + upper[0] * length * ahead + upper[1] * height * UP
-            drop = (lower[0] - upper[0]) * length * ahead + (lower[1] - upper[1]) * height * UP
-            normal = (z1 - z0) * length * UP - (y1 - y0) * height * ahead
-            normal /= np.linalg.norm(normal)
-            texture = ends.get(look_of) or strips[look_of]
-            shade = look.shade(normal)
-            dresser._add(
-                top, width * right, drop, texture, kind, normal=normal, shade=shade, **common
-            )
+        for (z0, y0, name), (z1, y1, _) in zip(part, part[1:], strict=False):
+            if name in ('rear', 'doors'):
+                y0 = 0.0
+            elif name == 'front':
+                y1 = 0.0
+            yield (z0, y0), (z1, y1), name
+
+
+def _strip_view(
+    dresser: Dresser, element: Element, name: str, paints: dict[str, Colour]
+) -> Texture:
+    if name in ('rear', 'front'):
+        return _end_view(dresser, element, name, paints)
+    if name == 'doors':
+        return _doors(dresser, element, paints)
+    if name == 'glass':
+        pixels = np.full((12, 24, 3), paints['glass'], np.uint8)
+        pixels[:, :2] = pixels[:, -2:] = paints['body']
+        return Texture(pixels)
+    return dresser.solid(paints[name])
 
 
 def _side_view(
-    dresser: Dresser,
-    element: Element,
-    shape: str,
-    paints: dict[str, Colour],
-    rng: np.random.Generator,
+    dresser: Dresser, element: Element, shape: str, paints: dict[str, Colour]
 ) -> Texture:
     _, height, length = element.size
-    resolution = min(dresser._resolution(element), 900 / length)
+    resolution = min(dresser.resolution(element), dresser.camera.width / length)
     sprite = Sprite(length, height, resolution, paints['body'])
-    sprite.label(element.kind)
     dark = tuple(int(0.5 * c) for c in paints['tyre'])
     sprite.box(-0.47 * length, 0.12 * height, 0.47 * length, 0.3 * height, dark)
     for part in PROFILES[shape]:
@@ -774,7 +767,7 @@ def _side_view(
         sprite.polygon(points, paints['box' if part[0][2] == 'box' else 'body'])
     {'bus': _bus_windows, 'train': _train_windows, 'truck': _truck_windows}.get(
         shape, _car_windows
-    )(sprite, length, height, paints, PROFILES[shape], rng)
+    )(sprite, length, height, paints, PROFILES[shape])
     axles = {'bus': (-0.28, 0.33), 'truck': (-0.36, -0.22, 0.36), 'train': ()}.get(
         shape, (-0.31, 0.31)
     )
@@ -784,10 +777,10 @@ def _side_view(
         sprite.disc(
             axle * length, radius, 0.5 * radius, tuple(min(255, 3 * c) for c in paints['tyre'])
         )
-    return sprite.texture(dresser.look, True)
+    return sprite.texture(dresser.look)
 
 
-def _car_windows(sprite, length, height, paints, profile, rng) -> None:
+def _car_windows(sprite, length, height, paints, profile) -> None:
     outline = [(z, y) for z, y, _ in profile[0]]
     roof = [z for z, y in outline if y > 0.9]
     rear = max((z for z, y in outline if z < roof[0] and y < 0.9))
@@ -803,7 +796,7 @@ def _car_windows(sprite, length, height, paints, profile, rng) -> None:
     sprite.box(middle - 0.05, 0.6 * height, middle + 0.05, 0.95 * height, paints['body'])
 
 
-def _bus_windows(sprite, length, height, paints, profile, rng) -> None:
+def _bus_windows(sprite, length, height, paints, profile) -> None:
     for start in np.arange(-0.47 * length, 0.44 * length, 1.35):
         sprite.box(start, 0.48 * height, start + 1.2, 0.84 * height, paints['glass'])
     for door in (-0.1, 0.42):
@@ -814,7 +807,7 @@ def _bus_windows(sprite, length, height, paints, profile, rng) -> None:
     sprite.box(-0.5 * length, 0.33 * height, 0.5 * length, 0.38 * height, stripe)
 
 
-def _train_windows(sprite, length, height, paints, profile, rng) -> None:
+def _train_windows(sprite, length, height, paints, profile) -> None:
     light = tuple(min(255, int(0.5 * c + 120)) for c in paints['body'])
     sprite.box(-0.5 * length, 0.66 * height, 0.5 * length, 0.9 * height, light)
     for start in np.arange(-0.48 * length, 0.45 * length, 2.0):
@@ -829,7 +822,7 @@ def _train_windows(sprite, length, height, paints, profile, rng) -> None:
         )
 
 
-def _truck_windows(sprite, length, height, paints, profile, rng) -> None:
+def _truck_windows(sprite, length, height, paints, profile) -> None:
     sprite.polygon(
         [
             (z * length, y * height)
@@ -844,8 +837,7 @@ def _truck_windows(sprite, length, height, paints, profile, rng) -> None:
 
 def _end_view(dresser: Dresser, element: Element, name: str, paints: dict[str, Colour]) -> Texture:
     """Bumper with lights, plate and the wheels below; x in widths, y in heights of the strip."""
-    sprite = Sprite(1.0, 1.0, min(48.0, 2 * dresser._resolution(element)), paints['body'])
-    sprite.label(element.kind)
+    sprite = Sprite(1.0, 1.0, min(48.0, 2 * dresser.resolution(element)), paints['body'])
     for side in (-0.38, 0.38):
         sprite.box(side - 0.09, 0, side + 0.09, 0.4, paints['tyre'])
     sprite.box(-0.5, 0.24, 0.5, 1.0, paints['body'])
@@ -853,9 +845,25 @@ def _end_view(dresser: Dresser, element: Element, name: str, paints: dict[str, C
     for side in (-0.4, 0.4):
         sprite.box(side - 0.09, 0.6, side + 0.09, 0.84, lamp)
     sprite.box(-0.16, 0.36, 0.16, 0.5, (220, 225, 225) if name == 'rear' else paints['tyre'])
-    return sprite.texture(dresser.look, True)
+    return sprite.texture(dresser.look)
 
 
+def _doors(dresser: Dresser, element: Element, paints: dict[str, Colour]) -> Texture:
+    """The rear of a truck: two doors, lights on the chassis and the wheels below."""
+    sprite = Sprite(1.0, 1.0, min(96.0, 3 * dresser.resolution(element)), paints['box'])
+    for side in (-0.36, 0.36):
+        sprite.box(side - 0.11, 0, side + 0.11, 0.28, paints['tyre'])
+    sprite.box(-0.46, 0.15, 0.46, 0.27, paints['tyre'])
+    sprite.box(-0.5, 0.27, 0.5, 1.0, paints['box'])
+    seam = tuple(int(0.7 * c) for c in paints['box'])
+    for x in (-0.46, -0.01, 0.44):
+        sprite.box(x, 0.3, x + 0.02, 0.97, seam)
+    for side in (-0.38, 0.38):
+        sprite.box(side - 0.07, 0.18, side + 0.07, 0.24, (50, 40, 210))
+    return sprite.texture(dresser.look)
+
+
+GROUND_KINDS = ('terrain', 'road', 'sidewalk', 'marking', 'rail', 'curb')
 BUILDERS: dict[str, Callable[[Dresser, Element, np.random.Generator], None]] = {
     'terrain': _ground('terrain', 'terrain', 6.0),
     'road': _ground('road', 'road', 5.0),

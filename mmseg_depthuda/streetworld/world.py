@@ -62,7 +62,7 @@ class StreetScene:
             look.pitch,
             look.yaw,
         )
-        self._surfaces = Dresser(look, self._start.fx).dress(layout, self.rng(2))
+        self._surfaces = Dresser(look, self._start).dress(layout, self.rng(2))
 
     def rng(self, *stream: int) -> np.random.Generator:
         """The generator of one of the scene's random streams."""
