@@ -136,16 +136,14 @@ def _read_class_statistics(dataset: BaseDataset, path: str | Path) -> np.ndarray
     if classes != list(dataset.metainfo['classes']):
         raise ValueError(
             f'rare_class_sampling.class_statistics: {path} counts the classes {classes}, but the '
-            'dataset has '
-            f'{list(dataset.metainfo["classes"])}. {remedy}'
+            f'dataset has {list(dataset.metainfo["classes"])}. {remedy}'
         )
     names = _image_names(dataset)
     missing = [name for name in names if name not in pixels]
     if missing:
         raise ValueError(
             f'rare_class_sampling.class_statistics: {path} lacks {len(missing)} of {len(names)} '
-            'images: '
-            f'{", ".join(missing[:3])}, ... {remedy}'
+            f'images: {", ".join(missing[:3])}, ... {remedy}'
         )
     return np.array([pixels[name] for name in names], dtype=np.int64)
 

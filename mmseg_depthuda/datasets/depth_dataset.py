@@ -69,8 +69,8 @@ class DepthSegDataset(BaseSegDataset):
         if rejected:
             raise ValueError(
                 f'{type(self).__name__} does not take {rejected}: classes and the treatment of raw '
-                'label values come from '
-                '`protocol=` (or, for FolderDepthDataset, from `metainfo=` and `label_map=`).'
+                'label values come from `protocol=` (or, for FolderDepthDataset, from `metainfo=` '
+                'and `label_map=`).'
             )
         self.raw_to_train = None if raw_to_train is None else dict(raw_to_train)
         self.companion_suffixes = dict(
@@ -82,8 +82,7 @@ class DepthSegDataset(BaseSegDataset):
         if unknown or 'img_path' not in prefix:
             raise ValueError(
                 f'data_prefix of {type(self).__name__} has the keys {sorted(prefix)}. It needs '
-                '`img_path`, and may have '
-                f'{sorted(self.companion_suffixes)}.'
+                f'`img_path`, and may have {sorted(self.companion_suffixes)}.'
             )
         metainfo = {}
         if classes is not None:
@@ -135,16 +134,14 @@ class DepthSegDataset(BaseSegDataset):
             if stem in images:
                 raise ValueError(
                     f'img_path: {images[stem]} and {name} in {self.data_prefix["img_path"]} differ '
-                    'only in their suffix, so '
-                    'that their labels and depths cannot be told apart. Rename one, or set '
-                    'img_suffix to one suffix.'
+                    'only in their suffix, so that their labels and depths cannot be told apart. '
+                    'Rename one, or set img_suffix to one suffix.'
                 )
             images[stem] = name
         if not images:
             raise FileNotFoundError(
                 f'img_path: no image ending in {" or ".join(suffixes)} below '
-                f'{self.data_prefix["img_path"]}. '
-                'Check data_root, data_prefix and img_suffix.'
+                f'{self.data_prefix["img_path"]}. Check data_root, data_prefix and img_suffix.'
             )
         if not self.ann_file:
             return images
@@ -175,9 +172,8 @@ class DepthSegDataset(BaseSegDataset):
                 f'{key}: {len(missing)} of {len(expected)} files are missing in '
                 f'{self.data_prefix[key]}: '
                 f'{", ".join(missing[:3])}{", ..." if len(missing) > 3 else ""} (files ending in '
-                f'{suffix}; {found}). '
-                f'Complete the folder, correct data_prefix.{key} or the suffix, or list the images '
-                'to use in ann_file.'
+                f'{suffix}; {found}). Complete the folder, correct data_prefix.{key} or the '
+                'suffix, or list the images to use in ann_file.'
             )
 
     def get_data_info(self, idx: int) -> dict:

@@ -64,19 +64,16 @@ LABELLINGS: Mapping[str, Mapping[int, str]] = MappingProxyType(
         # Cityscapes `labelIds`, which GTA5 uses too.
         'cityscapes_ids': _raw(
             'unlabeled, ego vehicle, rectification border, out of roi, static, dynamic, ground, '
-            'road, sidewalk, parking, '
-            'rail track, building, wall, fence, guard rail, bridge, tunnel, pole, polegroup, '
-            'traffic light, traffic sign, '
-            'vegetation, terrain, sky, person, rider, car, truck, bus, caravan, trailer, train, '
-            'motorcycle, bicycle, '
+            'road, sidewalk, parking, rail track, building, wall, fence, guard rail, bridge, '
+            'tunnel, pole, polegroup, traffic light, traffic sign, vegetation, terrain, sky, '
+            'person, rider, car, truck, bus, caravan, trailer, train, motorcycle, bicycle, '
             'license plate'
         ),
         'cityscapes_train_ids': _raw(','.join(CITYSCAPES_19)),
         'synthia_ids': _raw(
             'void, sky, building, road, sidewalk, fence, vegetation, pole, car, traffic sign, '
-            'person, bicycle, motorcycle, '
-            'parking, road work, traffic light, terrain, rider, truck, bus, train, wall, lane '
-            'marking'
+            'person, bicycle, motorcycle, parking, road work, traffic light, terrain, rider, '
+            'truck, bus, train, wall, lane marking'
         ),
         'camvid_ids': _raw(','.join(_CAMVID_PALETTE) + ', void'),
     }
@@ -179,7 +176,6 @@ def label_map(labelling: str, protocol: str) -> dict[int, int]:
     if absent:
         raise ValueError(
             f'Labels of kind {labelling!r} cannot express the classes {absent} of protocol '
-            f'{protocol!r}. '
-            'Choose another protocol, or another labelling.'
+            f'{protocol!r}. Choose another protocol, or another labelling.'
         )
     return mapping | {IGNORE_INDEX: IGNORE_INDEX}

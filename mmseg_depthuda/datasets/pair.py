@@ -90,8 +90,8 @@ class SourceTargetDataset(Dataset):
         if source_classes != target_classes:
             raise ValueError(
                 f'Source and target are labelled with different classes, {source_classes} and '
-                f'{target_classes}. '
-                'Give both the same protocol, or drop data_prefix.seg_map_path of `target`.'
+                f'{target_classes}. Give both the same protocol, or drop data_prefix.seg_map_path '
+                'of `target`.'
             )
 
     @property

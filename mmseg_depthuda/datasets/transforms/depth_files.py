@@ -93,7 +93,7 @@ def read_cityscapes_disparity(info: dict, encoding: str) -> np.ndarray:
     ``metres = baseline * fx / disparity`` with the two numbers of the camera file.
     """
     if 'camera_path' not in info:
-        raise KeyError(
+        raise ValueError(
             "data_prefix.camera_path is missing: the disparity of depth='official' needs the "
             'camera files for its metres.'
         )
@@ -110,12 +110,11 @@ def read_mat_metres(info: dict, encoding: str) -> np.ndarray:
     except Exception as error:  # SciPy raises a dozen types for broken files
         raise ValueError(
             f'depth_map_path: {path} cannot be read as a MATLAB file ({error}). Restore it; a file '
-            'of version 7.3 has to be '
-            'saved again with -v7.'
+            'of version 7.3 has to be saved again with -v7.'
         ) from error
     if DEPTH_MAT_KEY not in content:
         found = sorted(key for key in content if not key.startswith('__'))
-        raise KeyError(
+        raise ValueError(
             f'depth_map_path: {path} has no key {DEPTH_MAT_KEY!r}, only {found}. Save the metres '
             'under that key.'
         )
@@ -123,8 +122,7 @@ def read_mat_metres(info: dict, encoding: str) -> np.ndarray:
     if metres.ndim != 2 or metres.dtype.kind not in 'fui':
         raise ValueError(
             f'depth_map_path: {DEPTH_MAT_KEY!r} in {path} has shape {metres.shape} and dtype '
-            f'{metres.dtype}, '
-            'but metres are a matrix (H, W) of numbers.'
+            f'{metres.dtype}, but metres are a matrix (H, W) of numbers.'
         )
     return DEPTH_ENCODINGS[encoding](np.asarray(metres, dtype=np.float32))
 
@@ -159,8 +157,7 @@ def _read_camera(path: str) -> tuple[float, float]:
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f'camera_path: {path} must be a JSON file with the numbers extrinsic.baseline (metres) '
-            'and intrinsic.fx '
-            f'(pixels), but: {error!r}.'
+            f'and intrinsic.fx (pixels), but: {error!r}.'
         ) from error
     if not (np.isfinite(baseline * fx) and baseline > 0 and fx > 0):
         raise ValueError(
@@ -174,8 +171,8 @@ def _read_uint16(path: str) -> np.ndarray:
     if depth.dtype != np.uint16:
         raise ValueError(
             f'depth_map_path: {path} holds {depth.dtype}, but depth needs 16 bits. An 8-bit file '
-            'is usually a picture made for '
-            'viewing: point data_prefix.depth_map_path to the 16-bit files.'
+            'is usually a picture made for viewing: point data_prefix.depth_map_path to the '
+            '16-bit files.'
         )
     if depth.ndim == 3:
         if not (depth[..., 0] == depth[..., 1]).all():

@@ -53,10 +53,9 @@ def read_labels(path: str, label_map: Mapping[int, int]) -> np.ndarray:
 def _unknown_values(path: str, values: np.ndarray, label_map: Mapping[int, int]) -> ValueError:
     return ValueError(
         f'seg_map_path: {path} holds the label values {values[:10].tolist()}, which the label '
-        'protocol does not know (it knows '
-        f'{sorted(label_map)}). Check that data_prefix.seg_map_path names label ids rather than '
-        'colours or train ids, and '
-        'that protocol, labelling or label_map fit.'
+        f'protocol does not know (it knows {sorted(label_map)}). Check that '
+        'data_prefix.seg_map_path names label ids rather than colours or train ids, and that '
+        'protocol, labelling or label_map fit.'
     )
 
 
@@ -96,8 +95,7 @@ class LoadLabels(BaseTransform):
         if labels.shape != tuple(results['ori_shape']):
             message = (
                 f'seg_map_path: {path} is {labels.shape[1]}x{labels.shape[0]}, but its image '
-                f'{results["img_path"]} is '
-                f'{results["ori_shape"][1]}x{results["ori_shape"][0]}'
+                f'{results["img_path"]} is {results["ori_shape"][1]}x{results["ori_shape"][0]}'
             )
             if self.on_size_mismatch == 'error':
                 raise ValueError(
@@ -159,8 +157,8 @@ class LoadInverseDepth(BaseTransform):
             if abs(depth.shape[0] * width - depth.shape[1] * height) > (width + height) / 2:
                 raise ValueError(
                     f'depth_map_path: {path} is {depth.shape[1]}x{depth.shape[0]}, which is not '
-                    'the shape of its image '
-                    f'{results["img_path"]}, {width}x{height}. Check data_prefix.depth_map_path.'
+                    f'the shape of its image {results["img_path"]}, {width}x{height}. Check '
+                    'data_prefix.depth_map_path.'
                 )
             depth = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST)
         results['gt_depth_map'] = depth
