@@ -1,0 +1,205 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Several trained networks side by side: a table, a summary and a picture."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.runner import Runner
+from mmseg.apis import init_model
+from mmseg.models.utils import resize
+from mmseg.registry import DATASETS
+from mmseg.structures import SegDataSample
+from prettytable import PrettyTable
+from torch import Tensor, nn
+
+from mmseg_depthuda.adaptation.difficulty import depth_agreement
+from mmseg_depthuda.engine.fileio import AtomicBackend
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A network to report on.
+
+    Attributes:
+        name: How tables and pictures call it.
+        config: Its config file.
+        checkpoint: Its weights.
+    """
+
+    name: str
+    config: Path
+    checkpoint: Path
+
+
+def evaluate(run: TrainedRun, work_dir: str | Path) -> dict[str, float]:
+    """Test a network as ``tools/test.py`` does, keeping the IoU of each class.
+
+    Args:
+        run (TrainedRun): The network.
+        work_dir (str | Path): Folder for MMEngine's logs.
+
+    Returns:
+        dict[str, float]: What MMSeg's ``IoUMetric`` returns, in percent, and ``IoU.CLASS``.
+
+    Raises:
+        ValueError: The config evaluates with another metric, or the checkpoint does not fit it.
+    """
+    cfg = Config.fromfile(run.config)
+    if cfg.test_evaluator.get('type') != 'IoUMetric':
+        raise ValueError(f'{run.config}: test_evaluator must be one IoUMetric for a comparison')
+    cfg.test_evaluator.type = 'PerClassIoUMetric'
+    cfg.load_from = str(run.checkpoint)
+    cfg.work_dir = str(work_dir)
+    return Runner.from_cfg(cfg).test()
+
+
+def class_table(metrics: Mapping[str, Mapping[str, float]]) -> str:
+    """Set the IoU of each class side by side.
+
+    Args:
+        metrics (Mapping[str, Mapping[str, float]]): Result of :func:`evaluate` by run name. The
+            gain is that of the last run over the first.
+
+    Returns:
+        str: A table; ``-`` stands where a class occurs nowhere.
+    """
+    names = list(metrics)
+    table = PrettyTable(['class', *names, 'gain'], align='r')
+    table.align['class'] = 'l'
+    keys = [key for key in metrics[names[0]] if key.startswith('IoU.')]
+    for key in [*keys, 'mIoU']:
+        values = [metrics[name][key] for name in names]
+        cells = ['-' if math.isnan(value) else f'{value:.1f}' for value in values]
+        gain = values[-1] - values[0]
+        table.add_row(
+            [key.removeprefix('IoU.'), *cells, '-' if math.isnan(gain) else f'{gain:+.1f}'],
+            divider=key == keys[-1],
+        )
+    return table.get_string()
+
+
+def write_summary(
+    path: str | Path, metrics: Mapping[str, Mapping[str, float]], minutes: float
+) -> None:
+    """Write ``{RUN: {"mIoU": percent}, ..., "minutes": minutes}``.
+
+    Args:
+        path (str | Path): JSON file.
+        metrics (Mapping[str, Mapping[str, float]]): Result of :func:`evaluate` by run name.
+        minutes (float): Training time of all runs together.
+    """
+    summary: dict = {name: {'mIoU': float(values['mIoU'])} for name, values in metrics.items()}
+    summary['minutes'] = round(minutes, 2)
+    AtomicBackend().put_text(json.dumps(summary, indent=2) + '\n', path)
+
+
+def draw_report(runs: Sequence[TrainedRun], path: str | Path, num_images: int = 4) -> None:
+    """Draw images, labels, predictions, depth and difficulty of validation images.
+
+    One row per image, taken at equal steps from the validation set of the first run. Columns:
+    image, truth, the segmentation of each run, and, of the last run that predicts depth, its
+    inverse depth and where its two depth decoders disagree.
+
+    Args:
+        runs (Sequence[TrainedRun]): Networks, trained on the same classes.
+        path (str | Path): Picture to write.
+        num_images (int): Number of rows.
+    """
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    models = {run.name: init_model(str(run.config), str(run.checkpoint), device) for run in runs}
+    dataset = DATASETS.build(models[runs[0].name].cfg.test_dataloader.dataset)
+    indices = np.linspace(0, len(dataset) - 1, min(num_images, len(dataset))).round().astype(int)
+    palette = np.zeros((256, 3), dtype=np.uint8)
+    palette[: len(dataset.metainfo['palette'])] = dataset.metainfo['palette']
+
+    rows = []
+    for index in indices:
+        sample = dataset[int(index)]
+        truth = sample['data_samples'].gt_sem_seg.data.squeeze(0).numpy()
+        image = sample['inputs'].numpy().transpose(1, 2, 0)[..., ::-1]  # BGR, (3, H, W)
+        panels = {'image': image, 'truth': palette[truth]}
+        depth_panels = {}
+        for name, model in models.items():
+            prediction = predict(model, sample)
+            panels[name] = palette[prediction.pred_sem_seg.data.squeeze(0).cpu().numpy()]
+            if 'pred_depth_map' in prediction:
+                depth_panels = {
+                    'predicted inverse depth': prediction.pred_depth_map.data.squeeze(0).cpu(),
+                    'difficulty': difficulty_map(model, sample).cpu(),
+                }
+        rows.append(panels | depth_panels)
+    _save_grid(rows, path)
+
+
+@torch.no_grad()
+def predict(model: nn.Module, sample: dict) -> SegDataSample:
+    """Predict one item of a dataset, which stays as it is.
+
+    Args:
+        model (nn.Module): Segmentor in evaluation mode.
+        sample (dict): ``inputs`` and ``data_samples`` as ``PackSegInputs`` makes them.
+
+    Returns:
+        SegDataSample: With ``pred_sem_seg``, and ``pred_depth_map`` where the model has one.
+    """
+    return model.test_step(pseudo_collate([copy.deepcopy(sample)]))[0]
+
+
+@torch.no_grad()
+def difficulty_map(model: nn.Module, sample: dict) -> Tensor:
+    """Compute where the depth decoders of the two domains disagree on an image.
+
+    ``1 - depth_agreement`` (eq. 9 of CorDA), relative to the target decoder's own depth, because a
+    validation image need not come with depth.
+
+    Args:
+        model (nn.Module): Segmentor whose decode head has ``forward_depths``.
+        sample (dict): As for :func:`predict`.
+
+    Returns:
+        Tensor: (H, W) in 0..1, 1 where adaptation is hardest.
+    """
+    data = model.data_preprocessor(pseudo_collate([copy.deepcopy(sample)]), False)
+    depth = model.decode_head.forward_depths(model.extract_feat(data['inputs']))
+    depth = {
+        domain: resize(
+            prediction,
+            sample['inputs'].shape[1:],
+            mode='bilinear',
+            align_corners=model.align_corners,
+        )
+        for domain, prediction in depth.items()
+    }
+    agreement = depth_agreement(depth['source'], depth['target'], depth['target'])
+    return 1 - agreement[0, 0]
+
+
+def _save_grid(rows: Sequence[Mapping[str, np.ndarray | Tensor]], path: str | Path) -> None:
+    """Save rows of titled panels: RGB arrays (H, W, 3), or maps (H, W) to be coloured."""
+    titles = list(rows[0])
+    height, width = rows[0]['image'].shape[:2]
+    cell = 3.0
+    figure = Figure(
+        (cell * len(titles), cell * height / width * len(rows) + 0.4), dpi=100, layout='tight'
+    )
+    axes = figure.subplots(len(rows), len(titles), squeeze=False)
+    for row, row_axes in zip(rows, axes, strict=True):
+        for title, axis in zip(titles, row_axes, strict=True):
+            limits = dict(vmin=0, vmax=1) if title == 'difficulty' else {}
+            axis.imshow(np.asarray(row[title]), cmap='magma', interpolation='nearest', **limits)
+            axis.set_axis_off()
+    for title, axis in zip(titles, axes[0], strict=True):
+        axis.set_title(title, fontsize=10)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)

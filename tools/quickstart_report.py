@@ -1,0 +1,56 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Compare trained runs: a table, ``summary.json`` and ``report.png``. The end of the quickstart."""
+
+import argparse
+from pathlib import Path
+
+from mmseg_depthuda.engine.fileio import latest_checkpoint
+from mmseg_depthuda.engine.launch import find_config
+from mmseg_depthuda.reporting import (
+    TrainedRun,
+    class_table,
+    draw_report,
+    evaluate,
+    write_summary,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('folder', type=Path, help='holds one work dir per run; gets the report')
+    parser.add_argument(
+        '--run',
+        nargs=2,
+        action='append',
+        required=True,
+        metavar=('NAME', 'CONFIG'),
+        help='work dir within the folder, and the config trained there',
+    )
+    return parser.parse_args()
+
+
+def find_run(folder: Path, name: str, config: str) -> TrainedRun:
+    checkpoint = latest_checkpoint(folder / name)
+    if checkpoint is None:
+        raise SystemExit(f'{folder / name} holds no checkpoint; train {config} into it first')
+    return TrainedRun(name, find_config(config), Path(checkpoint))
+
+
+def training_seconds(folder: Path) -> float:
+    """Read the seconds that quickstart.sh notes for each, perhaps interrupted, training."""
+    return sum(float(line) for line in (folder / 'seconds').read_text().split())
+
+
+def main() -> None:
+    args = parse_args()
+    runs = [find_run(args.folder, name, config) for name, config in args.run]
+    metrics = {run.name: evaluate(run, args.folder / run.name / 'test') for run in runs}
+    minutes = sum(training_seconds(args.folder / run.name) for run in runs) / 60
+    write_summary(args.folder / 'summary.json', metrics, minutes)
+    draw_report(runs, args.folder / 'report.png')
+    print(class_table(metrics))
+    print(f'{args.folder / "summary.json"} and {args.folder / "report.png"} are written.')
+
+
+if __name__ == '__main__':
+    main()
