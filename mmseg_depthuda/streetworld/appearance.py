@@ -285,25 +285,25 @@ class Appearance:
             uint8 ``(H, W, 3)`` BGR.
         """
         height, width = depth.shape
-        if self._haze:
-            # Koschmieder's law; the sky is taken as air of 200 m.
-            clear = np.exp(-np.float32(self._haze) * np.minimum(depth, 200))[..., None]
-            haze_colour = np.array(self.domain.haze_colour[::-1], np.float32)
-            colour = colour * clear + haze_colour * (1 - clear)
-        gains = self._gains
-        if self._vignetting:
-            v, u = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-            falloff = 1 - self._vignetting * (u * u + v * v).astype(np.float32) / 2
-            gains = gains * falloff[..., None]
-        colour = colour * gains
-        if self._blur * width > 0.1:
-            colour = cv2.GaussianBlur(colour, (0, 0), self._blur * width)
-        grey = colour.mean(axis=2, keepdims=True)
-        colour = grey + np.float32(self._saturation) * (colour - grey)
-        if self._noise:
-            colour += np.float32(self._noise) * rng.standard_normal(colour.shape, dtype=np.float32)
-        pixels = np.clip(colour, 0, 255).astype(np.uint8)
-        if self._gamma != 1:
-            curve = 255 * (np.arange(256) / 255) ** self._gamma
-            pixels = cv2.LUT(pixels, np.rint(curve).astype(np.uint8))
-        return pixels
+        v, u = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+        falloff = 1 - (self._vignetting / 2 * (u * u + v * v)).astype(np.float32)
+        # Koschmieder's law; the sky is taken as air of 200 m.
+        clear = np.exp(-np.float32(self._haze) * np.minimum(depth, 200))
+        planes = []
+        for plane, gain, haze in zip(
+            cv2.split(colour), self._gains, self.domain.haze_colour[::-1], strict=True
+        ):
+            plane = plane - haze
+            plane *= clear
+            plane += haze
+            plane *= gain * falloff
+            if self._blur * width > 0.1:
+                plane = cv2.GaussianBlur(plane, (0, 0), self._blur * width)
+            planes.append(plane)
+        grey = sum(planes) / np.float32(3)
+        for i, plane in enumerate(planes):
+            plane = grey + np.float32(self._saturation) * (plane - grey)
+            plane += np.float32(self._noise) * rng.standard_normal(plane.shape, dtype=np.float32)
+            planes[i] = np.clip(plane, 0, 255, out=plane).astype(np.uint8)
+        curve = 255 * (np.arange(256) / 255) ** self._gamma
+        return cv2.LUT(cv2.merge(planes), np.rint(curve).astype(np.uint8))

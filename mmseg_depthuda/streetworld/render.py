@@ -21,6 +21,7 @@ from .camera import Camera
 SKY_ID = 23
 SKY_LAYER, GROUND_LAYER, SHADOW_LAYER, OBJECT_LAYER = range(4)
 NEAR = 0.1  # metres; closer parts only enlarge the box that is searched for covered pixels
+SMALLEST_AREA = 0.5  # pixels; smaller surfaces are left out
 DEPTH_TIE = 1e-4  # of two coplanar surfaces the one drawn later wins
 
 
@@ -151,6 +152,7 @@ def _project(
     boxes = _pixel_boxes(corners, camera)
     visible = (away < 0) | ~facing.any(axis=1)
     visible &= (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    visible &= _areas(corners, camera) > SMALLEST_AREA
     # A surface seen exactly edge-on has no homography to invert and no pixels.
     visible &= np.abs(np.linalg.det(homography)) > 1e-9
     layer = np.array([s.layer for s in surfaces])
@@ -187,6 +189,15 @@ def _pixel_boxes(corners: np.ndarray, camera: Camera) -> np.ndarray:
     return np.clip(box, 0, limits).astype(np.int64)
 
 
+def _areas(corners: np.ndarray, camera: Camera) -> np.ndarray:
+    """Pixel areas ``(N,)`` of quads ``(N, 4, 3)`` (shoelace formula); inf for those not wholly ahead."""
+    z = corners[..., 2]
+    ahead = z.min(axis=1) > NEAR
+    x, y = np.moveaxis(corners[..., :2] / np.where(ahead[:, None], z, 1.0)[..., None], -1, 0)
+    doubled = (x * np.roll(y, -1, axis=1) - np.roll(x, -1, axis=1) * y).sum(axis=1)
+    return np.where(ahead, 0.5 * np.abs(doubled) * camera.fx * camera.fy, np.inf)
+
+
 def _levels(surfaces: list[Surface], corners: np.ndarray, camera: Camera) -> np.ndarray:
     """Levels of reduction ``(N, 2)`` at which one texel is about one pixel on each axis."""
     z = corners[..., 2]
@@ -218,9 +229,9 @@ def _draw(raster: Raster, surface: Surface, projection: _Projection) -> None:
     pixels, labels = _sample(surface, projection)
     if pixels.shape[-1] == 4:
         coverage *= pixels[..., 3] * np.float32(1 / 255)
-        pixels = pixels[..., :3]
-    colour = raster.colour[window]
-    colour += coverage[..., None] * (pixels * np.float32(surface.shade) - colour)
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR)
+    lit = pixels * np.float32(surface.shade)
+    raster.colour[window] = cv2.blendLinear(raster.colour[window], lit, 1 - coverage, coverage)
     if surface.label is None:
         return
     covered = coverage >= 0.5
@@ -230,10 +241,7 @@ def _draw(raster: Raster, surface: Surface, projection: _Projection) -> None:
 
 def _sample(surface: Surface, projection: _Projection) -> tuple[np.ndarray, np.ndarray | None]:
     """Pixels ``(h, w, 3 | 4)`` and labels ``(h, w)`` (or None) of a surface in its box."""
-    texture = surface.texture
-    if texture.pixels.shape[:2] == (1, 1):
-        return texture.pixels, texture.labels
-    texture = texture.reduced(*projection.levels)
+    texture = surface.texture.reduced(*projection.levels)
     height, width = texture.pixels.shape[:2]
     repeat = surface.repeat or (1.0, 1.0)
     left, top, right, bottom = projection.box

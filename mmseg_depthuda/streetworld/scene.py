@@ -130,7 +130,8 @@ class _Sampler:
     def _lay_ground(self) -> None:
         left, right = self.road
         self._lay('terrain', -250, 250, BEHIND, 500, y=0.01)
-        self._lay('road', left, right, BEHIND, 300)
+        # The road reaches below the curbs, so that no gap shows the terrain under it.
+        self._lay('road', left - 0.05, right + 0.05, BEHIND, 300)
         if self.crossing is not None:
             half = self.crossing_width / 2
             self._lay('road', -120, 120, self.crossing - half, self.crossing + half)

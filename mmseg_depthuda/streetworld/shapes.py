@@ -7,7 +7,7 @@ cut-outs. Every texture is fixed to its surface, hence to the world: two views o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import cv2
 import numpy as np
@@ -56,7 +56,9 @@ class Sprite:
         width, height: Extent in metres.
         resolution: Texels per metre.
         background: Colour of the transparent texels, which shows at smoothed edges (BGR).
-        labelled: Whether it shows several classes, hence needs a label per texel.
+        label: Class of a sprite that shows several; such a sprite has a label per texel.
+        rim: Transparent texels around the extent, so that nothing drawn up to it is cut off hard; 0 for
+            a sprite that meets other surfaces at its edges.
     """
 
     def __init__(
@@ -65,30 +67,37 @@ class Sprite:
         height: float,
         resolution: float,
         background: Colour,
-        labelled: bool = False,
+        label: str | None = None,
+        rim: int = 1,
     ) -> None:
-        self.width, self.height, self.resolution = width, height, resolution
-        # A transparent rim, so that nothing is cut off hard.
-        self.shape = int(np.ceil(height * resolution)) + 2, int(np.ceil(width * resolution)) + 2
+        self.width, self.height, self.rim = width, height, rim
+        inner = max(1, round(height * resolution)), max(1, round(width * resolution))
+        self.resolution = inner[1] / width, inner[0] / height
+        self.shape = inner[0] + 2 * rim, inner[1] + 2 * rim
         packed = np.array((*background, 0), np.uint8).view(np.uint32)
         self.pixels = np.full(self.shape, packed).view(np.uint8).reshape(*self.shape, 4)
-        self.labels = np.zeros(self.shape, np.uint8) if labelled else None
-        self._label = 0
+        self.labels = None
+        if label is not None:
+            self.labels = np.zeros(self.shape, np.uint8)
+            self.label(label)
+            self._fallback = self._label
 
     def label(self, name: str) -> None:
         """Class of what is drawn from now on."""
         self._label = LABEL_IDS[name]
 
-    def _texel(self, x: float, y: float) -> tuple[int, int]:
-        left = (x + self.width / 2) * self.resolution + 0.5
-        top = (self.height - y) * self.resolution + 0.5
-        return round(left), round(top)
+    def _texel(self, x: float, y: float, scale: int = 1) -> tuple[int, int]:
+        """OpenCV's coordinates of a point: texel centres are integers."""
+        left = (x + self.width / 2) * self.resolution[0] + self.rim - 0.5
+        top = (self.height - y) * self.resolution[1] + self.rim - 0.5
+        return round(left * scale), round(top * scale)
 
-    def polygon(self, points: list[tuple[float, float]], colour: Colour) -> None:
-        texels = np.array([[self._texel(*p) for p in points]], np.int32)
-        cv2.fillPoly(self.pixels, texels, (*colour, 255), cv2.LINE_AA)
+    def polygon(self, points: Iterable[tuple[float, float]], colour: Colour) -> None:
+        bits = 4  # of a texel's fraction
+        texels = np.array([[self._texel(*p, scale=1 << bits) for p in points]], np.int32)
+        cv2.fillPoly(self.pixels, texels, (*colour, 255), cv2.LINE_AA, bits)
         if self.labels is not None:
-            cv2.fillPoly(self.labels, texels, self._label)
+            cv2.fillPoly(self.labels, texels, self._label, cv2.LINE_8, bits)
 
     def box(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
         corners = self._texel(x0, y1), self._texel(x1, y0)
@@ -98,14 +107,15 @@ class Sprite:
 
     def line(self, start: tuple, stop: tuple, thickness: float, colour: Colour) -> None:
         ends = self._texel(*start), self._texel(*stop)
-        texels = max(1, round(thickness * self.resolution))
+        texels = max(1, round(thickness * self.resolution[0]))
         cv2.line(self.pixels, *ends, (*colour, 255), texels, cv2.LINE_AA)
         if self.labels is not None:
             cv2.line(self.labels, *ends, self._label, texels)
 
     def disc(self, x: float, y: float, radius: float, colour: Colour, ratio: float = 1.0) -> None:
         """An ellipse with half axes ``radius`` (horizontal) and ``ratio * radius``."""
-        axes = tuple(max(1, round(radius * r * self.resolution)) for r in (1.0, ratio))
+        scale_x, scale_y = self.resolution
+        axes = max(1, round(radius * scale_x)), max(1, round(radius * ratio * scale_y))
         args = self._texel(x, y), axes, 0, 0, 360
         cv2.ellipse(self.pixels, *args, (*colour, 255), cv2.FILLED, cv2.LINE_AA)
         if self.labels is not None:
@@ -118,7 +128,8 @@ class Sprite:
             return Texture(pixels)
         # Smoothed edges take the class of their neighbour.
         grown = cv2.dilate(self.labels, np.ones((3, 3), np.uint8))
-        return Texture(pixels, np.where(self.labels == 0, grown, self.labels))
+        labels = np.where(self.labels == 0, grown, self.labels)
+        return Texture(pixels, np.where(labels == 0, np.uint8(self._fallback), labels))
 
 
 class Dresser:
@@ -170,6 +181,7 @@ class Dresser:
         self.tiles['fence'] = Texture(look.textured(self._pickets(rng), 0.5))
         for i in range(5):
             self.tiles[f'building_{i}'] = Texture(self._facade(rng))
+        self.tiles['treeline'] = Texture(self._treeline(rng))
         for i in range(2):
             self.tiles[f'shop_{i}'] = Texture(self._shop(rng))
         for i in range(4):
@@ -225,6 +237,15 @@ class Dresser:
                 cv2.rectangle(tile, (x, y), (right, bottom), glass, cv2.FILLED)
                 cv2.line(tile, ((x + right) // 2, y), ((x + right) // 2, bottom), frame, 2)
         return tile
+
+    def _treeline(self, rng: np.random.Generator) -> np.ndarray:
+        """Distant trees, 128 x 256 BGRA; the waves of the outline fit the width, so that it repeats."""
+        pixels = np.full((128, 256, 4), (*self.look.paint('vegetation', rng), 0), np.uint8)
+        phase = np.arange(256) / 256 * 2 * np.pi
+        outline = sum(np.sin(k * phase + rng.uniform(0, 6)) / k for k in (1, 3, 5, 11, 23))
+        top = 34 + 14 * outline
+        pixels[..., 3] = 255 * (np.arange(128)[:, None] > top)
+        return self.look.textured(pixels, 2.2)
 
     def _shop(self, rng: np.random.Generator) -> np.ndarray:
         """Shop windows below a sign, 6.0 x 3.1 m."""
@@ -346,20 +367,25 @@ class Dresser:
     def stand(
         self,
         foot: np.ndarray,
-        direction: np.ndarray,
-        height: float,
-        texture: Texture,
+        axis: np.ndarray,
+        sprite: Sprite,
         name: str,
+        scale: tuple[float, float] = (1.0, 1.0),
         **kwargs,
     ) -> None:
-        """An upright cut-out, ``foot`` being the middle of its base and ``direction`` its width."""
-        origin = foot - direction / 2 + height * UP
-        self.add(origin, direction, -height * UP, texture, name, **kwargs)
+        """An upright cut-out over ``foot``, the middle of its base, with its x along ``axis``."""
+        height, width = sprite.shape
+        width *= scale[0] / sprite.resolution[0]
+        height *= scale[1] / sprite.resolution[1]
+        below = sprite.rim * scale[1] / sprite.resolution[1]
+        origin = foot - width / 2 * axis + (height - below) * UP
+        texture = sprite.texture(self.look)
+        self.add(origin, width * axis, -height * UP, texture, name, **kwargs)
 
     def beam(self, start: np.ndarray, stop: np.ndarray, width: float, texture: Texture) -> None:
         """A post or an arm in a plane across the street."""
         along = stop - start
-        across = np.cross(AHEAD, along) * (width / np.linalg.norm(along))
+        across = np.array([-along[1], along[0], 0.0]) * (width / np.hypot(along[0], along[1]))
         shade = self.look.shade(-AHEAD)
         self.add(start - across / 2, across, along, texture, 'pole', shade=shade)
 
@@ -468,22 +494,18 @@ def _distant_building(dresser: Dresser, element: Element, rng: np.random.Generat
 
 def _distant_trees(dresser: Dresser, element: Element, rng: np.random.Generator) -> None:
     width, height, _ = element.size
-    origin = np.array(element.position) - width / 2 * RIGHT
-    tile = dresser.tiles['vegetation']
-    low = 0.55 * height
-    dresser.add(origin + low * UP, width * RIGHT, -low * UP, tile, 'vegetation', repeat=(3.0, 1.0))
-    crown = dresser.tiles[f'tree_{rng.integers(4)}']
-    for start in np.arange(0, width, 6.0):
-        edges = 9 * RIGHT, -height * UP
-        dresser.add(origin + (start - 1.5) * RIGHT + height * UP, *edges, crown, 'vegetation')
+    foot, tile = np.array(element.position), dresser.tiles['treeline']
+    origin, repeat = foot - width / 2 * RIGHT + height * UP, (width / (2 * height), 1.0)
+    dresser.add(origin, width * RIGHT, -height * UP, tile, 'vegetation', repeat=repeat)
 
 
 def _tree(dresser: Dresser, element: Element, rng: np.random.Generator) -> None:
     crown = dresser.tiles[f'tree_{rng.integers(4)}']
     width = element.size[0] * rng.choice([-1, 1])
     shade = rng.uniform(0.85, 1.1) * dresser.look.shade(-AHEAD)
-    foot = np.array(element.position)
-    dresser.stand(foot, width * RIGHT, element.size[1], crown, 'vegetation', shade=shade)
+    origin = np.array(element.position) - width / 2 * RIGHT + element.size[1] * UP
+    edges = width * RIGHT, -element.size[1] * UP
+    dresser.add(origin, *edges, crown, 'vegetation', shade=shade)
 
 
 def _lamp(dresser: Dresser, element: Element, rng: np.random.Generator) -> None:
@@ -522,7 +544,7 @@ def _hang_sign(dresser: Dresser, element: Element, y: float, rng: np.random.Gene
         else:
             sprite.polygon([(-size, 0.5), (0, 0.5 - size), (size, 0.5), (0, 0.5 + size)], paint)
     foot = np.array(element.position) + (y - 0.5) * UP - IN_FRONT * AHEAD
-    dresser.stand(foot, RIGHT, 1.0, sprite.texture(look), 'traffic_sign')
+    dresser.stand(foot, RIGHT, sprite, 'traffic_sign')
 
 
 def _hang_light(
@@ -536,7 +558,7 @@ def _hang_light(
         paint = lamp if i == lit else tuple(int(0.3 * c) for c in lamp)
         sprite.disc(0, 0.98 - 0.37 * i, 0.15, paint)
     foot = np.array(element.position) + x * RIGHT + (top - 1.2) * UP - IN_FRONT * AHEAD
-    dresser.stand(foot, sprite.width * RIGHT, sprite.height, sprite.texture(look), 'traffic_light')
+    dresser.stand(foot, RIGHT, sprite, 'traffic_light')
 
 
 def _traffic_light(dresser: Dresser, element: Element, rng: np.random.Generator) -> None:
@@ -571,10 +593,10 @@ def _person(dresser: Dresser, element: Element, rng: np.random.Generator) -> Non
     hair = look.paint('trunk', rng)
     sprite.disc(0, 1.7, 0.12, hair, 0.6)
     velocity = element.speed * _axes(element.heading)[0]
-    foot, across = np.array(element.position), RIGHT * width * 4 / 3
-    texture, shade = sprite.texture(look), look.shade(-AHEAD)
+    foot, scale = np.array(element.position), (width / 0.75, height / 1.8)
+    shade = look.shade(-AHEAD)
     dresser.cast_shadow(element)
-    dresser.stand(foot, across, height, texture, 'person', velocity=velocity, shade=shade)
+    dresser.stand(foot, RIGHT, sprite, 'person', scale, velocity=velocity, shade=shade)
 
 
 def _two_wheeler(dresser: Dresser, element: Element, rng: np.random.Generator) -> None:
@@ -586,8 +608,8 @@ def _two_wheeler(dresser: Dresser, element: Element, rng: np.random.Generator) -
     }
     height = 1.95 if element.ridden else 1.3
     length = element.size[2]
-    profile = Sprite(length + 0.1, height, resolution, colours['bike'], labelled=True)
-    front = Sprite(1.0, height, resolution, colours['bike'], labelled=True)
+    profile = Sprite(length + 0.1, height, resolution, colours['bike'], element.kind)
+    front = Sprite(1.0, height, resolution, colours['bike'], element.kind)
     draw = _draw_motorcycle if element.kind == 'motorcycle' else _draw_bicycle
     draw(profile, front, length, colours)
     if element.ridden:
@@ -597,9 +619,8 @@ def _two_wheeler(dresser: Dresser, element: Element, rng: np.random.Generator) -
     dresser.cast_shadow(element)
     foot = np.array(element.position)
     for sprite, axis in ((profile, ahead), (front, right)):
-        texture, shade = sprite.texture(look), look.shade(np.cross(axis, UP))
-        across = sprite.width * axis
-        dresser.stand(foot, across, height, texture, element.kind, velocity=velocity, shade=shade)
+        shade = look.shade(np.cross(axis, UP))
+        dresser.stand(foot, axis, sprite, element.kind, velocity=velocity, shade=shade)
 
 
 def _draw_bicycle(
@@ -759,12 +780,12 @@ def _side_view(
 ) -> Texture:
     _, height, length = element.size
     resolution = min(dresser.resolution(element), dresser.camera.width / length)
-    sprite = Sprite(length, height, resolution, paints['body'])
+    sprite = Sprite(length, height, resolution, paints['body'], rim=0)
     dark = tuple(int(0.5 * c) for c in paints['tyre'])
     sprite.box(-0.47 * length, 0.12 * height, 0.47 * length, 0.3 * height, dark)
     for part in PROFILES[shape]:
         points = [(z * length, y * height) for z, y, _ in part]
-        sprite.polygon(points, paints['box' if part[0][2] == 'box' else 'body'])
+        sprite.polygon(points, paints['box' if part[1][2] == 'box' else 'body'])
     {'bus': _bus_windows, 'train': _train_windows, 'truck': _truck_windows}.get(
         shape, _car_windows
     )(sprite, length, height, paints, PROFILES[shape])
@@ -837,7 +858,7 @@ def _truck_windows(sprite, length, height, paints, profile) -> None:
 
 def _end_view(dresser: Dresser, element: Element, name: str, paints: dict[str, Colour]) -> Texture:
     """Bumper with lights, plate and the wheels below; x in widths, y in heights of the strip."""
-    sprite = Sprite(1.0, 1.0, min(48.0, 2 * dresser.resolution(element)), paints['body'])
+    sprite = Sprite(1.0, 1.0, min(48.0, 2 * dresser.resolution(element)), paints['body'], rim=0)
     for side in (-0.38, 0.38):
         sprite.box(side - 0.09, 0, side + 0.09, 0.4, paints['tyre'])
     sprite.box(-0.5, 0.24, 0.5, 1.0, paints['body'])
@@ -850,7 +871,7 @@ def _end_view(dresser: Dresser, element: Element, name: str, paints: dict[str, C
 
 def _doors(dresser: Dresser, element: Element, paints: dict[str, Colour]) -> Texture:
     """The rear of a truck: two doors, lights on the chassis and the wheels below."""
-    sprite = Sprite(1.0, 1.0, min(96.0, 3 * dresser.resolution(element)), paints['box'])
+    sprite = Sprite(1.0, 1.0, min(96.0, 3 * dresser.resolution(element)), paints['box'], rim=0)
     for side in (-0.36, 0.36):
         sprite.box(side - 0.11, 0, side + 0.11, 0.28, paints['tyre'])
     sprite.box(-0.46, 0.15, 0.46, 0.27, paints['tyre'])
