@@ -21,6 +21,8 @@ class DeepLabV2ResNet(ResNet):
         style (str): ``'caffe'`` strides in the first 1x1 convolution, ``'pytorch'`` in the 3x3.
             Defaults to 'caffe'.
         norm_cfg (dict): Normalisation. Defaults to BatchNorm with frozen affine parameters.
+        zero_init_residual (bool): Start the last normalisation of every block at 0. Defaults to
+            False: frozen there, it would silence every block of a network trained from scratch.
         **kwargs: The other arguments of :class:`mmseg.models.backbones.ResNet`.
 
     Source: Chen et al., "DeepLab", TPAMI 2017; released implementations of DACS and CorDA.
@@ -33,6 +35,7 @@ class DeepLabV2ResNet(ResNet):
         dilations=(1, 1, 2, 4),
         style='caffe',
         norm_cfg=dict(type='BN', requires_grad=False),
+        zero_init_residual=False,
         **kwargs,
     ):
         super().__init__(
@@ -42,6 +45,7 @@ class DeepLabV2ResNet(ResNet):
             style=style,
             norm_cfg=norm_cfg,
             contract_dilation=False,
+            zero_init_residual=zero_init_residual,
             **kwargs,
         )
         self.maxpool.ceil_mode = True
