@@ -21,11 +21,15 @@ class TeacherEMA(BaseAveragedModel):
         model (nn.Module): The student.
         alpha (float): Largest decay, in 0..1. Defaults to 0.999.
 
+    Raises:
+        ValueError: If ``alpha`` is outside 0..1.
+
     Source: Tranheden et al., "DACS", WACV 2021, and its release.
     """
 
     def __init__(self, model: nn.Module, alpha: float = 0.999):
         super().__init__(model)
+        ema_alpha(0, alpha)  # refuses an alpha out of range before the first iteration is done
         self.alpha = alpha
         self.module.train()
 
