@@ -1,0 +1,111 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+import copy
+
+import numpy as np
+import pytest
+import torch
+from mmseg.registry import MODELS
+
+from mmseg_depthuda.adaptation.depth import valid_depth
+from tests.models.tiny_segmentor import MEAN, SIZE, STD, make_branch, make_sample
+
+
+def build(**options):
+    config = dict(type='UDADataPreProcessor', mean=MEAN, std=STD, seg_pad_val=255)
+    return MODELS.build(config | (options or dict(size=SIZE)))
+
+
+def unequal_branch():
+    """Two images of different size; the first is wider, the second higher."""
+    rng = np.random.default_rng(0)
+    pairs = [make_sample(rng, size=size) for size in ((20, 40), (24, 33))]
+    images, samples = zip(*pairs, strict=True)
+    return dict(inputs=list(images), data_samples=list(samples))
+
+
+def normalised(image, rgb=False):
+    image = image.numpy().astype(np.float64)
+    image = image[::-1] if rgb else image
+    return (image - np.array(MEAN)[:, None, None]) / np.array(STD)[:, None, None]
+
+
+@pytest.mark.parametrize('rgb', [False, True])
+def test_every_branch_is_normalised_and_knows_its_domain(rgb):
+    batch = dict(source=make_branch(0), target=make_branch(1, depth=False))
+    images = {name: list(branch['inputs']) for name, branch in batch.items()}
+    preprocessor = build(bgr_to_rgb=rgb, size=SIZE)
+    assert preprocessor.is_rgb == rgb
+    result = preprocessor(batch, training=True)
+    assert set(result) == {'source', 'target'}
+    for name, branch in result.items():
+        assert [s.metainfo['domain'] for s in branch['data_samples']] == [name] * 2
+        assert branch['inputs'].dtype == torch.float32
+        expected = np.stack([normalised(image, rgb) for image in images[name]])
+        np.testing.assert_allclose(branch['inputs'].numpy(), expected, atol=1e-5)
+    assert 'gt_depth_map' not in result['target']['data_samples'][0]
+
+
+def test_preprocessing_twice_is_preprocessing_once():
+    preprocessor = build()
+    once = preprocessor(dict(source=make_branch(0), target=make_branch(1)), training=True)
+    inputs = {name: branch['inputs'].clone() for name, branch in once.items()}
+    twice = preprocessor(dict(once, mixed=once['source']), training=True)
+    for name, branch in inputs.items():
+        torch.testing.assert_close(twice[name]['inputs'], branch, rtol=0, atol=0)
+        assert twice[name] is once[name]
+    # A branch that a hook has added keeps the domain the hook gave it.
+    assert twice['mixed']['data_samples'][0].metainfo['domain'] == 'source'
+
+
+@pytest.mark.parametrize(
+    ('options', 'size'),
+    [
+        (dict(size_divisor=1), (24, 40)),
+        (dict(size=(32, 48)), (32, 48)),
+        (dict(size_divisor=16), (32, 48)),
+    ],
+)
+@pytest.mark.parametrize('by_domain', [True, False])
+def test_padding_has_neither_label_nor_depth(options, size, by_domain):
+    branch = unequal_branch()
+    before = copy.deepcopy(branch)
+    if by_domain:
+        result = build(**options)(dict(target=branch), training=True)['target']
+    else:
+        result = build(**options)(branch, training=True)
+    assert result['inputs'].shape == (2, 3, *size)
+    for index, sample in enumerate(result['data_samples']):
+        height, width = before['inputs'][index].shape[1:]
+        depth, label = sample.gt_depth_map.data, sample.gt_sem_seg.data
+        original = before['data_samples'][index]
+        assert depth.shape == label.shape == (1, *size)
+        assert torch.equal(depth[:, :height, :width], original.gt_depth_map.data)
+        assert torch.equal(label[:, :height, :width], original.gt_sem_seg.data)
+        inside = torch.zeros(1, *size, dtype=torch.bool)
+        inside[:, :height, :width] = True
+        assert not valid_depth(depth[~inside]).any()
+        assert (label[~inside] == 255).all()
+        assert not result['inputs'][index][:, ~inside[0]].any()
+        assert tuple(sample.metainfo['img_shape']) == (height, width)
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_an_ordinary_batch_goes_through_as_in_mmseg(training):
+    options = dict(mean=MEAN, std=STD, size=(32, 48))
+    if not training:
+        options['test_cfg'] = dict(size_divisor=32)
+    batch = make_branch(0, depth=False)
+    theirs = MODELS.build(dict(type='SegDataPreProcessor', **options))(
+        copy.deepcopy(batch), training
+    )
+    ours = MODELS.build(dict(type='UDADataPreProcessor', **options))(batch, training)
+    torch.testing.assert_close(ours['inputs'], theirs['inputs'], rtol=0, atol=0)
+    for a, b in zip(ours['data_samples'], theirs['data_samples'], strict=True):
+        assert a.metainfo == b.metainfo
+        assert torch.equal(a.gt_sem_seg.data, b.gt_sem_seg.data)
+
+
+def test_normalisation_is_not_optional():
+    """Hooks undo it, so mean and std must be there."""
+    with pytest.raises(TypeError, match='mean'):
+        MODELS.build(dict(type='UDADataPreProcessor', size=(32, 48)))
