@@ -45,8 +45,8 @@ def test_other_copies_of_the_dataset(files, image, class_ids):
     files.png('parsed_LABELS/0000000.png', class_ids.astype(np.uint8))
     files.png('Depth/Depth/0000000.png', np.full(image.shape[:2], 1999, dtype=np.uint16))
     prefix = dict(img_path='RGB', seg_map_path='parsed_LABELS', depth_map_path='Depth/Depth')
-    sample = SYNTHIADepthDataset(
-        data_root=str(files.root), data_prefix=prefix, pipeline=PIPELINE
-    )[0]
+    sample = SYNTHIADepthDataset(data_root=str(files.root), data_prefix=prefix, pipeline=PIPELINE)[
+        0
+    ]
     assert (sample['gt_seg_map'][class_ids == 8] == 13).all()  # car
     assert sample['gt_depth_map'][0, 0] == np.float32(32.768)

@@ -1,0 +1,99 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""The dataset configs, built on small files in the layouts they expect."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmengine.runner import Runner
+from mmseg.apis import MMSegInferencer
+from mmseg.registry import DATASETS
+from mmseg.utils import register_all_modules
+
+CONFIGS = Path(__file__).parents[2] / 'configs' / '_base_'
+UDA = sorted(path.name for path in (CONFIGS / 'datasets').glob('uda_*.py'))
+
+
+@pytest.fixture
+def roots(files, gta_root, cityscapes_root, image, label_ids, depth16, monkeypatch) -> Path:
+    (files.root / 'street_world').mkdir()
+    for name, root in (('gta', gta_root), ('cityscapes', cityscapes_root)):
+        (files.root / 'street_world' / name).symlink_to(root)
+    ids = np.minimum(label_ids, 22).astype(np.uint16)
+    files.png('synthia/RGB/0.png', image)
+    files.png('synthia/GT/LABELS/0.png', np.repeat(ids[..., None], 3, axis=-1))
+    files.png('synthia/Depth/0.png', depth16)
+    for split in ('train', 'val'):
+        files.png(f'camvid/{split}/a.png', image)
+        files.png(f'camvid/{split}annot/a.png', np.minimum(label_ids, 11))
+    files.png('camvid_pseudo_depth/train/a.png', depth16)
+    names = ('gta', 'synthia', 'cityscapes', 'camvid', 'street_world', 'camvid_pseudo_depth')
+    for name in names:
+        monkeypatch.setenv(f'{name.upper()}_ROOT', str(files.root / name))
+    register_all_modules()
+    return files.root
+
+
+def test_data_roots_have_defaults(monkeypatch):
+    monkeypatch.delenv('GTA_ROOT', raising=False)
+    assert Config.fromfile(CONFIGS / 'data_roots.py').gta_root == 'data/gta'
+
+
+@pytest.mark.parametrize('name', UDA)
+def test_training_pairs(roots, name):
+    cfg = Config.fromfile(CONFIGS / 'datasets' / name)
+    loader = Runner.build_dataloader(
+        dict(cfg.train_dataloader, num_workers=0, persistent_workers=False), seed=0
+    )
+    batch = next(iter(loader))
+    for domain in ('source', 'target'):
+        shapes = {tuple(inputs.shape) for inputs in batch[domain]['inputs']}
+        assert len(shapes) == len(batch[domain]['inputs']) - 1 == 1
+    assert batch['source']['inputs'][0].shape == batch['target']['inputs'][0].shape
+    source, target = batch['source']['data_samples'][0], batch['target']['data_samples'][0]
+    assert 'gt_depth_map' in source
+    assert (source.gt_sem_seg.data != 255).any()
+    assert 'gt_sem_seg' not in target
+    assert ('gt_depth_map' in target) == (name != 'uda_street_world_to_camvid.py')
+    assert cfg.train_dataloader.batch_size == 2
+
+
+@pytest.mark.parametrize(
+    ('name', 'network_size', 'evaluated_size'),
+    [
+        ('uda_gta_to_cityscapes_512x512.py', (512, 1024), (512, 1024)),
+        ('uda_synthia_to_cityscapes_512x512.py', (512, 1024), (512, 1024)),
+        ('uda_street_world_128x256.py', (128, 256), (128, 256)),
+        ('uda_street_world_to_camvid.py', (192, 256), (12, 20)),
+    ],
+)
+def test_validation_sizes(roots, name, network_size, evaluated_size):
+    dataset = DATASETS.build(Config.fromfile(CONFIGS / 'datasets' / name).val_dataloader.dataset)
+    sample = dataset[0]
+    assert sample['inputs'].shape == (3, *network_size)
+    assert sample['data_samples'].ori_shape == evaluated_size
+    assert sample['data_samples'].gt_sem_seg.data.shape == (1, *evaluated_size)
+
+
+@pytest.mark.parametrize('name', UDA)
+def test_inferencer_takes_the_test_pipeline(roots, name, image):
+    """As MMSegInferencer prepares it: from an array and from a file, at the image's own size."""
+    cfg = Config.fromfile(CONFIGS / 'datasets' / name)
+    pipeline = MMSegInferencer._init_pipeline(MMSegInferencer.__new__(MMSegInferencer), cfg)
+    for given in (image, str(next((roots / 'gta' / 'images').glob('*.png')))):
+        sample = pipeline(given)
+        assert sample['data_samples'].ori_shape == (12, 20)
+        assert sample['inputs'].shape[1] > 12
+
+
+def test_depth_is_dropped_by_none_in_an_inheriting_config(roots, files):
+    child = files.root / 'child.py'
+    child.write_text(
+        f'_base_ = [{str(CONFIGS / "datasets" / "uda_street_world_128x256.py")!r}]\n'
+        'train_dataloader = dict(dataset=dict('
+        'source=dict(data_prefix=dict(depth_map_path=None)), target=dict(depth=None)))\n'
+    )
+    pair = DATASETS.build(Config.fromfile(child).train_dataloader.dataset)[0]
+    for domain in ('source', 'target'):
+        assert 'gt_depth_map' not in pair[domain]['data_samples']

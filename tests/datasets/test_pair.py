@@ -1,0 +1,184 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+import random
+
+import numpy as np
+import pytest
+import torch
+from mmseg.registry import DATASETS
+from torch.utils.data import DataLoader
+
+from mmseg_depthuda.datasets import (
+    CityscapesDepthDataset,
+    FolderDepthDataset,
+    GTA5DepthDataset,
+    SourceTargetDataset,
+    SourceTargetIndex,
+    SourceTargetSampler,
+)
+
+PIPELINE = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadLabels', on_size_mismatch='skip'),
+    dict(type='LoadInverseDepth'),
+    dict(type='RandomCrop', crop_size=(6, 8)),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackSegInputs'),
+]
+
+
+@pytest.fixture
+def configs(gta_root, cityscapes_root) -> dict:
+    return dict(
+        source=dict(type='GTA5DepthDataset', data_root=str(gta_root), pipeline=PIPELINE),
+        target=dict(
+            type='CityscapesDepthDataset',
+            data_root=str(cityscapes_root),
+            depth='stereo',
+            data_prefix=dict(seg_map_path=None),
+            pipeline=PIPELINE,
+        ),
+    )
+
+
+@pytest.fixture
+def pairs(configs) -> SourceTargetDataset:
+    return DATASETS.build(dict(type='SourceTargetDataset', **configs))
+
+
+def content(pair: dict) -> dict[str, np.ndarray]:
+    """Everything that training sees of a pair."""
+    arrays = {}
+    for domain, sample in pair.items():
+        arrays[f'{domain} image'] = sample['inputs'].numpy()
+        for key, field in sample['data_samples'].items():
+            arrays[f'{domain} {key}'] = field.data.numpy()
+    return arrays
+
+
+def assert_same(first: dict, second: dict) -> None:
+    first, second = content(first), content(second)
+    assert first.keys() == second.keys()
+    for key in first:
+        np.testing.assert_array_equal(first[key], second[key], err_msg=key)
+
+
+def test_pair_holds_what_each_pipeline_packs(pairs):
+    assert content(pairs[SourceTargetIndex(4, 2, 0)]).keys() == {
+        'source image',
+        'source gt_sem_seg',
+        'source gt_depth_map',
+        'target image',
+        'target gt_depth_map',
+    }
+    info = pairs.get_data_info(SourceTargetIndex(4, 2, 0))
+    assert info['source']['img_path'].endswith('00005.png')
+    assert info['target']['img_path'].endswith('aachen_000002_000019_leftImg8bit.png')
+
+
+def test_length_and_integer_index(pairs):
+    assert len(pairs) == 5
+    assert len(list(pairs)) == 5
+    assert_same(pairs[4], pairs[SourceTargetIndex(4, 1, 4)])
+    for index in (5, -1):
+        with pytest.raises(IndexError):
+            pairs[index]
+
+
+def test_equal_indices_give_equal_pairs_and_other_seeds_others(pairs):
+    first = pairs[SourceTargetIndex(1, 2, 7)]
+    np.random.rand(100)  # noqa: NPY002
+    random.random()
+    assert_same(first, pairs[SourceTargetIndex(1, 2, 7)])
+    others = [content(pairs[SourceTargetIndex(1, 2, seed)])['source image'] for seed in range(8)]
+    assert any((other != content(first)['source image']).any() for other in others)
+
+
+def test_global_generators_are_left_alone(pairs):
+    def draw() -> tuple:
+        return random.random(), np.random.rand(), torch.rand(1).item()  # noqa: NPY002
+
+    random.seed(3), np.random.seed(3), torch.manual_seed(3)  # noqa: NPY002
+    expected = draw()
+    random.seed(3), np.random.seed(3), torch.manual_seed(3)  # noqa: NPY002
+    pairs[SourceTargetIndex(0, 0, 5)]
+    assert draw() == expected
+
+
+def test_number_of_workers_does_not_matter(pairs):
+    def batches(num_workers: int) -> list:
+        loader = DataLoader(
+            pairs,
+            batch_size=2,
+            sampler=SourceTargetSampler(pairs, seed=5),
+            num_workers=num_workers,
+            collate_fn=list,
+        )
+        iterator = iter(loader)
+        return [pair for _ in range(4) for pair in next(iterator)]
+
+    alone, workers = batches(0), batches(2)
+    assert len(alone) == 8
+    for first, second in zip(alone, workers, strict=True):
+        assert_same(first, second)
+
+
+def test_skipped_file_is_replaced_reproducibly(files, configs, label_ids):
+    files.palette_png('gta/labels/00001.png', label_ids[:6])
+    pairs = SourceTargetDataset(**configs)
+    drawn = pairs[SourceTargetIndex(0, 1, 9)]
+    path = drawn['source']['data_samples'].img_path
+    assert not path.endswith('00001.png')
+    assert_same(drawn, pairs[SourceTargetIndex(0, 1, 9)])
+    paths = {
+        pairs[SourceTargetIndex(0, 1, seed)]['source']['data_samples'].img_path
+        for seed in range(12)
+    }
+    assert len(paths) > 1
+
+
+def test_target_may_be_a_plain_folder(gta_root, files, image):
+    files.png('mine/a.jpg', image)
+    source = GTA5DepthDataset(data_root=str(gta_root), pipeline=PIPELINE)
+    target = FolderDepthDataset(data_root=str(files.root / 'mine'), pipeline=PIPELINE)
+    pairs = SourceTargetDataset(source, target)
+    assert 'target gt_sem_seg' not in content(pairs[0])
+    assert pairs.metainfo == source.metainfo
+
+
+def test_different_classes_are_an_error(gta_root, cityscapes_root):
+    source = GTA5DepthDataset('camvid11', data_root=str(gta_root))
+    with pytest.raises(ValueError, match=r"different classes.*'bicyclist'.*'motorcycle'"):
+        SourceTargetDataset(source, CityscapesDepthDataset(data_root=str(cityscapes_root)))
+    without_labels = CityscapesDepthDataset(
+        data_root=str(cityscapes_root), data_prefix=dict(seg_map_path=None)
+    )
+    assert len(SourceTargetDataset(source, without_labels)) == 5
+
+
+def test_labelled_target_of_equal_classes_keeps_its_labels(gta_root, cityscapes_root):
+    target = CityscapesDepthDataset(data_root=str(cityscapes_root), pipeline=PIPELINE)
+    pairs = SourceTargetDataset(
+        GTA5DepthDataset(data_root=str(gta_root), pipeline=PIPELINE), target
+    )
+    assert 'target gt_sem_seg' in content(pairs[0])
+
+
+@pytest.mark.parametrize('domain', ['source', 'target'])
+def test_empty_dataset_is_an_error(configs, domain):
+    configs[domain]['serialize_data'] = False  # MMEngine cannot serialise an empty list
+    configs[domain]['indices'] = []
+    with pytest.raises(ValueError, match=f'The {domain} dataset .* is empty'):
+        SourceTargetDataset(**configs)
+
+
+def test_empty_folder_is_an_error(configs, files):
+    (files.root / 'nothing').mkdir()
+    configs['target'] = dict(type='FolderDepthDataset', data_root=str(files.root / 'nothing'))
+    with pytest.raises(FileNotFoundError, match='img_path: no image'):
+        SourceTargetDataset(**configs)
+
+
+def test_source_without_labels_is_an_error(configs):
+    configs['source']['data_prefix'] = dict(img_path='images')
+    with pytest.raises(ValueError, match='source dataset has no labels'):
+        SourceTargetDataset(**configs)

@@ -1,0 +1,104 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from mmseg_depthuda.datasets import (
+    CityscapesDepthDataset,
+    GTA5DepthDataset,
+    SourceTargetDataset,
+    SourceTargetSampler,
+    write_class_statistics,
+)
+
+
+@pytest.fixture
+def pairs(gta_root, cityscapes_root) -> SourceTargetDataset:
+    """Five source and three target images."""
+    return SourceTargetDataset(
+        GTA5DepthDataset(data_root=str(gta_root)),
+        CityscapesDepthDataset(data_root=str(cityscapes_root)),
+    )
+
+
+def draws(sampler: SourceTargetSampler, count: int) -> list:
+    return list(islice(sampler, count))
+
+
+def test_every_epoch_shuffles_each_domain(pairs):
+    drawn = draws(SourceTargetSampler(pairs, seed=0), 30)
+    for position, size in ((0, 5), (1, 3)):
+        epochs = np.array([index[position] for index in drawn]).reshape(-1, size)
+        np.testing.assert_array_equal(np.sort(epochs), np.tile(np.arange(size), (30 // size, 1)))
+        assert len({tuple(epoch) for epoch in epochs}) > 1
+    assert len({index.seed for index in drawn}) == 30
+    assert all(0 <= index.seed < 2**32 for index in drawn)
+
+
+def test_domains_are_independent(pairs):
+    """All 15 combinations of source and target appear."""
+    drawn = draws(SourceTargetSampler(pairs, seed=0), 300)
+    assert len({index[:2] for index in drawn}) == 15
+
+
+def test_seed_decides(pairs):
+    first = draws(SourceTargetSampler(pairs, seed=1), 20)
+    assert first == draws(SourceTargetSampler(pairs, seed=1), 20)
+    other = draws(SourceTargetSampler(pairs, seed=2), 20)
+    assert [index[:2] for index in first] != [index[:2] for index in other]
+    assert {index.seed for index in first}.isdisjoint(index.seed for index in other)
+
+
+def test_without_a_seed_runs_differ(pairs):
+    assert SourceTargetSampler(pairs).seed != SourceTargetSampler(pairs).seed
+
+
+def test_two_ranks_share_the_draws_of_one(pairs, monkeypatch):
+    alone = draws(SourceTargetSampler(pairs, seed=3), 40)
+    for rank in (0, 1):
+        monkeypatch.setattr(
+            'mmseg_depthuda.datasets.samplers.get_dist_info', lambda rank=rank: (rank, 2)
+        )
+        assert draws(SourceTargetSampler(pairs, seed=3), 20) == alone[rank::2]
+
+
+@pytest.mark.parametrize('world_size', [1, 2])
+@pytest.mark.parametrize('skipped', [0, 1, 7, 16])
+def test_skip_is_absolute_and_per_rank(pairs, monkeypatch, world_size, skipped):
+    monkeypatch.setattr(
+        'mmseg_depthuda.datasets.samplers.get_dist_info', lambda: (world_size - 1, world_size)
+    )
+    sampler = SourceTargetSampler(pairs, seed=4)
+    expected = draws(sampler, skipped + 10)[skipped:]
+    sampler.skip(99)
+    sampler.skip(skipped)
+    assert draws(sampler, 10) == expected
+
+
+def test_skip_far_ahead_costs_nothing(pairs):
+    sampler = SourceTargetSampler(pairs, seed=4)
+    sampler.skip(10**12)
+    assert len(draws(sampler, 2)) == 2
+    with pytest.raises(ValueError, match='num_samples=-1'):
+        sampler.skip(-1)
+
+
+def test_length_is_the_datasets(pairs):
+    sampler = SourceTargetSampler(pairs, seed=4)
+    sampler.set_epoch(3)
+    assert len(sampler) == len(pairs) == 5
+
+
+def test_rare_class_sampling_replaces_the_shuffled_source_only(pairs, files):
+    path = files.root / 'statistics.json'
+    write_class_statistics(pairs.source, path)
+    plain = SourceTargetSampler(pairs, seed=6)
+    rare = SourceTargetSampler(
+        pairs, seed=6, rare_class_sampling=dict(class_statistics=str(path), min_pixels=1)
+    )
+    first, second = draws(plain, 50), draws(rare, 50)
+    assert [index[1:] for index in first] == [index[1:] for index in second]
+    assert [index.source for index in first] != [index.source for index in second]
+    rare.skip(20)
+    assert draws(rare, 30) == second[20:]

@@ -1,0 +1,166 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmseg_depthuda.datasets.transforms.depth_files import (
+    DEPTH_FILES,
+    corda_inverse_depth,
+    dada_inverse_depth,
+)
+
+
+def read(kind: str, path, encoding: str = 'corda', **info) -> np.ndarray:
+    return DEPTH_FILES[kind](dict(depth_map_path=str(path), **info), encoding)
+
+
+def column(*values: int) -> np.ndarray:
+    return np.array(values, dtype=np.uint16).reshape(-1, 1)
+
+
+@pytest.mark.parametrize(
+    ('metres', 'expected'),
+    [
+        (0.1, 655.36 / 0.11),
+        (9.99, 65.536),
+        (99.99, 6.5536),
+        (0.09, 0),  # CorDA: nearer than 0.1 m is missing
+        (0.0, 0),
+        (-1.0, 0),
+        (655.35, 0),  # the value 1 means "no depth"
+        (1000.0, 0),
+        (np.inf, 0),
+        (np.nan, 0),
+    ],
+)
+def test_corda_encoding_by_hand(metres, expected):
+    for dtype in (np.float32, np.float64):
+        encoded = corda_inverse_depth(np.array([[metres]], dtype=dtype))
+        assert encoded.dtype == np.float32
+        assert encoded[0, 0] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ('metres', 'expected'), [(0.0, 65536), (0.01, 32768), (655.35, 1), (np.nan, 0), (np.inf, 0)]
+)
+def test_dada_encoding_by_hand(metres, expected):
+    assert dada_inverse_depth(np.array([metres]))[0] == pytest.approx(expected, rel=1e-6)
+
+
+@given(st.floats(0.1, 655.34), st.floats(1e-3, 100))
+def test_corda_encoding_is_valid_and_decreasing(metres, step):
+    near, far = corda_inverse_depth(np.array([metres, metres + step]))
+    assert near > 1
+    assert far < near
+
+
+def test_png_disparity(files):
+    path = files.png('a.png', column(0, 1, 256, 65535))
+    np.testing.assert_array_equal(
+        read('png_disparity', path)[:, 0],
+        np.array([0, 1 + 1 / 256, 2, 1 + 65535 / 256], dtype=np.float32),
+    )
+
+
+def test_png_centimetres(files):
+    path = files.png('a.png', column(5, 10, 999, 9999, 65534, 65535))
+    np.testing.assert_allclose(
+        read('png_centimetres', path)[:, 0],
+        [0, 655.36 / 0.11, 65.536, 6.5536, 655.36 / 655.35, 0],
+        rtol=1e-6,
+    )
+
+
+def test_png_centimetres_for_dada_has_nothing_invalid(files):
+    path = files.png('a.png', column(0, 1, 1023, 65535))
+    np.testing.assert_array_equal(
+        read('png_centimetres', path, 'dada')[:, 0], np.array([65536, 32768, 64, 1])
+    )
+
+
+def test_mat_metres(files):
+    path = files.mat('a.mat', depth_map=np.array([[9.99, 0.05, 655.35], [99.99, 700, np.nan]]))
+    np.testing.assert_allclose(
+        read('mat_metres', path), [[65.536, 0, 0], [6.5536, 0, 0]], rtol=1e-6
+    )
+
+
+def test_cityscapes_disparity(files):
+    """10 px at baseline 0.25 m and focal length 2000 px are 50 m; disparity 0 is infinite."""
+    depth = files.png('a.png', column(0, 1, 2561, 25601))
+    camera = files.json('a.json', {'extrinsic': {'baseline': 0.25}, 'intrinsic': {'fx': 2000}})
+    decoded = read('cityscapes_disparity', depth, camera_path=str(camera))
+    np.testing.assert_allclose(decoded[:, 0], [0, 0, 655.36 / 50.01, 655.36 / 5.01], rtol=1e-6)
+    decoded = read('cityscapes_disparity', depth, 'dada', camera_path=str(camera))
+    np.testing.assert_allclose(decoded[:, 0], [0, 0, 65536 / 5001, 65536 / 501], rtol=1e-6)
+
+
+def test_three_channels_carry_the_same_value(files, depth16):
+    single = files.png('a.png', depth16)
+    triple = files.png('b.png', np.repeat(depth16[..., None], 3, axis=-1))
+    np.testing.assert_array_equal(read('png_disparity', single), read('png_disparity', triple))
+    coloured = files.png('c.png', np.stack([depth16, depth16 + 1, depth16], axis=-1))
+    with pytest.raises(ValueError, match=r'c.png has 3 channels that differ'):
+        read('png_disparity', coloured)
+
+
+@pytest.mark.parametrize('kind', ['png_disparity', 'png_centimetres', 'cityscapes_disparity'])
+def test_8_bit_file_is_an_error(files, kind):
+    path = files.png('a.png', np.zeros((4, 4), dtype=np.uint8))
+    camera = files.json('a.json', {'extrinsic': {'baseline': 0.25}, 'intrinsic': {'fx': 2000}})
+    with pytest.raises(ValueError, match=r'depth_map_path: .*a.png holds uint8.* 16 bits'):
+        read(kind, path, camera_path=str(camera))
+
+
+def test_disparity_without_camera_has_no_dada_encoding(files, depth16):
+    path = files.png('a.png', depth16)
+    with pytest.raises(ValueError, match="a.png is a disparity without camera.*'dada'"):
+        read('png_disparity', path, 'dada')
+
+
+def test_mat_file_with_another_key_is_an_error(files):
+    path = files.mat('a.mat', depth=np.ones((2, 2)))
+    with pytest.raises(ValueError, match=r"a.mat has no key 'depth_map', only \['depth'\]"):
+        read('mat_metres', path)
+
+
+@pytest.mark.parametrize('content', [np.ones((2, 2, 3)), np.array([['far']])])
+def test_mat_file_without_a_matrix_of_numbers_is_an_error(files, content):
+    path = files.mat('a.mat', depth_map=content)
+    with pytest.raises(ValueError, match=r'a.mat has shape .* metres are a matrix'):
+        read('mat_metres', path)
+
+
+@pytest.mark.parametrize('share', [0, 0.05, 0.5, 0.9])
+def test_truncated_mat_file_is_an_error(files, share):
+    files.mat('a.mat', depth_map=np.random.default_rng(0).random((50, 50)))
+    path = files.truncate('a.mat', share)
+    with pytest.raises(ValueError, match=r'depth_map_path: .*a.mat (is empty|cannot be read)'):
+        read('mat_metres', path)
+
+
+@pytest.mark.parametrize(
+    'camera',
+    [
+        {'extrinsic': {}, 'intrinsic': {'fx': 2000}},
+        {'extrinsic': {'baseline': 0.25}},
+        {'extrinsic': {'baseline': 'wide'}, 'intrinsic': {'fx': 2000}},
+        {'extrinsic': {'baseline': 0}, 'intrinsic': {'fx': 2000}},
+        [],
+    ],
+)
+def test_wrong_camera_is_an_error(files, depth16, camera):
+    path = files.png('a.png', depth16)
+    camera_path = files.json('a_camera.json', camera)
+    with pytest.raises(ValueError, match=r'camera_path: .*a_camera.json .*(baseline|fx)'):
+        read('cityscapes_disparity', path, camera_path=str(camera_path))
+
+
+def test_missing_camera_is_an_error(files, depth16):
+    path = files.png('a.png', depth16)
+    with pytest.raises(ValueError, match=r'data_prefix.camera_path is missing'):
+        read('cityscapes_disparity', path)
+    (files.root / 'cut.json').write_text('{"extrinsic": {"base')
+    with pytest.raises(ValueError, match=r'camera_path: .*cut.json must be a JSON file'):
+        read('cityscapes_disparity', path, camera_path=str(files.root / 'cut.json'))
