@@ -1,0 +1,98 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Timing of the parts of an iteration without a line about timing in the training code."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from mmengine.optim import OptimWrapper
+
+from mmseg_depthuda.engine.hooks import DACSHook, dacs_hook
+
+from .stopwatch import Stopwatch
+
+
+class Parts:
+    """Names of the parts, in the order of an iteration."""
+
+    DATA = 'data'
+    TEACHER = 'teacher'
+    PSEUDO_LABELS = 'pseudo-labels'
+    MIXING = 'mixing'
+    AUGMENTATION = 'augmentation'
+    SOURCE = 'source pass'
+    MIXED = 'mixed pass'
+    JOINT_BACKWARD = 'joint backward'
+    OPTIMIZER = 'optimiser'
+    EMA = 'EMA'
+    OTHER = 'other'
+
+    ALL = (
+        DATA,
+        TEACHER,
+        PSEUDO_LABELS,
+        MIXING,
+        AUGMENTATION,
+        SOURCE,
+        MIXED,
+        JOINT_BACKWARD,
+        OPTIMIZER,
+        EMA,
+        OTHER,
+    )
+    NETWORK = (TEACHER, SOURCE, MIXED, JOINT_BACKWARD)
+    """Passes through the network, head, losses and upsampling included."""
+
+
+@contextmanager
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Set an attribute of an object or a module for a block, and restore it behind it."""
+    is_own = name in vars(owner)
+    original = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        if is_own:
+            setattr(owner, name, original)
+        else:
+            delattr(owner, name)
+
+
+@contextmanager
+def instrumented(hook: DACSHook, optim_wrapper: OptimWrapper, watch: Stopwatch) -> Iterator[None]:
+    """Make the functions of an iteration parts of ``watch`` for a block.
+
+    Args:
+        hook: With student and teacher.
+        optim_wrapper: Wrapper of the optimiser.
+        watch: Gets the parts.
+    """
+    student, teacher = hook.src_model, hook.ema_model
+    gone_forward = []  # the branch whose backward is due; none in the naive iteration
+
+    def forward_part(*args, data_samples: list, **kwargs) -> str:
+        domain = data_samples[0].metainfo['domain']
+        gone_forward.append({'source': Parts.SOURCE, 'mixed': Parts.MIXED}[domain])
+        return gone_forward[-1]
+
+    def backward_part(*args, **kwargs) -> str:
+        return gone_forward.pop() if gone_forward else Parts.JOINT_BACKWARD
+
+    parts = [
+        (student.data_preprocessor, 'forward', Parts.DATA),
+        (teacher.module, 'pseudo_label_logits', Parts.TEACHER),
+        (student, 'target_agreement', Parts.TEACHER),
+        (hook, 'label_target', Parts.PSEUDO_LABELS),
+        (hook, 'mix_branches', Parts.MIXING),
+        (dacs_hook, 'strong_augmentation', Parts.AUGMENTATION),
+        (student, 'forward', forward_part),
+        (optim_wrapper, 'backward', backward_part),
+        (optim_wrapper, 'step', Parts.OPTIMIZER),
+        (optim_wrapper, 'zero_grad', Parts.OPTIMIZER),
+        (teacher, 'update_parameters', Parts.EMA),
+    ]
+    with ExitStack() as stack:
+        for owner, name, part in parts:
+            stack.enter_context(replaced(owner, name, watch.timed(part, getattr(owner, name))))
+        yield
