@@ -1,6 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Small files in the layouts of the real datasets."""
 
+import gc
 import json
 from pathlib import Path
 
@@ -12,6 +13,14 @@ from scipy.io import savemat
 
 HEIGHT, WIDTH = 12, 20
 CAMERA = {'extrinsic': {'baseline': 0.25}, 'intrinsic': {'fx': 2000.0}}
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _quick_garbage_collection():
+    """MMEngine collects garbage for every dataset it builds: spare it the imported modules."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 class FileWriter:
