@@ -5,6 +5,10 @@
 # tested versions. A second call finds everything in place and does nothing.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+if [ ! -f "$root/setup.py" ]; then
+    echo "$root is not a checkout of mmseg_depthuda, which this script works on" >&2
+    exit 1
+fi
 
 say() {
     printf '\n== %s\n' "$*"

@@ -12,7 +12,9 @@ env_cfg = dict(
 randomness = dict(seed=1)
 # A branch does not use the depth decoder of the other domain, so some parameters have no gradient.
 model_wrapper_cfg = dict(
-    type='UDADistributedDataParallel', find_unused_parameters=True, broadcast_buffers=False
+    type='mmseg.UDADistributedDataParallel',  # MMEngine finds it only by its full name
+    find_unused_parameters=True,
+    broadcast_buffers=False,
 )
 
 default_hooks = dict(
