@@ -3,11 +3,12 @@
 
 import torch
 from mmengine.hooks import EMAHook
-from mmengine.runner import Runner, load_state_dict
+from mmengine.runner import Runner
 from mmengine.structures import PixelData
 from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
 from torch import Tensor
+from torch.nn import ModuleList
 
 from mmseg_depthuda.adaptation.augmentation import strong_augmentation
 from mmseg_depthuda.adaptation.class_masks import class_mix_mask
@@ -17,7 +18,7 @@ from mmseg_depthuda.adaptation.pseudo_labels import (
     pseudo_label_weight,
     pseudo_labels,
 )
-from mmseg_depthuda.models.decode_heads.seg_weight_mixin import stack_pixel_data
+from mmseg_depthuda.models.decode_heads.seg_weight_mixin import SegWeightMixin, stack_pixel_data
 from mmseg_depthuda.models.segmentors import UDASegmentor
 
 
@@ -57,25 +58,54 @@ class DACSHook(EMAHook):
         super().__init__(ema_type='TeacherEMA', strict_load=True, alpha=alpha)
         if evaluate not in ('student', 'teacher'):
             raise ValueError(f"evaluate must be 'student' or 'teacher', got {evaluate!r}")
-        if not 0 <= initial_pseudo_labels <= 1:
-            raise ValueError(f'initial_pseudo_labels must be in 0..1, got {initial_pseudo_labels}')
+        shares = dict(threshold=threshold, initial_pseudo_labels=initial_pseudo_labels)
+        for name, share in shares.items():
+            if not 0 <= share <= 1:
+                raise ValueError(f'{name} must be in 0..1, got {share}')
         self.threshold = threshold
         self.initial_pseudo_labels = initial_pseudo_labels
         self.augment = augment
         self.evaluate = evaluate
         self._depth_reported = False
+        self._has_teacher = False
 
     # -- the mixed branch ------------------------------------------------------------------------
 
+    def before_run(self, runner: Runner) -> None:
+        """Build the teacher; testing behind a training in one run keeps the one there is."""
+        if not self._has_teacher:
+            super().before_run(runner)
+
     def before_train(self, runner: Runner) -> None:
-        """Check that the model can be trained this way."""
+        """Check that the model can be trained this way, and start the teacher as its copy.
+
+        Raises:
+            TypeError: If the model is no UDASegmentor or a head ignores ``seg_weight``.
+            ValueError: If the head cannot give the pseudo-labels asked for.
+        """
         super().before_train(runner)
+        self._check_model()
+        if not (runner._resume and self._has_teacher):
+            self._copy_student()
+
+    def _check_model(self) -> None:
         model = self.src_model
         if not isinstance(model, UDASegmentor):
             raise TypeError(
                 f'DACSHook trains a UDASegmentor, the model is {type(model).__name__}: set '
                 "model.type='UDASegmentor' (it takes the same arguments as EncoderDecoder)."
             )
+        heads = [model.decode_head]
+        if model.with_auxiliary_head:
+            auxiliary = model.auxiliary_head
+            heads.extend(auxiliary if isinstance(auxiliary, ModuleList) else [auxiliary])
+        for head in heads:
+            if not isinstance(head, SegWeightMixin):
+                name = type(head).__name__
+                raise TypeError(
+                    f'{name} ignores the weights of pseudo-labels: register `class My{name}('
+                    f'SegWeightMixin, {name})` and name it in the config.'
+                )
         if model.decode_head.out_channels == 1:
             raise ValueError(
                 'Pseudo-labels need one logit per class, but the head has out_channels=1: leave '
@@ -202,6 +232,8 @@ class DACSHook(EMAHook):
     def _swap_for_evaluation(self) -> None:
         if self.evaluate == 'student':
             return
+        if not self._has_teacher:
+            self._copy_student()
         teacher = self.ema_model.module
         tensors = [
             zip(teacher.parameters(), self.src_model.parameters(), strict=True),
@@ -210,6 +242,16 @@ class DACSHook(EMAHook):
         for pairs in tensors:
             for averaged, own in pairs:
                 averaged.data, own.data = own.data, averaged.data
+
+    def _copy_student(self) -> None:
+        """Start the teacher anew.
+
+        MMEngine builds the averaged model in ``before_run``, which is before ``init_weights`` and
+        before a checkpoint is loaded: what it copies there is not what training starts from.
+        """
+        self.ema_model.module.load_state_dict(self.src_model.state_dict())
+        self.ema_model.steps.zero_()
+        self._has_teacher = True
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Put the teacher beside the student."""
@@ -224,15 +266,12 @@ class DACSHook(EMAHook):
         state = checkpoint.get('ema_state_dict')
         if state is not None:
             self.ema_model.load_state_dict(state, strict=self.strict_load)
-            if not runner._resume:
-                self.ema_model.steps.zero_()
-            return
-        if runner._resume or self.evaluate == 'teacher':
+            self._has_teacher = True
+        elif runner._resume or self.evaluate == 'teacher':
             runner.logger.warning(
                 'The checkpoint holds no ema_state_dict (it is of a method without a teacher): '
                 'the teacher is a copy of the student.'
             )
-        load_state_dict(self.ema_model.module, checkpoint['state_dict'], strict=self.strict_load)
 
 
 def _inside_image(label: Tensor, data_samples: list) -> Tensor:
