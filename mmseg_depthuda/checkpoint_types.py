@@ -42,21 +42,22 @@ def history_statistic(owner: type, name: str):
     return getattr(owner, name)
 
 
-def mmengine_checkpoint_types() -> list:
+def mmengine_checkpoint_types() -> list[tuple]:
     """List what MMEngine checkpoints hold besides tensors and plain Python objects.
 
     Returns:
-        list: Types, and ``(object, name in the pickle)`` pairs, as
-        :func:`torch.serialization.add_safe_globals` takes them.
+        list[tuple]: ``(object, name in the pickle)`` pairs, as
+        :func:`torch.serialization.add_safe_globals` takes them. A type listed without its name
+        would be gone after the first load: the maintained MMEngine lists types by
+        :func:`torch.serialization.safe_globals`, which in the end removes even those that were
+        listed before it.
     """
     core = np._core if parse(np.__version__) >= parse('2') else np.core
     numeric = np.typecodes['AllInteger'] + np.typecodes['AllFloat'] + '?'
+    types = {HistoryBuffer, np.ndarray, np.dtype, *(type(np.dtype(code)) for code in numeric)}
     return [
-        HistoryBuffer,
+        *((type_, f'{type_.__module__}.{type_.__qualname__}') for type_ in types),
         (history_statistic, 'builtins.getattr'),
-        np.ndarray,
-        np.dtype,
-        *{type(np.dtype(code)) for code in numeric},
         *(
             (function, f'{package}.multiarray.{name}')
             for package in ('numpy.core', 'numpy._core')
