@@ -1,8 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """How the two domains look: palettes, textures, light, air, lens and sensor.
 
-Everything that makes the gap between ``sim`` and ``real`` is a constant of this file. ``PALETTE_SHIFT`` moves all
-colours of ``real`` together: 0 gives it the palette of ``sim``, 1 its own.
+Everything that makes the gap between ``sim`` and ``real`` is a constant of this file.
+``PALETTE_SHIFT`` moves all colours of ``real`` together: 0 gives it the palette of ``sim``, 1 its
+own.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import numpy as np
 
 PALETTE_SHIFT = 1.0
 
-# Material: base colours (RGB), one of which is drawn per object, in `sim` and in `real`. Several colours of
-# `real` are those of another class in `sim` (sidewalk and road, building and sidewalk, train and wall ...).
+# Material: base colours (RGB), one of which is drawn per object, in `sim` and in `real`. Several
+# colours of # `real` are those of another class in `sim` (sidewalk and road, building and
+# sidewalk, train and wall ...).
 PALETTES: dict[str, tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]] = {
     'road': ([(92, 94, 104)], [(124, 118, 112)]),
     'marking': ([(240, 240, 240)], [(205, 200, 186)]),
@@ -171,7 +173,7 @@ DOMAINS = {
 
 @lru_cache(maxsize=1)
 def _noise_tiles() -> np.ndarray:
-    """Seamless noise of unit variance, float32 ``(2, 128, 128)``: fine and coarse (1/f amplitude)."""
+    """Seamless noise of unit variance, fine and coarse (1/f), float32 ``(2, 128, 128)``."""
     size = 128
     rng = np.random.Generator(np.random.PCG64(2021))
     white = rng.standard_normal((2, size, size))
@@ -222,7 +224,7 @@ class Appearance:
         self._grain: dict[tuple[float, int], np.ndarray] = {}
 
     def _jitter(self, real: np.ndarray, sim: np.ndarray, shift: float, rng) -> np.ndarray:
-        """Base colours ``(n, 3)`` RGB of a material, moved in hue and value for this scene; BGR, 0..255."""
+        """The scene's colours of a material, BGR ``(n, 3)``, from its RGB base colours."""
         n = max(len(sim), len(real))
         sim, real = (np.resize(c, (n, 3)).astype(np.float32) for c in (sim, real))
         colour = (1 - shift) * sim + shift * real
@@ -238,7 +240,7 @@ class Appearance:
         )
 
     def colour(self, material: str, rng: np.random.Generator) -> np.ndarray:
-        """A colour of the material, float32 ``(3,)`` BGR, 0..255, slightly different for every object."""
+        """A colour of the material, float32 ``(3,)`` BGR, 0..255, a little different every time."""
         choices = self._palette[material]
         spread = 1 + rng.uniform(-0.5, 0.5) * self.domain.value_jitter
         return np.minimum(choices[rng.integers(len(choices))] * spread, 255)
@@ -248,7 +250,7 @@ class Appearance:
         return tuple(int(c) for c in self.colour(material, rng))
 
     def grain(self, strength: float = 1.0, channels: int = 3) -> np.ndarray:
-        """Seamless surface texture, int16 ``(256, 256, channels)`` grey values, 0 in an alpha channel."""
+        """Seamless texture, int16 ``(256, 256, channels)`` grey values, 0 in an alpha channel."""
         key = strength, channels
         if key not in self._grain:
             fine, coarse = _noise_tiles()
@@ -268,7 +270,7 @@ class Appearance:
         return cv2.add(pixels, grain[:height, :width], dtype=cv2.CV_8U)
 
     def shade(self, normal: np.ndarray) -> float:
-        """Brightness of a surface by its unit normal: ``ambient + sun * max(0, n . s)`` (Lambert)."""
+        """Brightness of a surface by its unit normal n: ``ambient + sun * max(0, n s)``."""
         return float(self.domain.ambient + self.domain.sun * max(0.0, float(normal @ self.sun)))
 
     def develop(

@@ -1,8 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Pinhole cameras of the street world.
 
-World and camera axes follow OpenCV: x right, y down, z forward. The ground is the plane y = 0, so everything
-standing on it has negative y. Pixel ``(u, v)`` has its centre at the integer coordinates ``u`` (column), ``v`` (row).
+World and camera axes follow OpenCV: x right, y down, z forward. The ground is the plane y = 0, so
+everything standing on it has negative y. Pixel ``(u, v)`` has its centre at the integer
+coordinates ``u`` (column), ``v`` (row).
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ class Camera:
         fx, fy: Focal lengths in pixels.
         u0, v0: Principal point in pixels.
         baseline: Distance of the right camera from the left one, in metres.
-        rotation: World-to-camera rotation, float64 ``(3, 3)``; its rows are the camera's axes in the world.
+        rotation: World-to-camera rotation, float64 ``(3, 3)``; its rows are the camera's axes in
+            the world.
         position: Optical centre in the world, float64 ``(3,)``, metres.
     """
 

@@ -9,7 +9,7 @@ import numpy as np
 SUBPIXEL = 1 / 16  # steps of the matcher's disparity, pixels
 MATCHING_NOISE = 0.12  # pixels
 SMALLEST_DISPARITY = 0.75  # pixels; farther points are not matched
-TEXTURE_THRESHOLD = 1.5  # grey values; below, a window has nothing to match
+TEXTURE_THRESHOLD = 1.2  # grey values; below, a window has nothing to match
 INVERSE_DEPTH_SCALE = (
     655.36  # encoding of CorDA: 655.36 / (metres + 0.01), 1 where there is no depth
 )
@@ -23,14 +23,16 @@ def exact_disparity(depth: np.ndarray, fx: float, baseline: float) -> np.ndarray
 def occluded(disparity: np.ndarray) -> np.ndarray:
     """Pixels of the left image that the right camera does not see, bool ``(H, W)``.
 
-    A pixel at column u is seen at u - d. It is hidden if a pixel further right lands there or left of there (that one
-    is nearer), and outside if u - d < 0.
+    The pixel at column u is looked for at u - d: hidden if something nearer arrives there, and outside
+    the right image if u - d < 0.
     """
-    landing = np.arange(disparity.shape[1], dtype=np.float32) - disparity
-    leftmost = np.minimum.accumulate(landing[:, ::-1], axis=1)[:, ::-1]
-    hidden = np.zeros(disparity.shape, bool)
-    hidden[:, :-1] = leftmost[:, 1:] <= landing[:, :-1] - 0.5
-    return hidden | (landing < 0)
+    height, width = disparity.shape
+    landing = np.rint(np.arange(width) - disparity).astype(np.int64)
+    outside = landing < 0
+    place = np.arange(height)[:, None] * width + np.maximum(landing, 0)
+    nearest = np.zeros(height * width, np.float32)
+    np.maximum.at(nearest, place[~outside], disparity[~outside])
+    return outside | (nearest[place] > disparity + 1)  # of a slanted surface, neighbours may meet
 
 
 def stereo_disparity(
@@ -38,8 +40,8 @@ def stereo_disparity(
 ) -> np.ndarray:
     """What a stereo matcher makes of a rectified pair.
 
-    Foreground edges are fattened by the matching window, disparities are noisy and come in steps of ``SUBPIXEL``;
-    nothing is found in occluded, textureless and far regions.
+    Foreground edges are fattened by the matching window, disparities are noisy and come in steps
+    of ``SUBPIXEL``; nothing is found in occluded, textureless and far regions.
 
     Args:
         image: Left image, uint8 ``(H, W, 3)``.
@@ -54,7 +56,8 @@ def stereo_disparity(
     fattened = cv2.dilate(disparity, np.ones((window, window), np.uint8))
     noise = rng.standard_normal(disparity.shape, dtype=np.float32)
     noise = cv2.GaussianBlur(noise, (0, 0), window / 2) * np.float32(window * np.sqrt(np.pi))
-    # Noise of neighbouring pixels is correlated because their windows overlap; the factor restores unit variance.
+    # Noise of neighbouring pixels is correlated because their windows overlap; the factor restores
+    # unit variance.
     matched = fattened + np.float32(MATCHING_NOISE) * noise
     matched = np.rint(matched / SUBPIXEL) * np.float32(SUBPIXEL)
     missing = (
@@ -84,8 +87,9 @@ def depth_of_disparity(disparity: np.ndarray, fx: float, baseline: float) -> np.
 def pseudo_inverse_depth(depth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Monocular pseudo depth as the 16-bit PNG that CorDA reads as ``png / 256 + 1``.
 
-    ``png = 256 * (655.36 / (metres + 0.01) - 1)`` of a smoothed depth with an error of a few per cent that varies slowly
-    over the image, as the prediction of a network would; 0 means no depth (the sky).
+    ``png = 256 * (655.36 / (metres + 0.01) - 1)`` of a smoothed depth with an error of a few per
+    cent that varies slowly over the image, as the prediction of a network would; 0 means no depth
+    (the sky).
 
     Returns:
         uint16 ``(H, W)``.

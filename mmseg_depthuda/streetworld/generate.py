@@ -59,7 +59,8 @@ def generate(out: str | Path, config: WorldConfig, workers: int = 1) -> int:
     """Render a world into a folder, leaving out the scenes that are already complete there.
 
     Args:
-        out: Folder of the world; it gets one folder per layout and the manifest ``street_world.json``.
+        out: Folder of the world; it gets one folder per layout and the manifest
+            ``street_world.json``.
         config: What to render.
         workers: Number of processes.
 
@@ -128,16 +129,17 @@ def _check_manifest(out: Path, config: WorldConfig) -> None:
         for key in ('renderer_version', 'seed', 'size'):
             if found.get(key) != wanted[key]:
                 raise ValueError(
-                    f'{path} records {key} = {found.get(key)}, but {wanted[key]} is asked for. {_remedy(out)}'
+                    f'{path} records {key} = {found.get(key)}, but {wanted[key]} is asked for. '
+                    + _remedy(out)
                 )
         for key in ('source_images', 'train_images', 'val_images'):
-            if found[key] > wanted[key]:
+            if found.get(key, 0) > wanted[key]:
                 raise ValueError(
-                    f'{path} records {key} = {found[key]}, more than the {wanted[key]} asked for; a world can only '
-                    f'grow. {_remedy(out)}'
+                    f'{path} records {key} = {found[key]}, more than the {wanted[key]} asked for; '
+                    f'a world can only grow. {_remedy(out)}'
                 )
         for key in ('layouts', 'parts'):
-            wanted[key] = sorted({*found[key], *wanted[key]})
+            wanted[key] = sorted({*found.get(key, []), *wanted[key]})
     write_file(path, json.dumps(wanted, indent=2).encode())
 
 

@@ -1,8 +1,8 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """The on-disk layouts of GTA5, SYNTHIA and Cityscapes.
 
-A writer knows its paths and encodings; ``generate.py`` decides which scenes are written. A file is written beside its
-place under a temporary name and moved there when it is complete.
+A writer knows its paths and encodings; ``generate.py`` decides which scenes are written. A file is
+written beside its place under a temporary name and moved there when it is complete.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ LABELLED_FRAME = 19  # of the 30 frames of a Cityscapes snippet
 PNG_FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
 TRAIN_CITIES = (
-    'aachen', 'bochum', 'bremen', 'cologne', 'darmstadt', 'dusseldorf', 'erfurt', 'hamburg', 'hanover', 'jena',
-    'krefeld', 'monchengladbach', 'strasbourg', 'stuttgart', 'tubingen', 'ulm', 'weimar', 'zurich',
+    'aachen', 'bochum', 'bremen', 'cologne', 'darmstadt', 'dusseldorf', 'erfurt', 'hamburg',
+    'hanover', 'jena', 'krefeld', 'monchengladbach', 'strasbourg', 'stuttgart', 'tubingen', 'ulm',
+    'weimar', 'zurich',
 )  # fmt: skip
 VAL_CITIES = ('frankfurt', 'lindau', 'munster')
 
@@ -66,8 +67,8 @@ def label_palette() -> np.ndarray:
 def write_file(path: Path, content: bytes) -> None:
     """Write a file that is either complete or not there.
 
-    The temporary name follows from the final one, so that a run that was killed leaves nothing that the next run does
-    not overwrite and move into place.
+    The temporary name follows from the final one, so that a run that was killed leaves nothing
+    that the next run does not overwrite and move into place.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f'.{path.name}.partial')
@@ -93,7 +94,8 @@ def _palette_png(label_ids: np.ndarray) -> bytes:
 def _mat(depth: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     savemat(buffer, {'depth_map': depth}, do_compression=True)
-    # SciPy puts the time of writing into the 116 bytes of free text; the same scene must give the same bytes.
+    # SciPy puts the time of writing into the 116 bytes of free text; the same scene must give the
+    # same bytes.
     return b'MATLAB 5.0 MAT-file'.ljust(116) + buffer.getvalue()[116:]
 
 
@@ -131,7 +133,7 @@ class Record:
         return _png(TO_SYNTHIA_ID[self.left.label_ids])
 
     def synthia_labels(self) -> bytes:
-        """16 bit, three channels: class id in the first (red), instances (not told apart) in the second."""
+        """16 bit, three channels: class id in the first (red), instance (always 0) next."""
         pixels = np.zeros((*self.left.label_ids.shape, 3), np.uint16)
         pixels[..., 2] = TO_SYNTHIA_ID[self.left.label_ids]  # OpenCV writes BGR
         return _png(pixels)
@@ -155,7 +157,7 @@ class Record:
         return _png(np.clip(np.rint(values), 0, 65535).astype(np.uint16))
 
     def camera(self) -> bytes:
-        """The keys of Cityscapes' camera files. The extrinsics are those of a camera above the origin of the car."""
+        """The keys of Cityscapes' camera files; the camera is above the origin of the car."""
         camera = self.left.camera
         look = {'yaw': self.scene.yaw, 'pitch': self.scene.pitch, 'roll': 0.0}
         place = {'x': 0.0, 'y': 0.0, 'z': -float(camera.position[1])}
@@ -181,7 +183,7 @@ def gta5_files(index: int, parts: Collection[str]) -> Files:
 
 
 def synthia_files(index: int, parts: Collection[str]) -> Files:
-    """SYNTHIA-RAND-CITYSCAPES: files numbered from 0000000; depth is exact, 65535 for 655.35 m and more."""
+    """SYNTHIA-RAND-CITYSCAPES: files numbered from 0000000; depth is exact up to 655.35 m."""
     name = f'{index:07d}.png'
     files = {
         'image': {f'synthia/RGB/{name}': Record.image},
@@ -195,7 +197,10 @@ def synthia_files(index: int, parts: Collection[str]) -> Files:
 
 
 def cityscapes_files(index: int, parts: Collection[str]) -> Files:
-    """Cityscapes: scenes are dealt out to the cities of their split; depth is imperfect in train, exact in val."""
+    """Cityscapes: scenes are dealt out to the cities of their split.
+
+    Depth is imperfect in train and exact in val.
+    """
     is_val = index >= VAL_OFFSET
     split, cities = ('val', VAL_CITIES) if is_val else ('train', TRAIN_CITIES)
     sequence, city = divmod(index % VAL_OFFSET, len(cities))

@@ -1,11 +1,12 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Rasteriser for textured planar surfaces.
 
-A surface is the parallelogram ``origin + a * edge_u + b * edge_v`` with ``0 <= a, b <= 1``. Its homography
-``H = K [R edge_u, R edge_v, R (origin - centre)]`` maps ``(a, b, 1)`` to ``z (u, v, 1)``, hence
-``H^-1 (u, v, 1) = (a, b, 1) / z``: inverse depth and the distances to the four edges are affine in the pixel
-coordinates. One 3x3 inverse per surface gives exact depth, coverage and texture coordinates; surfaces that cross the
-camera plane need no clipping because ``1 / z`` is negative behind it.
+A surface is the parallelogram ``origin + a * edge_u + b * edge_v`` with ``0 <= a, b <= 1``. Its
+homography ``H = K [R edge_u, R edge_v, R (origin - centre)]`` maps ``(a, b, 1)`` to ``z (u, v,
+1)``, hence ``H^-1 (u, v, 1) = (a, b, 1) / z``: inverse depth and the distances to the four edges
+are affine in the pixel coordinates. One 3x3 inverse per surface gives exact depth, coverage and
+texture coordinates; surfaces that cross the camera plane need no clipping because ``1 / z`` is
+negative behind it.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Texture:
         self._reduced: dict[tuple[int, int], Texture] = {(0, 0): self}
 
     def reduced(self, level_u: int, level_v: int) -> Texture:
-        """The texture at ``1 / 2**level`` of its width and height, averaged over areas against aliasing."""
+        """The texture at ``1 / 2**level`` of its width and height, averaged against aliasing."""
         height, width = self.pixels.shape[:2]
         size = max(1, width >> level_u), max(1, height >> level_v)
         key = level_u, level_v
@@ -57,14 +58,18 @@ class Surface:
     """A textured parallelogram in the world.
 
     Attributes:
-        origin, edge_u, edge_v: float ``(3,)`` corner and edges, metres; the texture's rows run along ``edge_u``.
+        origin, edge_u, edge_v: float ``(3,)`` corner and edges, metres; the texture's rows run
+            along ``edge_u``.
         texture: What is seen.
-        label: Cityscapes label id; None for a decal that only darkens what lies below it (a shadow).
+        label: Cityscapes label id; None for a decal that only darkens what lies below it (a
+            shadow).
         layer: Layers are drawn in rising order, and within a layer from back to front.
-        repeat: How often the texture repeats along ``edge_u`` and ``edge_v``; None stretches it once.
+        repeat: How often the texture repeats along ``edge_u`` and ``edge_v``; None stretches it
+            once.
         shade: Brightness factor of the light falling on the surface.
         velocity: Metres per second, ``(3,)``.
-        normal: Outward normal; a surface seen from behind is skipped. None: visible from both sides.
+        normal: Outward normal; a surface seen from behind is skipped. None: visible from both
+            sides.
     """
 
     origin: np.ndarray
@@ -190,7 +195,7 @@ def _pixel_boxes(corners: np.ndarray, camera: Camera) -> np.ndarray:
 
 
 def _areas(corners: np.ndarray, camera: Camera) -> np.ndarray:
-    """Pixel areas ``(N,)`` of quads ``(N, 4, 3)`` (shoelace formula); inf for those not wholly ahead."""
+    """Pixel areas ``(N,)`` of quads ``(N, 4, 3)`` (shoelace); inf for those not wholly ahead."""
     z = corners[..., 2]
     ahead = z.min(axis=1) > NEAR
     x, y = np.moveaxis(corners[..., :2] / np.where(ahead[:, None], z, 1.0)[..., None], -1, 0)

@@ -1,9 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """What stands where in a street: the layout, which both domains share.
 
-The street runs along world z, the ego car drives at x = 0 on the right-hand side. A layout is a list of elements
-whose statistics (sizes, places, neighbours) do not depend on the domain; ``shapes.py`` turns an element into
-textured surfaces in the colours of a domain.
+The street runs along world z, the ego car drives at x = 0 on the right-hand side. A layout is a
+list of elements whose statistics (sizes, places, neighbours) do not depend on the domain;
+``shapes.py`` turns an element into textured surfaces in the colours of a domain.
 """
 
 from __future__ import annotations
@@ -55,7 +55,12 @@ class Element:
 
 @dataclass(frozen=True)
 class Scene:
-    """A street: its elements (ground first, in the order in which it is laid) and the speed of the ego car in m/s."""
+    """A street.
+
+    Attributes:
+        elements: What stands in it; the ground comes first, in the order in which it is laid.
+        ego_speed: Speed of the car that carries the camera, metres per second.
+    """
 
     elements: tuple[Element, ...]
     ego_speed: float

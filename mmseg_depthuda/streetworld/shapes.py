@@ -1,8 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """From the elements of a layout to textured surfaces in the colours of a domain.
 
-Large things are boxes, vehicles are side profiles extruded over their width, people, poles and trees are upright
-cut-outs. Every texture is fixed to its surface, hence to the world: two views of a scene agree photometrically.
+Large things are boxes, vehicles are side profiles extruded over their width, people, poles and
+trees are upright cut-outs. Every texture is fixed to its surface, hence to the world: two views of
+a scene agree photometrically.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ LABEL_IDS = dict(
     bicycle=33,
 )
 
-# The ground is cut at these distances (metres) so that each piece gets a texture of about its own resolution.
+# The ground is cut at these distances (metres) so that each piece gets a texture of about its own
+# resolution.
 GROUND_CUTS = np.array([5.0, 10.0, 20.0, 40.0, 80.0])
 HIGHEST_CAMERA = 2.0  # metres; the top of anything higher is never seen
 IN_FRONT = 0.02  # metres between a sign and its post
@@ -57,8 +59,8 @@ class Sprite:
         resolution: Texels per metre.
         background: Colour of the transparent texels, which shows at smoothed edges (BGR).
         label: Class of a sprite that shows several; such a sprite has a label per texel.
-        rim: Transparent texels around the extent, so that nothing drawn up to it is cut off hard; 0 for
-            a sprite that meets other surfaces at its edges.
+        rim: Transparent texels around the extent, so that nothing drawn up to it is cut off hard;
+            0 for a sprite that meets other surfaces at its edges.
     """
 
     def __init__(
@@ -239,7 +241,7 @@ class Dresser:
         return tile
 
     def _treeline(self, rng: np.random.Generator) -> np.ndarray:
-        """Distant trees, 128 x 256 BGRA; the waves of the outline fit the width, so that it repeats."""
+        """Distant trees, 128 x 256 BGRA; the waves of the outline fit the width: it repeats."""
         pixels = np.full((128, 256, 4), (*self.look.paint('vegetation', rng), 0), np.uint8)
         phase = np.arange(256) / 256 * 2 * np.pi
         outline = sum(np.sin(k * phase + rng.uniform(0, 6)) / k for k in (1, 3, 5, 11, 23))
@@ -309,7 +311,7 @@ class Dresser:
         shade: float | None = None,
         **kwargs,
     ) -> None:
-        """A surface of class ``name``; the light on it follows from its normal unless it is given."""
+        """A surface of class ``name``; the light on it follows from its normal unless given."""
         if normal is not None and not self.faces(normal, origin):
             return
         if shade is None:
@@ -689,13 +691,14 @@ def _draw_rider(profile: Sprite, front: Sprite, colours: dict[str, Colour]) -> N
     front.disc(0, 1.73, 0.14, helmet, 0.8)
 
 
-# Vehicles: the profile from the rear bumper over the roof to the front bumper, in lengths (forward) and
-# heights (up); behind each point the look of the strip to the next one.
+# Vehicles: the profile from the rear bumper over the roof to the front bumper, in lengths
+# (forward) and # heights (up); behind each point the look of the strip to the next one.
 # fmt: off
 PROFILES: dict[str, list[list[tuple[float, float, str]]]] = {
     'sedan': [[
         (-0.5, 0.2, 'rear'), (-0.49, 0.62, 'body'), (-0.36, 0.68, 'glass'), (-0.22, 0.98, 'body'),
-        (-0.16, 1, 'body'), (0.05, 1, 'glass'), (0.22, 0.66, 'body'), (0.46, 0.56, 'front'), (0.5, 0.2, ''),
+        (-0.16, 1, 'body'), (0.05, 1, 'glass'), (0.22, 0.66, 'body'), (0.46, 0.56, 'front'),
+        (0.5, 0.2, ''),
     ]],
     'hatchback': [[
         (-0.5, 0.2, 'rear'), (-0.49, 0.6, 'glass'), (-0.42, 0.96, 'body'), (-0.38, 1, 'body'),
@@ -707,7 +710,10 @@ PROFILES: dict[str, list[list[tuple[float, float, str]]]] = {
     ]],
     'truck': [
         [(-0.5, 0, 'doors'), (-0.5, 1, 'box'), (0.2, 1, 'box'), (0.2, 0.27, '')],
-        [(0.24, 0.15, 'body'), (0.24, 0.82, 'body'), (0.44, 0.82, 'glass'), (0.48, 0.5, 'front'), (0.5, 0.15, '')],
+        [
+            (0.24, 0.15, 'body'), (0.24, 0.82, 'body'), (0.44, 0.82, 'glass'),
+            (0.48, 0.5, 'front'), (0.5, 0.15, ''),
+        ],
     ],
     'bus': [[
         (-0.5, 0.1, 'rear'), (-0.5, 0.55, 'glass'), (-0.497, 0.9, 'body'), (-0.49, 1, 'body'),

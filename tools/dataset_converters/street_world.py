@@ -2,8 +2,8 @@
 """Render the street world into the folder layouts of GTA5, SYNTHIA and Cityscapes.
 
 Example:
-    python tools/dataset_converters/street_world.py data/street_world --source-images 600 --train-images 600 \\
-        --val-images 100 --workers 2
+    python tools/dataset_converters/street_world.py data/street_world \\
+        --source-images 600 --train-images 600 --val-images 100 --workers 2
 """
 
 import argparse
@@ -11,18 +11,21 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(
-    0, str(Path(__file__).resolve().parents[2])
-)  # run from a clone that is not installed
+import cv2
+import numpy as np
 
-from mmseg_depthuda.streetworld.generate import WorldConfig, generate, parse_size  # noqa: E402
-from mmseg_depthuda.streetworld.layouts import DEFAULT_PARTS, LAYOUTS, PARTS  # noqa: E402
+from mmseg_depthuda.streetworld.generate import WorldConfig, generate, parse_size
+from mmseg_depthuda.streetworld.layouts import DEFAULT_PARTS, LAYOUTS, PARTS
+from mmseg_depthuda.streetworld.preview import contact_sheet
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        'out', type=Path, help='folder of the world; rendering continues where it stopped'
+        'out',
+        nargs='?',
+        type=Path,
+        help='folder of the world; rendering continues where it stopped',
     )
     parser.add_argument('--source-images', type=int, default=0, help='scenes of the domain sim')
     parser.add_argument(
@@ -34,11 +37,21 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--workers', type=int, default=2, help='number of processes')
     parser.add_argument('--layouts', nargs='+', choices=LAYOUTS, default=['gta', 'cityscapes'])
     parser.add_argument('--parts', nargs='+', choices=PARTS, default=list(DEFAULT_PARTS))
-    return parser.parse_args(argv)
+    parser.add_argument(
+        '--preview', type=Path, metavar='FILE', help='write a picture of twelve scenes there'
+    )
+    args = parser.parse_args(argv)
+    if args.out is None and args.preview is None:
+        parser.error('give a folder to render into, a --preview file, or both')
+    return args
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    if args.preview is not None:
+        write_preview(args.preview, contact_sheet(args.seed, args.size))
+    if args.out is None:
+        return
     start = time.perf_counter()
     try:
         config = WorldConfig(
@@ -59,6 +72,11 @@ def main(argv: list[str] | None = None) -> None:
         print(f'\n{rendered} scenes in {seconds:.1f} s ({rate:.1f} per second) in {args.out}')
     else:
         print(f'{args.out} is complete.')
+
+
+def write_preview(path: Path, sheet: np.ndarray) -> None:
+    if not cv2.imwrite(str(path), sheet, (cv2.IMWRITE_JPEG_QUALITY, 82)):
+        sys.exit(f'street_world: cannot write {path}: is its folder there, is it a .jpg?')
 
 
 if __name__ == '__main__':
