@@ -1,10 +1,12 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """A training loop that measures the package's iteration and the naive one in turn."""
 
+import time
 from dataclasses import dataclass, field
 
 import torch
 from mmengine.runner import IterBasedTrainLoop, Runner
+from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from mmseg_depthuda.engine.hooks import DACSHook
@@ -22,10 +24,13 @@ class Measurement:
 
     Attributes:
         iterations: Seconds per part, one dictionary per iteration.
+        cpu_seconds: Processor time of each iteration, of all threads together; unlike seconds it
+            does not grow when other programs want the processor.
         peak_cuda_bytes: Largest amount of live tensors on the CUDA device; 0 on CPU.
     """
 
     iterations: list[dict[str, float]] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
     peak_cuda_bytes: int = 0
 
 
@@ -67,25 +72,24 @@ class BenchmarkLoop(IterBasedTrainLoop):
         model.train()
         hook = next(hook for hook in self.runner.hooks if isinstance(hook, DACSHook))
         watch = Stopwatch(next(model.parameters()).device)
+        fill_optimizer_state(self.runner.optim_wrapper.optimizer)
         with instrumented(hook, self.runner.optim_wrapper, watch):
             for index in range(self.max_iters):
                 for variant in self.variants:
-                    parts, peak = self._measure(variant, hook, watch)
-                    measurement = self.measurements[variant]
-                    if index >= self.warmup:
-                        measurement.iterations.append(parts)
-                        measurement.peak_cuda_bytes = max(measurement.peak_cuda_bytes, peak)
+                    measured = Measurement() if index < self.warmup else self.measurements[variant]
+                    self._measure(variant, hook, watch, measured)
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
 
     def _measure(
-        self, variant: str, hook: DACSHook, watch: Stopwatch
-    ) -> tuple[dict[str, float], int]:
-        """Seconds per part and peak CUDA bytes of one iteration."""
+        self, variant: str, hook: DACSHook, watch: Stopwatch, measured: Measurement
+    ) -> None:
+        """Run one iteration and add it to ``measured``."""
         on_cuda = torch.cuda.is_available()
         if on_cuda:
             torch.cuda.reset_peak_memory_stats()
         batch = None if self.time_data else next(self.dataloader_iterator)
+        cpu_start = time.process_time()
         with watch.part(Parts.OTHER):
             if self.time_data:
                 with watch.part(Parts.DATA):
@@ -94,5 +98,22 @@ class BenchmarkLoop(IterBasedTrainLoop):
                 self.run_iter(batch)
             else:
                 naive_iteration(hook, self.runner.optim_wrapper, batch, watch)
-        parts = watch.read()
-        return parts, torch.cuda.max_memory_allocated() if on_cuda else 0
+        measured.iterations.append(watch.read())
+        measured.cpu_seconds.append(time.process_time() - cpu_start)
+        if on_cuda:
+            peak = torch.cuda.max_memory_allocated()
+            measured.peak_cuda_bytes = max(measured.peak_cuda_bytes, peak)
+
+
+def fill_optimizer_state(optimizer: Optimizer) -> None:
+    """Let an optimiser allocate what it keeps between steps, so that the first iteration measured
+    has as much in memory as any later one.
+
+    Args:
+        optimizer: Takes a step with gradients of 0, and has no gradients afterwards.
+    """
+    for group in optimizer.param_groups:
+        for param in group['params']:
+            param.grad = torch.zeros_like(param)
+    optimizer.step()
+    optimizer.zero_grad()

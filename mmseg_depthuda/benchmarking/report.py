@@ -6,7 +6,7 @@ from statistics import mean
 from prettytable import PrettyTable
 
 from .instrumentation import Parts
-from .loop import NAIVE, PACKAGE
+from .loop import NAIVE, PACKAGE, Measurement
 
 OUTSIDE_NETWORK_BAR = 0.05
 PEAK_MEMORY_BAR = 0.65
@@ -15,7 +15,7 @@ PEAK_MEMORY_BAR = 0.65
 def summarise(
     setting: dict,
     batch_size: int,
-    iterations: dict[str, list[dict[str, float]]],
+    measurements: dict[str, Measurement],
     peaks: dict[str, int | None],
 ) -> dict:
     """Average the iterations and compare the variants.
@@ -23,37 +23,41 @@ def summarise(
     Args:
         setting: What was run, and on what; copied to the report.
         batch_size: Images per domain in an iteration.
-        iterations: Seconds per part of every iteration, by variant (``'package'``, ``'naive'``).
+        measurements: Iterations by variant (``'package'``, ``'naive'``).
         peaks: Peak memory in bytes by variant; empty or None where not measured.
 
     Returns:
-        dict: ``setting``; per variant ``seconds`` (mean of the iterations), ``images_per_second``
-        (source and target images), ``parts`` (mean seconds), ``outside_network`` (share of the
-        iteration that is no pass through the network), ``peak_memory`` (bytes or None) and
-        ``iteration_seconds``; and the ``ratios`` package / naive of ``seconds`` and
-        ``peak_memory`` (None where not measured).
+        dict: ``setting``; per variant ``seconds`` and ``cpu_seconds`` (means of the iterations, by
+        the clock and of the processor), ``images_per_second`` (source and target images), ``parts``
+        (mean seconds), ``outside_network`` (share of the iteration that is no pass through the
+        network), ``peak_memory`` (bytes or None) and ``iteration_seconds``; and the ``ratios``
+        package / naive of ``seconds``, ``cpu_seconds`` and ``peak_memory`` (None where not
+        measured).
     """
     report = dict(setting=setting)
-    for variant, measured in iterations.items():
+    for variant, measured in measurements.items():
+        iterations = measured.iterations
         parts = {
-            part: mean(parts.get(part, 0.0) for parts in measured)
+            part: mean(parts.get(part, 0.0) for parts in iterations)
             for part in Parts.ALL
-            if any(part in parts for parts in measured)
+            if any(part in parts for parts in iterations)
         }
         seconds = sum(parts.values())
         outside = sum(time for part, time in parts.items() if part not in Parts.NETWORK)
         report[variant] = dict(
             seconds=seconds,
+            cpu_seconds=mean(measured.cpu_seconds),
             images_per_second=2 * batch_size / seconds,
             parts=parts,
             outside_network=outside / seconds,
             peak_memory=peaks.get(variant),
-            iteration_seconds=[sum(parts.values()) for parts in measured],
+            iteration_seconds=[sum(parts.values()) for parts in iterations],
         )
     package, naive = report[PACKAGE], report[NAIVE]
     memory_measured = package['peak_memory'] is not None and naive['peak_memory'] is not None
     report['ratios'] = dict(
         seconds=package['seconds'] / naive['seconds'],
+        cpu_seconds=package['cpu_seconds'] / naive['cpu_seconds'],
         peak_memory=package['peak_memory'] / naive['peak_memory'] if memory_measured else None,
     )
     return report
@@ -75,6 +79,8 @@ def format_report(report: dict) -> str:
         if part in package['parts'] or part in naive['parts']:
             table.add_row([f'{part} (s)', *_cells(package, part), *_cells(naive, part)])
     table.add_row(['iteration (s)', f'{package["seconds"]:.3f}', '', f'{naive["seconds"]:.3f}', ''])
+    cpu = [f'{variant["cpu_seconds"]:.3f}' for variant in (package, naive)]
+    table.add_row(['processor time (s)', cpu[0], '', cpu[1], ''])
     rates = [f'{variant["images_per_second"]:.2f}' for variant in (package, naive)]
     table.add_row(['images/s', rates[0], '', rates[1], ''])
     peaks = [_gibibytes(variant['peak_memory']) for variant in (package, naive)]
@@ -87,7 +93,10 @@ def format_report(report: dict) -> str:
         f'(bar at ResNet-101, 512x512: under {OUTSIDE_NETWORK_BAR:.0%})'
     )
     ratios = report['ratios']
-    lines.append(f'Time, package / naive: {ratios["seconds"]:.3f} (bar: under 1)')
+    lines.append(
+        f'Time, package / naive: {ratios["seconds"]:.3f} (bar: under 1); '
+        f'processor time: {ratios["cpu_seconds"]:.3f}'
+    )
     if ratios['peak_memory'] is not None:
         lines.append(
             f'Peak memory, package / naive: {ratios["peak_memory"]:.3f} '

@@ -33,7 +33,7 @@ class BenchmarkOptions:
         size: Height and width of synthetic images.
         real_data: Take the config's ``train_dataloader`` and time the waiting for it.
         amp: Automatic mixed precision; CUDA only, as in MMEngine.
-        memory: On the CPU, measure the peak memory too, in two processes of two iterations each.
+        memory: On the CPU, measure the peak memory too, in two processes of one iteration each.
     """
 
     iters: int = 5
@@ -89,12 +89,7 @@ def benchmark_training(cfg: Config, options: BenchmarkOptions) -> dict:
         torch=torch.__version__,
         **asdict(options),
     )
-    return summarise(
-        setting,
-        options.batch_size,
-        {name: measured.iterations for name, measured in measurements.items()},
-        peaks,
-    )
+    return summarise(setting, options.batch_size, measurements, peaks)
 
 
 def _benchmark_config(cfg: Config, options: BenchmarkOptions) -> Config:
@@ -115,8 +110,7 @@ def _benchmark_config(cfg: Config, options: BenchmarkOptions) -> Config:
 
 
 def _run_for_memory(cfg: Config, options: BenchmarkOptions, variant: str) -> None:
-    # The second iteration holds what the first has left behind, the optimiser's momentum.
-    _run(cfg, options, (variant,), iters=2, warmup=0)
+    _run(cfg, options, (variant,), iters=1, warmup=0)
 
 
 def _run(

@@ -2,6 +2,7 @@
 import pytest
 
 from mmseg_depthuda.benchmarking import format_report, summarise
+from mmseg_depthuda.benchmarking.loop import Measurement
 
 PACKAGE = [
     {'teacher': 1.0, 'source pass': 3.0, 'mixed pass': 3.0, 'EMA': 0.5},
@@ -12,7 +13,8 @@ NAIVE = [{'teacher': 2.0, 'joint backward': 7.0, 'EMA': 1.0}]
 
 def make_report(peaks):
     setting = dict(device='a machine', size=(512, 512))
-    return summarise(setting, 2, dict(package=PACKAGE, naive=NAIVE), peaks)
+    package, naive = Measurement(PACKAGE, [9.0, 11.0]), Measurement(NAIVE, [16.0])
+    return summarise(setting, 2, dict(package=package, naive=naive), peaks)
 
 
 def test_parts_are_averaged_over_all_iterations():
@@ -28,6 +30,7 @@ def test_parts_are_averaged_over_all_iterations():
     ]
     assert package['seconds'] == 8.0
     assert package['iteration_seconds'] == [7.5, 8.5]
+    assert package['cpu_seconds'] == 10.0
     assert package['outside_network'] == 0.5 / 8
     assert package['images_per_second'] == 0.5
     assert report['naive']['outside_network'] == 0.1
@@ -35,9 +38,9 @@ def test_parts_are_averaged_over_all_iterations():
 
 def test_ratios():
     report = make_report(dict(package=6 << 30, naive=10 << 30))
-    assert report['ratios'] == dict(seconds=0.8, peak_memory=pytest.approx(0.6))
+    assert report['ratios'] == dict(seconds=0.8, cpu_seconds=0.625, peak_memory=pytest.approx(0.6))
     text = format_report(report)
-    for expected in ('512', '0.3750', '4.7%', '6.00', '10.00', '6.2%', '0.800', '0.600'):
+    for expected in ('512', '0.3750', '4.7%', '6.00', '10.00', '6.2%', '0.800', '0.625', '0.600'):
         assert expected in text
 
 
