@@ -50,7 +50,8 @@ class UDAVisualizationHook(Hook):
         images = _to_rgb(mixed['inputs'][: self.num_images], model.data_preprocessor)
         for index, image in enumerate(images):
             strip = draw_mixed_sample(image, mixed['data_samples'][index], palette)
-            runner.visualizer.add_image(f'train/mixed_{index}', strip, step=runner.iter + 1)
+            # No folder in the name: LocalVisBackend would not create it, and write nothing.
+            runner.visualizer.add_image(f'mixed_{index}', strip, step=runner.iter + 1)
 
 
 def draw_mixed_sample(image: np.ndarray, sample, palette: np.ndarray) -> np.ndarray:
