@@ -37,9 +37,12 @@ def test_every_epoch_shuffles_each_domain(pairs):
 
 
 def test_domains_are_independent(pairs):
-    """All 15 combinations of source and target appear."""
+    """All combinations of source and target appear, also where both have the same size."""
     drawn = draws(SourceTargetSampler(pairs, seed=0), 300)
     assert len({index[:2] for index in drawn}) == 15
+    same_size = SourceTargetDataset(pairs.source, pairs.source)
+    drawn = draws(SourceTargetSampler(same_size, seed=0), 300)
+    assert len({index[:2] for index in drawn}) == 25
 
 
 def test_seed_decides(pairs):
