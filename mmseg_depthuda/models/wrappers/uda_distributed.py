@@ -15,8 +15,8 @@ class UDADistributedDataParallel(MMDistributedDataParallel):
 
     Gradients of the first branches stay on their process (``no_sync``) and are averaged over the
     processes together with those of the last one. Set it in the config as
-    ``model_wrapper_cfg = dict(type='UDADistributedDataParallel', find_unused_parameters=True)``: a
-    branch does not use the depth decoder of the other domain.
+    ``model_wrapper_cfg = dict(type='mmseg.UDADistributedDataParallel',
+    find_unused_parameters=True)``: a branch does not use the depth decoder of the other domain.
 
     Args:
         *args, **kwargs: Arguments of MMEngine's ``MMDistributedDataParallel``.
