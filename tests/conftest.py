@@ -14,6 +14,8 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import TensorDataset
 
+import mmseg_depthuda  # noqa: F401  registers what the tests build by name
+
 # Drawing the examples from the test's own name keeps a red test red on the next run.
 settings.register_profile('repeatable', derandomize=True, deadline=None)
 settings.load_profile('repeatable')

@@ -42,7 +42,7 @@ vis_backends = [
     dict(type='LocalVisBackend'),
     # dict(type='TensorboardVisBackend'),  # needs `pip install tensorboard`
 ]
-visualizer = dict(type='SegLocalVisualizer', vis_backends=vis_backends, name='visualizer')
+visualizer = dict(type='DepthLocalVisualizer', vis_backends=vis_backends, name='visualizer')
 log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None

@@ -1,0 +1,6 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Drawing of predictions."""
+
+from .depth_local_visualizer import DepthLocalVisualizer
+
+__all__ = ['DepthLocalVisualizer']
