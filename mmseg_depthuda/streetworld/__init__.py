@@ -2,7 +2,7 @@
 """A renderer of driving scenes in two domains, the embedded default data."""
 
 from .camera import Camera
-from .generate import WorldConfig, generate
+from .generation import WorldConfig, generate
 from .world import StreetScene, View
 
 __all__ = ['Camera', 'StreetScene', 'View', 'WorldConfig', 'generate']

@@ -23,8 +23,8 @@ def exact_disparity(depth: np.ndarray, fx: float, baseline: float) -> np.ndarray
 def occluded(disparity: np.ndarray) -> np.ndarray:
     """Pixels of the left image that the right camera does not see, bool ``(H, W)``.
 
-    The pixel at column u is looked for at u - d: hidden if something nearer arrives there, and outside
-    the right image if u - d < 0.
+    The pixel at column u is looked for at u - d: hidden if something nearer arrives there,
+    and outside the right image if u - d < 0.
     """
     height, width = disparity.shape
     landing = np.rint(np.arange(width) - disparity).astype(np.int64)

@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """The on-disk layouts of GTA5, SYNTHIA and Cityscapes.
 
-A writer knows its paths and encodings; ``generate.py`` decides which scenes are written. A file is
+A layout knows its paths and encodings; ``generation.py`` decides what is written. A file is
 written beside its place under a temporary name and moved there when it is complete.
 """
 

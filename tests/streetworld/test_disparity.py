@@ -32,7 +32,7 @@ def test_disparity_and_depth_by_hand():
 
 def test_occluded_by_hand():
     # Background at disparity 1, an object at disparity 4 in columns 6 and 7. The object arrives at
-    # columns 2 and 3 of the right image, as do columns 3 and 4 of the background; column 0 leaves it.
+    # columns 2 and 3 of the right image, as do 3 and 4 of the background; column 0 leaves it.
     disparity = np.full((1, 10), 1.0, np.float32)
     disparity[0, 6:8] = 4
     assert occluded(disparity)[0].nonzero()[0].tolist() == [0, 3, 4]

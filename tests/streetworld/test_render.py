@@ -64,7 +64,7 @@ def test_nearer_surface_wins_whatever_the_order():
 
 
 def test_edges_are_antialiased_by_their_coverage():
-    # 64 * 1 / 5 = 12.8 pixels around 31.5: the edge lies at 25.1, so that column 25 (24.5 to 25.5) is
+    # 64 * 1 / 5 = 12.8 pixels around 31.5: the edge lies at 25.1, so column 25 (24.5 to 25.5) is
     # covered to 40 %.
     raster = rasterize([sky(), wall(5, 1.0, 26, grey=0)], camera())
     assert raster.colour[10, 25, 0] == pytest.approx(0.6 * 200, abs=0.1)

@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmseg_depthuda.streetworld.generate import WorldConfig, generate, parse_size
+from mmseg_depthuda.streetworld.generation import WorldConfig, generate, parse_size
 from mmseg_depthuda.streetworld.layouts import DEFAULT_PARTS, LAYOUTS, PARTS
 from mmseg_depthuda.streetworld.preview import contact_sheet
 

@@ -139,7 +139,9 @@ def _check_manifest(out: Path, config: WorldConfig) -> None:
                     f'a world can only grow. {_remedy(out)}'
                 )
         for key in ('layouts', 'parts'):
-            wanted[key] = sorted({*found.get(key, []), *wanted[key]})
+            wanted[key] += found.get(key, [])
+    for key, known in (('layouts', LAYOUTS), ('parts', PARTS)):
+        wanted[key] = [name for name in known if name in wanted[key]]
     write_file(path, json.dumps(wanted, indent=2).encode())
 
 
