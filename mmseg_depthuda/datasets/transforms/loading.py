@@ -20,8 +20,8 @@ def read_labels(path: str, label_map: Mapping[int, int]) -> np.ndarray:
     """Read a label file and map its raw values to train indices.
 
     Args:
-        path: PNG with one channel or a palette, 8 or 16 bits, or with three channels and the class
-            id in the first, red one (SYNTHIA).
+        path: PNG with one channel or a palette, 8 or 16 bits; or 16 bits and three channels with
+            the class id in the first, red one (SYNTHIA); or 8 bits and three equal channels.
         label_map: Raw value -> train index or 255, for every value that may occur.
 
     Returns:
@@ -29,10 +29,15 @@ def read_labels(path: str, label_map: Mapping[int, int]) -> np.ndarray:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is empty or damaged, or holds a value that is not in ``label_map``.
+        ValueError: If it is empty or damaged, holds colours, or a value not in ``label_map``.
     """
     raw = decode_image(read_intact(path, 'seg_map_path'), path, 'seg_map_path')
     if raw.ndim == 3:
+        if raw.dtype == np.uint8 and (raw[..., :2] != raw[..., 2:3]).any():
+            raise ValueError(
+                f'seg_map_path: {path} holds colours, but labels are ids. Convert the colours to ids '
+                'and save them as PNG with one channel.'
+            )
         raw = np.ascontiguousarray(raw[..., 2])  # OpenCV orders channels BGR
     if raw.dtype == np.uint16:
         if raw.max() > IGNORE_INDEX:

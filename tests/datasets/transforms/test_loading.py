@@ -24,15 +24,16 @@ def test_labels_are_mapped_pixel_by_pixel(tmp_path_factory, labels):
     np.testing.assert_array_equal(read_labels(path, CITYSCAPES), expected)
 
 
-@pytest.mark.parametrize('kind', ['grey', 'palette', 'grey16', 'first of three channels'])
+@pytest.mark.parametrize('kind', ['grey', 'palette', 'grey16', 'three', 'first of three'])
 def test_all_kinds_of_label_files(files, label_ids, kind):
     other = np.full_like(label_ids, 99)
     path = {
         'grey': lambda: files.png('a.png', label_ids),
         'palette': lambda: files.palette_png('a.png', label_ids),
         'grey16': lambda: files.png('a.png', label_ids.astype(np.uint16)),
-        'first of three channels': lambda: files.png(
-            'a.png', np.stack([other, other, label_ids], axis=-1)
+        'three': lambda: files.png('a.png', np.stack([label_ids] * 3, axis=-1)),
+        'first of three': lambda: files.png(
+            'a.png', np.stack([other, other, label_ids], axis=-1).astype(np.uint16)
         ),
     }[kind]()
     labels = read_labels(str(path), CITYSCAPES)
@@ -48,6 +49,13 @@ def test_value_outside_the_protocol_is_an_error(files, label_ids, dtype, value):
     path = files.png('a.png', labels)
     with pytest.raises(ValueError, match=rf'seg_map_path: .*a.png .* values \[{value}\]'):
         read_labels(str(path), CITYSCAPES)
+
+
+def test_colours_are_an_error(files, label_ids):
+    green = np.zeros((*label_ids.shape, 3), dtype=np.uint8)
+    green[2:5, :, 1] = 255
+    with pytest.raises(ValueError, match='a.png holds colours'):
+        read_labels(str(files.png('a.png', green)), {0: 0, 1: 1, 255: 255})
 
 
 def test_float_labels_are_an_error(files, label_ids):
