@@ -32,6 +32,7 @@ class Options:
             segmentation.
         learning_rate: Of the backbone; everything else has ten times as much.
         max_iterations: Length of the schedule.
+        weight_dtype: To which the weights of the segmentation loss are rounded.
     """
 
     initial_segmentation: str = 'aspp'
@@ -43,6 +44,7 @@ class Options:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     max_iterations: int = 250_000
+    weight_dtype: torch.dtype = torch.float64
 
 
 @dataclass
@@ -262,7 +264,8 @@ def mixed_losses(student, teacher, batch, iteration, options):
         )
         weighted = 0
         for n in range(len(entropy)):
-            weighted = weighted + (entropy[n] * weights[n] * difficulty[n][0]).sum()
+            weight = (weights[n] * difficulty[n][0]).to(options.weight_dtype)
+            weighted = weighted + (entropy[n] * weight).sum()
         losses[f'mixed.{stage}_segmentation'] = weighted / entropy.numel()
 
         predictions = []

@@ -21,8 +21,7 @@ from mmseg_depthuda.engine.hooks import dacs_hook
 ITERATIONS = 3
 NUM_CLASSES = 6
 SIZE = (33, 65)
-# MMSeg casts the weights of the segmentation loss to float32, nothing else.
-TOLERANCE = 1e-6
+TOLERANCE = 1e-8
 
 RELEASED_NAMES = [
     (r'^seg_trunk', 'initial_task_prediction_heads.layers.S'),
@@ -139,6 +138,11 @@ def build_model(options):
     for name, parameter in model.decode_head.named_parameters():
         if 'conv2d_list' in name or name.startswith('initial_'):
             torch.nn.init.normal_(parameter, std=0.5)
+    # A deep random network amplifies rounding ten-thousandfold within the three iterations; with
+    # weak residual branches it is nearly linear.
+    for name, parameter in model.backbone.named_parameters():
+        if name.endswith('bn3.weight'):
+            torch.nn.init.constant_(parameter, 0.2)
     return model.double().to(get_device())
 
 
@@ -286,7 +290,9 @@ VARIANTS = {
 @pytest.mark.parametrize('variant', VARIANTS)
 def test_three_iterations(variant, tmp_path, monkeypatch):
     # A schedule that ends soon shows whether its steps fall on the right iterations.
-    options = reference.Options(learning_rate=1e-3, max_iterations=5, **VARIANTS[variant])
+    # MMSeg rounds the weights of its cross entropy to float32. Rounding them here as well leaves
+    # nothing that three iterations could amplify.
+    options = reference.Options(max_iterations=5, weight_dtype=torch.float32, **VARIANTS[variant])
     batches = draw_batches()
     model = build_model(options)
     start = {name: tensor.clone() for name, tensor in package_tensors(model)}
@@ -312,7 +318,7 @@ def test_three_iterations(variant, tmp_path, monkeypatch):
         assert_same_network(model, student, start, is_running_statistic)
 
     # The comparison says something only where the mechanisms are at work.
-    assert all(0.02 < one['share'] < 0.98 for one in details)
+    assert all(0.01 < one['share'] < 0.99 for one in details)
     assert all(one['label'].eq(reference.IGNORE).any() for one in details)
     if options.difficulty:
         assert all(one['difficulty'].std() > 0.05 for one in details)
