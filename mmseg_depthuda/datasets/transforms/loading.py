@@ -35,8 +35,8 @@ def read_labels(path: str, label_map: Mapping[int, int]) -> np.ndarray:
     if raw.ndim == 3:
         if raw.dtype == np.uint8 and (raw[..., :2] != raw[..., 2:3]).any():
             raise ValueError(
-                f'seg_map_path: {path} holds colours, but labels are ids. Convert the colours to ids '
-                'and save them as PNG with one channel.'
+                f'seg_map_path: {path} holds colours, but labels are ids. Convert the colours to '
+                'ids and save them as PNG with one channel.'
             )
         raw = np.ascontiguousarray(raw[..., 2])  # OpenCV orders channels BGR
     if raw.dtype == np.uint16:
