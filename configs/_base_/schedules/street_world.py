@@ -1,6 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # The small setting: a network from scratch in minutes on two CPU cores.
-max_iters = 1500
+max_iters = 1000
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01),

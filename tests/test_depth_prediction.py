@@ -1,0 +1,114 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS, TRANSFORMS
+
+from mmseg_depthuda.depth_prediction import disparity_png, predict_folder
+
+MODEL = dict(
+    type='UDASegmentor',
+    data_preprocessor=dict(
+        type='UDADataPreProcessor', mean=[104.0, 117.0, 123.0], std=[1.0, 1.0, 1.0], size_divisor=1
+    ),
+    backbone=dict(
+        type='DeepLabV2ResNet', depth=18, base_channels=8, stem_channels=8, norm_cfg=dict(type='BN')
+    ),
+    decode_head=dict(type='CorDAHead', in_channels=64, in_index=3, channels=16, num_classes=3),
+    train_cfg=dict(),
+    test_cfg=dict(mode='whole'),
+)
+PIPELINE = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]
+METAINFO = dict(classes=('a', 'b', 'c'), palette=[[0, 0, 0], [9, 9, 9], [99, 99, 99]])
+
+
+def write_run(folder, model=MODEL, encoding='corda'):
+    """A config and a checkpoint of a network whose target decoder always predicts 3."""
+    init_default_scope('mmseg')
+    network = MODELS.build(model)
+    if hasattr(network.decode_head, 'final_depth'):
+        for conv in network.decode_head.final_depth['target'].conv2d_list:
+            torch.nn.init.zeros_(conv.weight)
+            torch.nn.init.constant_(conv.bias, 1.5)  # two branches are summed
+    config = Config(
+        dict(
+            default_scope='mmseg',
+            model=model,
+            test_pipeline=PIPELINE,
+            train_pipeline=[dict(type='LoadInverseDepth', encoding=encoding)],
+            test_dataloader=dict(dataset=dict(pipeline=PIPELINE)),
+        )
+    )
+    config.dump(folder / 'config.py')
+    checkpoint = dict(state_dict=network.state_dict(), meta=dict(dataset_meta=METAINFO))
+    torch.save(checkpoint, folder / 'model.pth')
+    return folder / 'config.py', folder / 'model.pth'
+
+
+@pytest.fixture
+def images(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ('first.png', 'city/second.jpg'):
+        (tmp_path / 'images' / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / 'images' / name), rng.integers(0, 255, (33, 65, 3), np.uint8))
+    return tmp_path / 'images'
+
+
+def test_disparity_png_by_hand():
+    inverse_depth = np.array([[1.0, 1.5, 2.0], [0.3, 257.0, -4.0]])
+    np.testing.assert_array_equal(disparity_png(inverse_depth), [[0, 128, 256], [0, 65535, 0]])
+    assert disparity_png(inverse_depth).dtype == np.uint16
+
+
+def test_disparity_png_is_read_back_by_the_dataset(tmp_path):
+    inverse_depth = np.random.default_rng(1).uniform(1.1, 200, (7, 9))
+    path = tmp_path / 'depth.png'
+    cv2.imwrite(str(path), disparity_png(inverse_depth))
+    load = TRANSFORMS.build(dict(type='LoadInverseDepth', encoding='corda'))
+    info = dict(
+        depth_map_path=str(path), depth_file='png_disparity', ori_shape=(7, 9), seg_fields=[]
+    )
+    read = load(info)['gt_depth_map']
+    np.testing.assert_allclose(read, inverse_depth, atol=0.5 / 256 + 1e-4)
+
+
+def test_disparity_png_refuses_what_is_not_finite():
+    with pytest.raises(ValueError, match='not finite'):
+        disparity_png(np.array([[1.0, np.nan]]))
+
+
+def test_predicts_every_image_and_goes_on_where_it_stopped(tmp_path, images):
+    config, checkpoint = write_run(tmp_path)
+    out = tmp_path / 'depth'
+    assert predict_folder(config, checkpoint, images, out, 'cpu') == (2, 0)
+    for name in ('first.png', 'city/second.png'):
+        depth = cv2.imread(str(out / name), cv2.IMREAD_UNCHANGED)
+        assert depth.dtype == np.uint16
+        np.testing.assert_array_equal(depth, np.full((33, 65), 2 * 256))
+
+    (out / 'first.png').unlink()
+    before = (out / 'city/second.png').stat().st_mtime_ns
+    assert predict_folder(config, checkpoint, images, out, 'cpu') == (1, 1)
+    assert (out / 'city/second.png').stat().st_mtime_ns == before
+
+
+def test_refuses_a_folder_without_images(tmp_path):
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(FileNotFoundError, match='empty holds no image'):
+        predict_folder('config.py', 'model.pth', tmp_path / 'empty', tmp_path / 'out', 'cpu')
+
+
+def test_refuses_a_model_without_depth(tmp_path, images):
+    head = dict(type='DeepLabV2Head', in_channels=64, in_index=3, num_classes=3)
+    config, checkpoint = write_run(tmp_path, dict(MODEL, decode_head=head))
+    with pytest.raises(ValueError, match='does not predict depth'):
+        predict_folder(config, checkpoint, images, tmp_path / 'out', 'cpu')
+
+
+def test_refuses_another_encoding(tmp_path, images):
+    config, checkpoint = write_run(tmp_path, encoding='dada')
+    with pytest.raises(ValueError, match=r"depth encodings \['dada'\]"):
+        predict_folder(config, checkpoint, images, tmp_path / 'out', 'cpu')

@@ -1,0 +1,34 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Write pseudo depth for a folder of images: ``python tools/depth/predict_depth.py -h``."""
+
+import argparse
+
+import torch
+
+from mmseg_depthuda.depth_prediction import predict_folder
+from mmseg_depthuda.engine.launch import find_config
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Predict the depth of every image of a folder and write it as 16-bit PNGs in '
+        "CorDA's disparity encoding, which the datasets load."
+    )
+    parser.add_argument('config', help='config of a model that predicts depth')
+    parser.add_argument('checkpoint', help='its checkpoint')
+    parser.add_argument('images', help='folder of images, with subfolders')
+    parser.add_argument('out', help='folder to write to; existing files are kept')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    predicted, skipped = predict_folder(
+        find_config(args.config), args.checkpoint, args.images, args.out, args.device
+    )
+    print(f'\n{predicted} images predicted, {skipped} were there already: {args.out}')
+
+
+if __name__ == '__main__':
+    main()
