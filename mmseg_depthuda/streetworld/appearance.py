@@ -14,7 +14,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-PALETTE_SHIFT = 1.0
+PALETTE_SHIFT = 0.5
 
 # Material: base colours (RGB), one of which is drawn per object, in `sim` and in `real`. Several
 # colours of # `real` are those of another class in `sim` (sidewalk and road, building and
@@ -150,23 +150,23 @@ DOMAINS = {
         pitch=(0.02, 0.05),
         yaw=0.05,
         baseline=0.22,
-        hue_jitter=14,
-        value_jitter=0.18,
-        texture=15,
+        hue_jitter=10,
+        value_jitter=0.14,
+        texture=10,
         detail=0.6,
-        ambient=0.66,
-        sun=0.42,
-        shadow=0.55,
-        haze=(0.002, 0.010),
+        ambient=0.74,
+        sun=0.32,
+        shadow=0.5,
+        haze=(0.001, 0.004),
         haze_colour=(206, 208, 210),
         blur=(0.0006, 0.0016),
-        noise=(2.0, 6.0),
-        vignetting=(0.1, 0.35),
-        exposure=(0.72, 1.12),
-        white_balance=0.07,
-        saturation=(0.7, 1.0),
-        gamma=(0.9, 1.25),
-        clouds=22,
+        noise=(1.0, 4.0),
+        vignetting=(0.05, 0.25),
+        exposure=(0.88, 1.12),
+        white_balance=0.05,
+        saturation=(0.8, 1.05),
+        gamma=(0.95, 1.1),
+        clouds=16,
     ),
 }
 

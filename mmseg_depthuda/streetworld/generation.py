@@ -15,7 +15,7 @@ from .layouts import DEFAULT_PARTS, LAYOUTS, PARTS, VAL_OFFSET, Record, write_fi
 from .world import StreetScene
 
 MANIFEST = 'street_world.json'
-RENDERER_VERSION = 1  # raise it whenever a scene looks different than before
+RENDERER_VERSION = 2  # raise it whenever a scene looks different than before
 
 
 @dataclass(frozen=True)
