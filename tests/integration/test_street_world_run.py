@@ -1,0 +1,128 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""The command lines over a rendered world: train, kill, resume, test, infer, as a user would."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmseg.apis import MMSegInferencer
+
+ROOT = Path(__file__).parents[2]
+SMALL = {
+    'model.backbone.base_channels': 8,
+    'model.backbone.stem_channels': 8,
+    'model.decode_head.in_channels': 64,
+    'train_dataloader.num_workers': 0,
+    'train_dataloader.persistent_workers': False,
+    'val_dataloader.num_workers': 0,
+    'val_dataloader.persistent_workers': False,
+    'test_dataloader.num_workers': 0,
+    'test_dataloader.persistent_workers': False,
+    'default_hooks.logger.interval': 1,
+    'default_hooks.checkpoint.interval': 2,
+    'param_scheduler.0.end': 1,
+    'param_scheduler.1.begin': 1,
+}
+
+
+@pytest.fixture(scope='module')
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('data') / 'street_world'
+    options = '--source-images 4 --train-images 4 --val-images 2 --size 256x128 --workers 1'
+    script = ROOT / 'tools/dataset_converters/street_world.py'
+    subprocess.run([sys.executable, script, folder, *options.split()], check=True)
+    return folder
+
+
+def command(tool, *arguments, **options):
+    settings = [f'{key}={value}' for key, value in (SMALL | options).items()]
+    return [sys.executable, str(ROOT / tool), *map(str, arguments), '--cfg-options', *settings]
+
+
+@pytest.fixture
+def environment(world):
+    return os.environ | dict(STREET_WORLD_ROOT=str(world), OMP_NUM_THREADS='1')
+
+
+def train_options(iterations):
+    return {
+        'train_cfg.max_iters': iterations,
+        'train_cfg.val_interval': iterations,
+        'param_scheduler.1.end': iterations,
+    }
+
+
+def test_train_kill_resume_test_infer(tmp_path, world, environment):
+    work_dir = tmp_path / 'run'
+    arguments = ['corda/corda_r18_sim2real.py', '--work-dir', work_dir]
+    endless = command('tools/train.py', *arguments, **train_options(10000))
+    with open(tmp_path / 'log', 'w') as log:
+        process = subprocess.Popen(
+            endless, env=environment, cwd=tmp_path, stdout=log, stderr=subprocess.STDOUT
+        )
+        deadline = time.monotonic() + 300
+        while not (work_dir / 'last_checkpoint').exists() and process.poll() is None:
+            assert time.monotonic() < deadline, (tmp_path / 'log').read_text()[-3000:]
+            time.sleep(0.1)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert process.returncode == -signal.SIGKILL, (tmp_path / 'log').read_text()[-3000:]
+    killed_at = Path((work_dir / 'last_checkpoint').read_text())
+    checkpoint = torch.load(killed_at, weights_only=True, map_location='cpu')
+    iteration = checkpoint['meta']['iter']
+    assert checkpoint['ema_state_dict']['steps'] == iteration
+
+    last = iteration + 4
+    resumed = command('tools/train.py', *arguments, '--resume', **train_options(last))
+    done = subprocess.run(resumed, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    final = work_dir / f'iter_{last}.pth'
+    checkpoint = torch.load(final, weights_only=True, map_location='cpu')
+    assert checkpoint['ema_state_dict']['steps'] == last
+
+    resumed_log = sorted(work_dir.glob('*/vis_data/scalars.json'))[-1].read_text().splitlines()
+    rows = [json.loads(line) for line in resumed_log]
+    assert [row['step'] for row in rows if 'loss' in row] == list(range(iteration + 1, last + 1))
+    assert 'mixed.loss_depth' in rows[0]
+    (validation,) = (row['mIoU'] for row in rows if 'mIoU' in row)
+
+    tested = command(
+        'tools/test.py', 'corda/corda_r18_sim2real.py', final, '--work-dir', tmp_path / 'test'
+    )
+    done = subprocess.run(tested, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    (result,) = (tmp_path / 'test').glob('*/*.json')
+    assert json.loads(result.read_text())['mIoU'] == pytest.approx(validation)
+
+    check_inference(work_dir / 'corda_r18_sim2real.py', final, world)
+
+
+def check_inference(config, checkpoint, world):
+    """MMSeg's own inferencer on a PNG, with the config that the run has written."""
+    (image, *_) = sorted((world / 'cityscapes/leftImg8bit/val').rglob('*.png'))
+    inferencer = MMSegInferencer(str(config), str(checkpoint), device='cpu')
+    labels = inferencer(str(image))['predictions']
+    assert labels.shape == cv2.imread(str(image)).shape[:2]
+    assert set(np.unique(labels)) <= set(range(19))
+    assert len(inferencer.model.dataset_meta['classes']) == 19
+    assert Config.fromfile(config).model.type == 'UDASegmentor'
+
+
+@pytest.mark.parametrize(
+    'config', ['source_only/source_only_r18_sim2real.py', 'dacs/dacs_r18_sim2real.py']
+)
+def test_other_methods_train_from_any_directory(tmp_path, environment, config):
+    run = command('tools/train.py', config, '--work-dir', 'run', **train_options(2))
+    done = subprocess.run(run, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    assert (tmp_path / 'run/iter_2.pth').exists()
+    assert 'mIoU' in done.stdout + done.stderr
