@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -97,11 +98,30 @@ def write_summary(
     Args:
         path (str | Path): JSON file.
         metrics (Mapping[str, Mapping[str, float]]): Result of :func:`evaluate` by run name.
-        minutes (float): Training time of all runs together.
+        minutes (float): Wall time of all trainings together.
     """
-    summary: dict = {name: {'mIoU': float(values['mIoU'])} for name, values in metrics.items()}
+    summary: dict = {
+        name: {'mIoU': round(float(values['mIoU']), 2)} for name, values in metrics.items()
+    }
     summary['minutes'] = round(minutes, 2)
     AtomicBackend().put_text(json.dumps(summary, indent=2) + '\n', path)
+
+
+def training_seconds(work_dir: str | Path) -> float:
+    """Measure how long a network was trained, over all attempts, the killed ones included.
+
+    Args:
+        work_dir (str | Path): Work dir of the run, with MMEngine's folder ``YYYYMMDD_HHMMSS`` per
+            attempt: its name is when it began, the last line of its log when it ended.
+
+    Returns:
+        float: Wall time in seconds.
+    """
+    return sum(
+        log.stat().st_mtime - datetime.strptime(log.stem, '%Y%m%d_%H%M%S').timestamp()
+        for log in Path(work_dir).glob('*/*.log')
+        if log.stem == log.parent.name
+    )
 
 
 def draw_report(runs: Sequence[TrainedRun], path: str | Path, num_images: int = 4) -> None:

@@ -2,6 +2,8 @@
 """The report on real networks (with random weights) over a small street world."""
 
 import json
+import os
+from datetime import datetime
 
 import cv2
 import numpy as np
@@ -105,11 +107,27 @@ def test_table_shows_gain_and_absent_classes():
     assert ['|', 'mIoU', '|', '30.0', '|', '41.3', '|', '+11.3', '|'] in lines
 
 
+def test_training_time_counts_every_attempt(tmp_path):
+    """90 s until it was killed, then 30 s; the log of another rank and of a test do not count."""
+    for start, seconds, name in (
+        ('20260102_030405', 90, '20260102_030405'),
+        ('20260102_040000', 30, '20260102_040000'),
+        ('20260102_040000', 30, '20260102_040000_host_device1_rank1'),
+        ('test/20260102_050000', 99, '20260102_050000'),
+    ):
+        log = tmp_path / start / f'{name}.log'
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch()
+        end = datetime.strptime(start[-15:], '%Y%m%d_%H%M%S').timestamp() + seconds
+        os.utime(log, (end, end))
+    assert reporting.training_seconds(tmp_path) == 120.0
+
+
 def test_summary_has_the_promised_keys(tmp_path):
-    metrics = dict(source_only={'mIoU': np.float64(30.0), 'aAcc': 1.0}, corda={'mIoU': 41.25})
+    metrics = dict(source_only={'mIoU': np.float32(30.04), 'aAcc': 1.0}, corda={'mIoU': 41.25})
     reporting.write_summary(tmp_path / 'summary.json', metrics, minutes=12.346)
     assert json.loads((tmp_path / 'summary.json').read_text()) == {
-        'source_only': {'mIoU': 30.0},
+        'source_only': {'mIoU': 30.04},
         'corda': {'mIoU': 41.25},
         'minutes': 12.35,
     }

@@ -11,6 +11,7 @@ from mmseg_depthuda.reporting import (
     class_table,
     draw_report,
     evaluate,
+    training_seconds,
     write_summary,
 )
 
@@ -34,11 +35,6 @@ def find_run(folder: Path, name: str, config: str) -> TrainedRun:
     if checkpoint is None:
         raise SystemExit(f'{folder / name} holds no checkpoint; train {config} into it first')
     return TrainedRun(name, find_config(config), Path(checkpoint))
-
-
-def training_seconds(folder: Path) -> float:
-    """Read the seconds that quickstart.sh notes for each, perhaps interrupted, training."""
-    return sum(float(line) for line in (folder / 'seconds').read_text().split())
 
 
 def main() -> None:
