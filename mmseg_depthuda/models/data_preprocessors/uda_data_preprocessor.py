@@ -16,9 +16,9 @@ class UDADataPreProcessor(SegDataPreProcessor):
 
     A batch of branches is ``{'source': {'inputs': ..., 'data_samples': ...}, 'target': ...}``; each
     branch is treated as ``SegDataPreProcessor`` treats a batch, and its name is written into the
-    metainfo ``domain`` of its samples. A branch whose ``inputs`` are a floating-point tensor has
-    been here before and passes unchanged: a hook may preprocess a batch to add a branch. An
-    ordinary MMSeg batch (testing, source-only training) goes through as ever.
+    metainfo ``domain`` of its samples. A branch that is stacked and whose samples name their
+    ``domain`` has been here before and passes unchanged: a hook may preprocess a batch to add a
+    branch. An ordinary MMSeg batch (testing, source-only training) goes through as ever.
 
     Padding of depth is ``INVALID_DEPTH``: MMSeg pads it with the label's ignore value, which would
     be a depth.
@@ -52,7 +52,9 @@ class UDADataPreProcessor(SegDataPreProcessor):
         return {name: self._forward_domain(branch, name, training) for name, branch in data.items()}
 
     def _forward_domain(self, branch: dict, domain: str, training: bool) -> dict:
-        if isinstance(branch['inputs'], Tensor) and branch['inputs'].is_floating_point():
+        if isinstance(branch['inputs'], Tensor) and all(
+            'domain' in sample.metainfo for sample in branch['data_samples']
+        ):
             return branch
         branch = self._forward_branch(branch, training)
         for sample in branch['data_samples']:
