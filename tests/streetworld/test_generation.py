@@ -4,7 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from mmseg_depthuda.streetworld.generation import RENDERER_VERSION, WorldConfig, generate, parse_size
+from mmseg_depthuda.streetworld.generation import (
+    RENDERER_VERSION,
+    WorldConfig,
+    generate,
+    parse_size,
+)
 
 CONFIG = WorldConfig(
     source_images=2,
@@ -79,7 +84,9 @@ def test_other_parameters_in_the_same_folder(tmp_path, change, key):
     empty = replace(CONFIG, source_images=0, train_images=0, val_images=0)
     manifest = json.loads(json.dumps(CONFIG.__dict__))
     generate(tmp_path, empty)
-    (tmp_path / 'street_world.json').write_text(json.dumps({**manifest, 'renderer_version': RENDERER_VERSION}))
+    (tmp_path / 'street_world.json').write_text(
+        json.dumps({**manifest, 'renderer_version': RENDERER_VERSION})
+    )
     with pytest.raises(ValueError, match=rf'street_world\.json records {key} = .*delete'):
         generate(tmp_path, replace(CONFIG, **change))
 
