@@ -201,7 +201,9 @@ def difficulty_map(model: nn.Module, sample: dict) -> Tensor:
         )
         for domain, prediction in depth.items()
     }
-    agreement = depth_agreement(depth['source'], depth['target'], depth['target'])
+    # A decoder's depth that is not positive is a bad guess, not a pixel without depth: hard.
+    reference = depth['target'].clamp_min(1e-6)
+    agreement = depth_agreement(depth['source'], depth['target'], reference)
     return 1 - agreement[0, 0]
 
 

@@ -61,11 +61,14 @@ def test_evaluation_equals_a_confusion_matrix(runs, tmp_path):
     assert metrics['mIoU'] == pytest.approx(np.nanmean(iou), abs=0.01)
 
 
-def test_difficulty_is_that_of_the_two_decoders(runs):
-    """With the decoders made constant, source 10 and target 16, eq. 9 gives 6 / 16."""
+@pytest.mark.parametrize(
+    ('source', 'target', 'expected'), [(10.0, 16.0, 6 / 16), (5.0, -3.0, 1.0), (4.0, 4.0, 0.0)]
+)
+def test_difficulty_is_that_of_the_two_decoders(runs, source, target, expected):
+    """Decoders made constant: eq. 9 gives |source - target| / target, and 1 for no depth at all."""
     run = runs[1]
     model = reporting.init_model(str(run.config), str(run.checkpoint), 'cpu')
-    for domain, value in (('source', 10.0), ('target', 16.0)):
+    for domain, value in (('source', source), ('target', target)):
         decoder = model.decode_head.final_depth[domain]
         for parameter in decoder.parameters():
             torch.nn.init.zeros_(parameter)
@@ -74,7 +77,7 @@ def test_difficulty_is_that_of_the_two_decoders(runs):
     sample = DATASETS.build(model.cfg.test_dataloader.dataset)[0]
     difficulty = reporting.difficulty_map(model, sample)
     assert difficulty.shape == sample['inputs'].shape[1:]
-    torch.testing.assert_close(difficulty, torch.full_like(difficulty, 6 / 16))
+    torch.testing.assert_close(difficulty, torch.full_like(difficulty, expected))
 
 
 def test_picture_has_a_panel_per_image_and_column(runs, tmp_path, monkeypatch):
