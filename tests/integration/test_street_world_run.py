@@ -126,3 +126,36 @@ def test_other_methods_train_from_any_directory(tmp_path, environment, config):
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     assert (tmp_path / 'run/iter_2.pth').exists()
     assert 'mIoU' in done.stdout + done.stderr
+
+
+@pytest.fixture
+def own_images(tmp_path):
+    """Two classes in folders: labelled source images, target images, labelled ones to validate."""
+    rng = np.random.default_rng(0)
+    for folder in ('source/images', 'target/images', 'target/val/images'):
+        (tmp_path / folder).mkdir(parents=True)
+        for index in range(3):
+            image = rng.integers(0, 255, (150, 300, 3), np.uint8)
+            cv2.imwrite(str(tmp_path / folder / f'{index}.png'), image)
+    for folder in ('source/labels', 'target/val/labels'):
+        (tmp_path / folder).mkdir()
+        for index in range(3):
+            label = rng.integers(0, 2, (150, 300), np.uint8)
+            cv2.imwrite(str(tmp_path / folder / f'{index}.png'), label)
+    return dict(OWN_SOURCE_ROOT=str(tmp_path / 'source'), OWN_TARGET_ROOT=str(tmp_path / 'target'))
+
+
+def test_own_images_without_depth(tmp_path, environment, own_images):
+    run = command(
+        'tools/train.py', 'corda/corda_r18_own_images.py', '--work-dir', 'run', **train_options(2)
+    )
+    done = subprocess.run(
+        run, env=environment | own_images, cwd=tmp_path, capture_output=True, text=True
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output[-3000:]
+    assert 'has no depth: the depth losses of the mixed branch' in output
+    checkpoint = torch.load(tmp_path / 'run/iter_2.pth', weights_only=True, map_location='cpu')
+    assert checkpoint['meta']['dataset_meta']['classes'] == ('background', 'road')
+    weight = checkpoint['state_dict']['decode_head.final_seg.conv2d_list.0.weight']
+    assert weight.shape[0] == 2

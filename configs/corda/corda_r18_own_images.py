@@ -1,0 +1,71 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# CorDA between your own folders; copy it and edit what is marked. The source has images/ and
+# labels/ of the same names (labels: PNG, 0..C-1, 255 to ignore) and perhaps depth/; the target is a
+# folder of images without labels and without depth. It is validated on labelled target images in
+# val/images and val/labels of the target; without any, remove the three val_* settings.
+_base_ = [
+    '../_base_/models/corda_r18.py',
+    '../_base_/data_roots.py',
+    '../_base_/schedules/street_world.py',
+    '../_base_/default_runtime.py',
+]
+classes = ['background', 'road']  # edit: yours, any number from 2
+scale = (256, 128)  # edit: width and height that images are resized to; crops are 128x256
+source_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadLabels'),
+    dict(type='LoadInverseDepth', encoding='corda'),  # does nothing without depth
+    dict(type='ResizeWithDepth', scale=scale, depth_interpolation='nearest'),
+    dict(type='RandomCrop', crop_size=(128, 256)),
+    dict(type='PackSegInputs'),
+]
+target_pipeline = [step for step in source_pipeline if step['type'] != 'LoadLabels']
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=scale),
+    dict(type='LoadLabels'),
+    dict(type='PackSegInputs'),
+]
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='SourceTargetSampler'),
+    dataset=dict(
+        type='SourceTargetDataset',
+        source=dict(
+            type='FolderDepthDataset',
+            metainfo=dict(classes=classes),
+            data_root=_base_.own_source_root,
+            # edit: with depth, add depth_map_path='depth' and depth_file, see docs/data.md
+            data_prefix=dict(img_path='images', seg_map_path='labels'),
+            pipeline=source_pipeline,
+        ),
+        target=dict(
+            type='FolderDepthDataset',
+            data_root=_base_.own_target_root,
+            data_prefix=dict(img_path='images'),
+            pipeline=target_pipeline,
+        ),
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='FolderDepthDataset',
+        metainfo=dict(classes=classes),
+        data_root=_base_.own_target_root,
+        data_prefix=dict(img_path='val/images', seg_map_path='val/labels'),
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+test_evaluator = val_evaluator
+model = dict(decode_head=dict(num_classes=len(classes), predicted_depth='source'))
+custom_hooks = [dict(type='DACSHook', alpha=0.99, initial_pseudo_labels=0.1)]
+default_hooks = dict(checkpoint=dict(interval=500))
