@@ -36,8 +36,8 @@ def recorded(scene, **kwargs):
 def reprojection_error(view, other, mask):
     """Look the pixels of a view up in another one, at the projections of their exact depth.
 
-    Returns the median and the 90th percentile of the difference in grey values where both see the same
-    point, and the share of such pixels in the mask.
+    Returns the median and the 90th percentile of the difference in grey values where both see the
+    same point, and the share of such pixels in the mask.
     """
     raster, camera = view
     other_raster, other_camera = other
