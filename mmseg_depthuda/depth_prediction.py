@@ -13,6 +13,8 @@ from mmseg.apis import inference_model, init_model
 from mmseg_depthuda.engine.fileio import atomic_write
 
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
+# CorDA's encoding knows no infinite depth, so nothing supervises the prediction in the sky.
+CLASSES_WITHOUT_DEPTH = ('sky',)
 
 
 def disparity_png(inverse_depth: np.ndarray) -> np.ndarray:
@@ -40,6 +42,8 @@ def predict_folder(
 ) -> tuple[int, int]:
     """Write one 16-bit PNG of pseudo depth per image of a folder and its subfolders.
 
+    Pixels that the network takes for one of :data:`CLASSES_WITHOUT_DEPTH` get no depth.
+
     Images whose PNG exists are skipped, so that an interrupted run goes on; a PNG appears under its
     name only when it is complete.
 
@@ -66,10 +70,15 @@ def predict_folder(
 
     files = {path: (out / path.relative_to(images)).with_suffix('.png') for path in paths}
     todo = [path for path in paths if not files[path].exists()]
+    classes = model.dataset_meta['classes']
+    without_depth = [classes.index(name) for name in CLASSES_WITHOUT_DEPTH if name in classes]
     for path in track_iter_progress(todo) if todo else ():
-        depth = inference_model(model, str(path)).pred_depth_map.data[0].float().cpu().numpy()
+        result = inference_model(model, str(path))
+        depth = disparity_png(result.pred_depth_map.data[0].float().cpu().numpy())
+        label = result.pred_sem_seg.data[0].cpu().numpy()
+        depth[np.isin(label, without_depth)] = 0
         with atomic_write(files[path]) as file:
-            file.write(cv2.imencode('.png', disparity_png(depth))[1].tobytes())
+            file.write(cv2.imencode('.png', depth)[1].tobytes())
     return len(todo), len(paths) - len(todo)
 
 

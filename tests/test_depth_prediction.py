@@ -22,17 +22,20 @@ MODEL = dict(
     test_cfg=dict(mode='whole'),
 )
 PIPELINE = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]
-METAINFO = dict(classes=('a', 'b', 'c'), palette=[[0, 0, 0], [9, 9, 9], [99, 99, 99]])
+PALETTE = [[0, 0, 0], [9, 9, 9], [99, 99, 99]]
 
 
-def write_run(folder, model=MODEL, encoding='corda'):
-    """A config and a checkpoint of a network whose target decoder always predicts 3."""
+def write_run(folder, model=MODEL, encoding='corda', classes=('a', 'b', 'c')):
+    """A config and a checkpoint of a network that always predicts inverse depth 3 and class 1."""
     init_default_scope('mmseg')
     network = MODELS.build(model)
     if hasattr(network.decode_head, 'final_depth'):
         for conv in network.decode_head.final_depth['target'].conv2d_list:
             torch.nn.init.zeros_(conv.weight)
             torch.nn.init.constant_(conv.bias, 1.5)  # two branches are summed
+        for conv in network.decode_head.final_seg.conv2d_list:
+            torch.nn.init.zeros_(conv.weight)
+            conv.bias.data = torch.tensor([0.0, 1.0, 0.0])
     config = Config(
         dict(
             default_scope='mmseg',
@@ -43,7 +46,10 @@ def write_run(folder, model=MODEL, encoding='corda'):
         )
     )
     config.dump(folder / 'config.py')
-    checkpoint = dict(state_dict=network.state_dict(), meta=dict(dataset_meta=METAINFO))
+    checkpoint = dict(
+        state_dict=network.state_dict(),
+        meta=dict(dataset_meta=dict(classes=classes, palette=PALETTE)),
+    )
     torch.save(checkpoint, folder / 'model.pth')
     return folder / 'config.py', folder / 'model.pth'
 
@@ -93,6 +99,13 @@ def test_predicts_every_image_and_goes_on_where_it_stopped(tmp_path, images):
     before = (out / 'city/second.png').stat().st_mtime_ns
     assert predict_folder(config, checkpoint, images, out, 'cpu') == (1, 1)
     assert (out / 'city/second.png').stat().st_mtime_ns == before
+
+
+def test_sky_has_no_depth(tmp_path, images):
+    config, checkpoint = write_run(tmp_path, classes=('road', 'sky', 'car'))
+    predict_folder(config, checkpoint, images, tmp_path / 'out', 'cpu')
+    depth = cv2.imread(str(tmp_path / 'out/first.png'), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(depth, np.zeros((33, 65)))
 
 
 def test_refuses_a_folder_without_images(tmp_path):
