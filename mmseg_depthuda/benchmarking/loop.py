@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 import torch
+from mmengine.logging import print_log
 from mmengine.runner import IterBasedTrainLoop, Runner
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
@@ -78,6 +79,8 @@ class BenchmarkLoop(IterBasedTrainLoop):
                 for variant in self.variants:
                     measured = Measurement() if index < self.warmup else self.measurements[variant]
                     self._measure(variant, hook, watch, measured)
+                    seconds = sum(measured.iterations[-1].values())
+                    print_log(f'{variant}: {seconds:.3f} s, {index + 1} of {self.max_iters}')
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmseg.registry import MODELS
@@ -74,10 +75,9 @@ def benchmark_training(cfg: Config, options: BenchmarkOptions) -> dict:
     peaks = {}
     if on_cpu and options.memory:
         # Before this process holds a model of its own.
-        peaks = {
-            variant: peak_resident_bytes(_run_for_memory, cfg, options, variant)
-            for variant in (PACKAGE, NAIVE)
-        }
+        for variant in (PACKAGE, NAIVE):
+            peaks[variant] = peak_resident_bytes(_run_for_memory, cfg, options, variant)
+            print_log(f'{variant}: peak memory of one iteration is {peaks[variant]} bytes')
     measurements = _run(cfg, options, (PACKAGE, NAIVE), options.iters, options.warmup)
     if not on_cpu:
         peaks = {name: measured.peak_cuda_bytes for name, measured in measurements.items()}
