@@ -55,7 +55,7 @@ class RepeatedSGD(SGD):
         repeats: int = 1,
     ) -> None:
         _check_repeats(repeats)
-        super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay, foreach=True)
+        super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay)
         self.defaults['repeats'] = repeats
         for group in self.param_groups:
             group.setdefault('repeats', repeats)
@@ -104,7 +104,7 @@ class RepeatedSGD(SGD):
                     params,
                     grads,
                     buffers,
-                    foreach=True,
+                    foreach=group['foreach'],
                     lr=group['lr'],
                     momentum=group['momentum'],
                     weight_decay=group['weight_decay'],

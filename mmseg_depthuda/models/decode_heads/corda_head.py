@@ -145,6 +145,8 @@ class CorDAHead(SegWeightMixin, BaseDecodeHead):
             raise ValueError(
                 f"predicted_depth must be 'source' or 'target', got {predicted_depth!r}"
             )
+        if kwargs.get('sampler') is not None:
+            raise ValueError('CorDAHead weights pixels itself; it takes no pixel sampler')
         super().__init__(
             in_channels=in_channels,
             channels=channels,
@@ -286,17 +288,10 @@ class CorDAHead(SegWeightMixin, BaseDecodeHead):
         batch_data_samples: SampleList,
         seg_weight: Tensor | None,
     ) -> dict[str, Tensor]:
-        losses = {}
-        for prefix, logits in (('initial_', predictions.initial_seg), ('', predictions.seg)):
-            if seg_weight is None:
-                task_losses = self.loss_by_feat(logits, batch_data_samples)
-            else:
-                label = self._stack_batch_gt(batch_data_samples)
-                task_losses = self.weighted_seg_losses(logits, label, seg_weight)
-            losses.update(
-                {name.replace('loss_', f'loss_{prefix}'): v for name, v in task_losses.items()}
-            )
-        return losses
+        label = self._stack_batch_gt(batch_data_samples)
+        initial = self.seg_losses(predictions.initial_seg, label, seg_weight, with_accuracy=False)
+        losses = {name.replace('loss_', 'loss_initial_'): v for name, v in initial.items()}
+        return losses | self.seg_losses(predictions.seg, label, seg_weight)
 
     def _seg_weight(
         self, batch_data_samples: SampleList, depth: dict[str, Tensor], gt_depth: Tensor | None

@@ -60,18 +60,23 @@ class SegWeightMixin:
         seg_weight = stack_pixel_data(batch_data_samples, 'seg_weight')
         if seg_weight is None:
             return super().loss_by_feat(seg_logits, batch_data_samples)
-        seg_label = self._stack_batch_gt(batch_data_samples)
-        return self.weighted_seg_losses(seg_logits, seg_label, seg_weight)
+        return self.seg_losses(seg_logits, self._stack_batch_gt(batch_data_samples), seg_weight)
 
-    def weighted_seg_losses(
-        self, seg_logits: Tensor, seg_label: Tensor, seg_weight: Tensor
+    def seg_losses(
+        self,
+        seg_logits: Tensor,
+        seg_label: Tensor,
+        seg_weight: Tensor | None = None,
+        with_accuracy: bool = True,
     ) -> dict[str, Tensor]:
-        """Losses averaged over all pixels, each pixel weighted.
+        """Segmentation losses of logits at any resolution, weighted or not.
 
         Args:
             seg_logits (Tensor): (N, num_classes, h, w).
             seg_label (Tensor): int64, (N, 1, H, W).
-            seg_weight (Tensor): float, broadcastable to (N, 1, H, W).
+            seg_weight (Tensor, optional): Float, broadcastable to (N, 1, H, W). With it the losses
+                are averaged over all pixels, without it as the loss is configured.
+            with_accuracy (bool): Whether to add ``acc_seg``, which costs as much as the loss.
 
         Returns:
             dict[str, Tensor]: The losses by name, and ``acc_seg``.
@@ -83,18 +88,16 @@ class SegWeightMixin:
             align_corners=self.align_corners,
             warning=False,
         )
-        seg_weight = seg_weight.expand(seg_label.shape).squeeze(1)
+        options = dict(ignore_index=self.ignore_index)
+        if seg_weight is not None:
+            options['weight'] = seg_weight.expand(seg_label.shape).squeeze(1)
+            options['avg_factor'] = seg_label.numel()
         seg_label = seg_label.squeeze(1)
         losses = {}
         is_list = isinstance(self.loss_decode, nn.ModuleList)
         for loss_decode in self.loss_decode if is_list else [self.loss_decode]:
-            loss = loss_decode(
-                seg_logits,
-                seg_label,
-                weight=seg_weight,
-                avg_factor=seg_label.numel(),
-                ignore_index=self.ignore_index,
-            )
+            loss = loss_decode(seg_logits, seg_label, **options)
             losses[loss_decode.loss_name] = losses.get(loss_decode.loss_name, 0) + loss
-        losses['acc_seg'] = accuracy(seg_logits, seg_label, ignore_index=self.ignore_index)
+        if with_accuracy:
+            losses['acc_seg'] = accuracy(seg_logits, seg_label, ignore_index=self.ignore_index)
         return losses

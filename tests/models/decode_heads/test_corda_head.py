@@ -428,3 +428,8 @@ def test_mixed_precision_is_close_to_float32(features, make):
     assert values(losses) == pytest.approx(exact, rel=0.05)
     sum(v for k, v in losses.items() if 'loss' in k).backward()
     assert all(p.grad.isfinite().all() for p in head.parameters() if p.grad is not None)
+
+
+def test_refuses_a_pixel_sampler():
+    with pytest.raises(ValueError, match='no pixel sampler'):
+        build(sampler=dict(type='OHEMPixelSampler'))
