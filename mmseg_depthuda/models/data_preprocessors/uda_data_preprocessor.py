@@ -26,16 +26,25 @@ class UDADataPreProcessor(SegDataPreProcessor):
     Args:
         mean (Sequence[float]): Mean of each channel, in 0..255.
         std (Sequence[float]): Standard deviation of each channel.
+        bgr_to_rgb (bool): Swap the first and the last channel.
+        rgb_to_bgr (bool): Likewise.
         **kwargs: The other arguments of ``SegDataPreProcessor``.
+
+    Attributes:
+        is_rgb (bool): Whether preprocessed images are in RGB order; loaders give BGR.
     """
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float], **kwargs):
-        super().__init__(mean=mean, std=std, **kwargs)
-
-    @property
-    def is_rgb(self) -> bool:
-        """bool: Whether preprocessed images are in RGB order; loaders give BGR."""
-        return self._channel_conversion
+    def __init__(
+        self,
+        mean: Sequence[float],
+        std: Sequence[float],
+        bgr_to_rgb: bool = False,
+        rgb_to_bgr: bool = False,
+        **kwargs,
+    ):
+        super().__init__(mean=mean, std=std, bgr_to_rgb=bgr_to_rgb, rgb_to_bgr=rgb_to_bgr, **kwargs)
+        # Both lines of MMSeg keep this too, but under different names.
+        self.is_rgb = bgr_to_rgb or rgb_to_bgr
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Preprocess a batch.
