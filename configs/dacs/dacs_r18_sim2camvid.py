@@ -7,6 +7,11 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 model = dict(decode_head=dict(num_classes=11))
+train_dataloader = dict(
+    dataset=dict(
+        source=dict(data_prefix=dict(depth_map_path=None)),
+    )
+)
 custom_hooks = [
     dict(type='DACSHook', alpha=0.99),
     dict(type='UDAVisualizationHook', interval=500),

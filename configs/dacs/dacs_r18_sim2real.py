@@ -6,6 +6,12 @@ _base_ = [
     '../_base_/schedules/street_world.py',
     '../_base_/default_runtime.py',
 ]
+train_dataloader = dict(
+    dataset=dict(
+        source=dict(data_prefix=dict(depth_map_path=None)),
+        target=dict(depth=None),
+    )
+)
 # A short training needs a faster teacher than the published 0.999.
 custom_hooks = [
     dict(type='DACSHook', alpha=0.99),
