@@ -7,6 +7,7 @@
 _base_ = [
     '../_base_/models/corda_r18.py',
     '../_base_/data_roots.py',
+    '../_base_/datasets/source_target_loaders.py',
     '../_base_/schedules/street_world.py',
     '../_base_/default_runtime.py',
 ]
@@ -28,12 +29,7 @@ test_pipeline = [
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(
-    batch_size=2,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='SourceTargetSampler'),
     dataset=dict(
-        type='SourceTargetDataset',
         source=dict(
             type='FolderDepthDataset',
             metainfo=dict(classes=classes),
@@ -51,22 +47,15 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='FolderDepthDataset',
         metainfo=dict(classes=classes),
         data_root=_base_.own_target_root,
         data_prefix=dict(img_path='val/images', seg_map_path='val/labels'),
-        test_mode=True,
         pipeline=test_pipeline,
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-test_evaluator = val_evaluator
 model = dict(decode_head=dict(num_classes=len(classes), predicted_depth='source'))
 custom_hooks = [dict(type='DACSHook', alpha=0.99, initial_pseudo_labels=0.1)]
 default_hooks = dict(checkpoint=dict(interval=500))

@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # GTA5 -> Cityscapes as CorDA's release trains and evaluates: GTA5 at 1280x720, Cityscapes at half
 # size, random crops of 512x512, monocular depth on both sides, evaluation at 1024x512.
-_base_ = ['../data_roots.py']
+_base_ = ['../data_roots.py', './source_target_loaders.py']
 
 crop_size = (512, 512)
 source_pipeline = [
@@ -50,25 +50,14 @@ target_dataset = dict(
     pipeline=target_pipeline,
 )
 train_dataloader = dict(
-    batch_size=2,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='SourceTargetSampler'),
-    dataset=dict(type='SourceTargetDataset', source=source_dataset, target=target_dataset),
+    dataset=dict(source=source_dataset, target=target_dataset),
 )
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='CityscapesDepthDataset',
         data_root=_base_.cityscapes_root,
         split='val',
-        test_mode=True,
         pipeline=test_pipeline,
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-test_evaluator = val_evaluator

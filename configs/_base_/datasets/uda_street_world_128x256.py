@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # The street world, sim (in GTA5's layout) -> real (in Cityscapes' layout), 512x256 files at half
 # size, whole images, stereo depth on the target. Evaluated at that size, as the full protocol does.
-_base_ = ['../data_roots.py']
+_base_ = ['../data_roots.py', './source_target_loaders.py']
 
 scale = (256, 128)
 source_pipeline = [
@@ -41,25 +41,14 @@ target_dataset = dict(
     pipeline=target_pipeline,
 )
 train_dataloader = dict(
-    batch_size=2,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='SourceTargetSampler'),
-    dataset=dict(type='SourceTargetDataset', source=source_dataset, target=target_dataset),
+    dataset=dict(source=source_dataset, target=target_dataset),
 )
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='CityscapesDepthDataset',
         data_root=_base_.street_world_root + '/cityscapes',
         split='val',
-        test_mode=True,
         pipeline=test_pipeline,
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-test_evaluator = val_evaluator

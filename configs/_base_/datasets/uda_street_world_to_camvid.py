@@ -3,7 +3,7 @@
 # Sizes are chosen so that a car at a given distance covers about as many pixels in both domains:
 # focal lengths of 0.84 of 320 and about 1.05 of 256 pixels. Target depth is absent unless
 # uda_street_world_to_camvid_pseudo_depth.py adds it.
-_base_ = ['../data_roots.py']
+_base_ = ['../data_roots.py', './source_target_loaders.py']
 
 crop_size = (160, 256)
 target_scale = (256, 192)
@@ -46,25 +46,14 @@ target_dataset = dict(
     pipeline=target_pipeline,
 )
 train_dataloader = dict(
-    batch_size=2,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='SourceTargetSampler'),
-    dataset=dict(type='SourceTargetDataset', source=source_dataset, target=target_dataset),
+    dataset=dict(source=source_dataset, target=target_dataset),
 )
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='CamVidDataset',
         data_root=_base_.camvid_root,
         split='val',
-        test_mode=True,
         pipeline=test_pipeline,
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-test_evaluator = val_evaluator
