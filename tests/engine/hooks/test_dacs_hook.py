@@ -59,6 +59,10 @@ class Before(Hook):
     def __init__(self, dacs):
         self.dacs, self.batches, self.teachers, self.students = dacs, [], [], []
 
+    def before_run(self, runner):
+        # The weights are drawn next. MMEngine 0.10.7 has started the loader by now, and that draws.
+        torch.manual_seed(1)
+
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         torch.manual_seed(1000 + runner.iter)
         self.batches.append(copy.deepcopy(data_batch))
