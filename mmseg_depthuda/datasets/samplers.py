@@ -20,7 +20,7 @@ class SourceTargetSampler(Sampler):
 
     Draw ``n`` of the run is a pure function of ``(seed, n)``, and rank ``r`` of ``R`` takes the
     draws ``r, r + R, ...``. So a run does not depend on the number of workers, two ranks draw what
-    one would, and resuming costs nothing.
+    one would, and a resumed run can start at any draw at no cost.
 
     Args:
         dataset: The pairs to draw from.
@@ -54,7 +54,8 @@ class SourceTargetSampler(Sampler):
     def skip(self, num_samples: int) -> None:
         """Start the next iteration behind the first ``num_samples`` draws of this rank.
 
-        Absolute, whatever was drawn before. MMEngine calls it on resuming.
+        Absolute, whatever was drawn before. The maintained MMEngine calls it on resuming; MMEngine
+        0.10.7 draws and loads what it skips.
         """
         if num_samples < 0:
             raise ValueError(f'num_samples={num_samples} must not be negative.')
