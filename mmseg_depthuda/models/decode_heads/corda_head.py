@@ -194,9 +194,21 @@ class CorDAHead(SegWeightMixin, BaseDecodeHead):
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         """Final segmentation logits (N, num_classes, h, w) at feature resolution."""
+        _, seg, depth = self._initial_features(inputs)
+        return self.final_seg(self._distilled_seg(seg, depth))
+
+    def _initial_features(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Features of the backbone, of segmentation and of depth."""
         features = self._transform_inputs(inputs)
-        seg, depth = self.seg_trunk(features), self.depth_trunk(features)
-        return self.final_seg(seg + self.seg_from_depth(depth))
+        return features, self.seg_trunk(features), self.depth_trunk(features)
+
+    def _distilled_seg(self, seg: Tensor, depth: Tensor) -> Tensor:
+        """CorDA, eq. 6."""
+        return seg + self.seg_from_depth(depth)
+
+    def _distilled_depth(self, seg: Tensor, depth: Tensor) -> Tensor:
+        """CorDA, eq. 7."""
+        return depth + self.depth_from_seg(seg)
 
     def forward_initial_seg(self, inputs: Sequence[Tensor]) -> Tensor:
         """Initial segmentation logits (N, num_classes, h, w) at feature resolution."""
@@ -205,15 +217,11 @@ class CorDAHead(SegWeightMixin, BaseDecodeHead):
             return self.initial_seg(features)
         return self.initial_seg(self.seg_trunk(features))
 
-    def forward_depths(
-        self, inputs: Sequence[Tensor], domains: Sequence[str] = ('source', 'target')
-    ) -> dict[str, Tensor]:
-        """Final inverse depth of the given domains' decoders, each (N, 1, h, w) at feature
-        resolution."""
-        features = self._transform_inputs(inputs)
-        seg, depth = self.seg_trunk(features), self.depth_trunk(features)
-        distilled = depth + self.depth_from_seg(seg)
-        return {domain: self.final_depth[domain](distilled) for domain in domains}
+    def forward_depths(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Final inverse depth by domain of its decoder, (N, 1, h, w) at feature resolution."""
+        _, seg, depth = self._initial_features(inputs)
+        distilled = self._distilled_depth(seg, depth)
+        return {domain: decoder(distilled) for domain, decoder in self.final_depth.items()}
 
     def forward_tasks(self, inputs: Sequence[Tensor], domains: Sequence[str]) -> TaskPredictions:
         """Initial and final predictions of both tasks.
@@ -226,10 +234,9 @@ class CorDAHead(SegWeightMixin, BaseDecodeHead):
         Returns:
             TaskPredictions: All at feature resolution.
         """
-        features = self._transform_inputs(inputs)
-        seg, depth = self.seg_trunk(features), self.depth_trunk(features)
-        distilled_seg = seg + self.seg_from_depth(depth)
-        distilled_depth = depth + self.depth_from_seg(seg) if domains else None
+        features, seg, depth = self._initial_features(inputs)
+        distilled_seg = self._distilled_seg(seg, depth)
+        distilled_depth = self._distilled_depth(seg, depth) if domains else None
         return TaskPredictions(
             seg=self.final_seg(distilled_seg),
             initial_seg=self.initial_seg(features if self.initial_seg_on_backbone else seg),
@@ -336,10 +343,9 @@ class CorDAHead(SegWeightMixin, BaseDecodeHead):
     ) -> Tensor:
         """Logits and inverse depth at image resolution, (N, num_classes + 1, H, W): depth is the
         last channel."""
-        features = self._transform_inputs(inputs)
-        seg, depth = self.seg_trunk(features), self.depth_trunk(features)
-        seg_logits = self.final_seg(seg + self.seg_from_depth(depth))
-        depth_map = self.final_depth[self.predicted_depth](depth + self.depth_from_seg(seg))
+        _, seg, depth = self._initial_features(inputs)
+        seg_logits = self.final_seg(self._distilled_seg(seg, depth))
+        depth_map = self.final_depth[self.predicted_depth](self._distilled_depth(seg, depth))
         return self.predict_by_feat(torch.cat([seg_logits, depth_map], dim=1), batch_img_metas)
 
 
