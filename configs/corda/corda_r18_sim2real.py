@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# CorDA on the street world.
+# CorDA (FD) on the street world: distillation and difficulty weight.
 _base_ = [
     '../_base_/models/corda_r18.py',
     '../_base_/datasets/uda_street_world_128x256.py',

@@ -1,6 +1,15 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 from .corda_head import CorDAHead
 from .deeplab_v2_head import DeepLabV2Classifier, DeepLabV2Head
+from .seg_depth_head import SegDepthHead
 from .seg_weight_mixin import SegWeightMixin
+from .simple_aux_head import SimpleAuxHead
 
-__all__ = ['CorDAHead', 'DeepLabV2Classifier', 'DeepLabV2Head', 'SegWeightMixin']
+__all__ = [
+    'CorDAHead',
+    'DeepLabV2Classifier',
+    'DeepLabV2Head',
+    'SegDepthHead',
+    'SegWeightMixin',
+    'SimpleAuxHead',
+]

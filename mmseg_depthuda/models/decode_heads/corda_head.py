@@ -6,12 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule, ModuleDict
 from mmengine.structures import PixelData
-from mmseg.models.backbones.resnet import Bottleneck
-from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
@@ -19,7 +15,8 @@ from torch import Tensor, nn
 from mmseg_depthuda.adaptation.difficulty import batch_mean, depth_agreement, unit_mean
 
 from .deeplab_v2_head import DeepLabV2Classifier
-from .seg_weight_mixin import SegWeightMixin, stack_pixel_data
+from .seg_depth_head import SegDepthHead
+from .seg_weight_mixin import stack_pixel_data
 
 # Depth decoders that a branch needs: a mixed image shows surfaces of both domains.
 DEPTH_DECODERS = dict(source=('source',), target=('target',), mixed=('source', 'target'))
@@ -52,29 +49,8 @@ class AttentionDistillation(BaseModule):
         return self.conv(features) * self.attention(features).sigmoid()
 
 
-def task_trunk(in_channels: int, channels: int, norm_cfg: dict) -> nn.Sequential:
-    """Two residual bottlenecks that turn backbone features into the features of one task.
-
-    Args:
-        in_channels (int): Channels of the backbone's features.
-        channels (int): Channels of the result; the bottlenecks are a quarter as wide.
-        norm_cfg (dict): Normalisation layer.
-
-    Returns:
-        nn.Sequential: (N, in_channels, h, w) to (N, channels, h, w).
-    """
-    planes = channels // Bottleneck.expansion
-    projection = nn.Sequential(
-        nn.Conv2d(in_channels, channels, 1, bias=False), build_norm_layer(norm_cfg, channels)[1]
-    )
-    return nn.Sequential(
-        Bottleneck(in_channels, planes, downsample=projection, norm_cfg=norm_cfg),
-        Bottleneck(channels, planes, norm_cfg=norm_cfg),
-    )
-
-
 @MODELS.register_module()
-class CorDAHead(SegWeightMixin, BaseDecodeHead):
+class CorDAHead(SegDepthHead):
     """Correlation-aware multi-task head.
 
     One trunk per task gives initial features and predictions; attention distillation exchanges what
@@ -85,12 +61,14 @@ class CorDAHead(SegWeightMixin, BaseDecodeHead):
     Args:
         in_channels (int): Channels of the backbone's features.
         num_classes (int): Number of classes.
-        channels (int): Channels of a task's features, a multiple of 4. Defaults to 256.
         initial_seg (str): ``'aspp'``: the DeepLab-v2 classifier straight on the backbone's features
             (GTA5 configs); ``'conv'``: a 1x1 convolution on the segmentation trunk (SYNTHIA
             configs).
         num_summed (int): Summed branches of each :class:`DeepLabV2Classifier`. Defaults to 2, as
             released; the paper's network is 4.
+        distillation (bool): Exchange features between the tasks (CorDA, eq. 6 and 7). False is the
+            ablation that keeps the trunks: initial features go straight to the final classifiers.
+            Defaults to True.
         difficulty (str, optional): ``'release'``: agreement of the student's depth decoders on the
             mixed image, + 0.001, divided by its mean, on every pixel; ``'paper'`` (eq. 9): on the
             target image, on pseudo-labels alone, not normalised; None: no weighting. Defaults to
@@ -98,43 +76,25 @@ class CorDAHead(SegWeightMixin, BaseDecodeHead):
         difficulty_per_image (bool, optional): Weight each image by its own map (True) or by the
             mean map of the batch (False). Defaults to None: per batch in the release, per image in
             the paper.
-        source_depth_weight (float): Weight of the depth losses of the source branch. Defaults to
-            0.01.
-        mixed_depth_weight (float): Weight of the depth losses of the mixed branch. Defaults to
-            0.001.
         predicted_depth (str): Whose decoder gives ``pred_depth_map``. Defaults to 'target'; choose
             'source' where the target has no depth, because the target's decoder is then never
             trained.
-        norm_cfg (dict): Normalisation of the trunks. Defaults to BatchNorm.
-        align_corners (bool): How predictions are upsampled. Defaults to True, as published.
-        loss_decode (dict): Defaults to the cross entropy averaged over labelled pixels.
-        loss_depth (dict): Defaults to berHu.
-        **kwargs: The other arguments of MMSeg's ``BaseDecodeHead``.
+        **kwargs: The other arguments of :class:`SegDepthHead`.
 
     Source: Wang et al., "Domain Adaptive Semantic Segmentation with Self-Supervised Depth
         Estimation", ICCV 2021, and its release.
     """
 
-    predicts_depth = True
-
     def __init__(
         self,
         in_channels: int,
         num_classes: int,
-        channels: int = 256,
         initial_seg: str = 'aspp',
         num_summed: int = 2,
+        distillation: bool = True,
         difficulty: str | None = 'release',
         difficulty_per_image: bool | None = None,
-        source_depth_weight: float = 0.01,
-        mixed_depth_weight: float = 0.001,
         predicted_depth: str = 'target',
-        norm_cfg: dict = dict(type='BN'),
-        align_corners: bool = True,
-        loss_decode: dict = dict(
-            type='CrossEntropyLoss', loss_name='loss_seg', avg_non_ignore=True
-        ),
-        loss_depth: dict = dict(type='BerHuLoss'),
         **kwargs,
     ):
         if initial_seg not in ('aspp', 'conv'):
@@ -145,36 +105,16 @@ class CorDAHead(SegWeightMixin, BaseDecodeHead):
             raise ValueError(
                 f"predicted_depth must be 'source' or 'target', got {predicted_depth!r}"
             )
-        if kwargs.get('sampler') is not None:
-            raise ValueError('CorDAHead weights pixels itself; it takes no pixel sampler')
-        super().__init__(
-            in_channels=in_channels,
-            channels=channels,
-            num_classes=num_classes,
-            dropout_ratio=0,
-            norm_cfg=norm_cfg,
-            align_corners=align_corners,
-            loss_decode=loss_decode,
-            init_cfg=None,
-            **kwargs,
-        )
+        super().__init__(in_channels=in_channels, num_classes=num_classes, **kwargs)
         self.difficulty = difficulty
         if difficulty_per_image is None:
             difficulty_per_image = difficulty == 'paper'
         self.difficulty_per_image = difficulty_per_image
-        self.depth_weights = dict(
-            source=source_depth_weight, target=mixed_depth_weight, mixed=mixed_depth_weight
-        )
         self.predicted_depth = predicted_depth
-        self.loss_depth = MODELS.build(loss_depth)
-        self._init_layers(initial_seg, num_summed)
+        self._init_layers(initial_seg, num_summed, distillation)
 
-    def _init_layers(self, initial_seg: str, num_summed: int) -> None:
-        self.conv_seg = None
+    def _init_layers(self, initial_seg: str, num_summed: int, distillation: bool) -> None:
         channels, domains = self.channels, ('source', 'target')
-        self.seg_trunk = task_trunk(self.in_channels, channels, self.norm_cfg)
-        self.depth_trunk = task_trunk(self.in_channels, channels, self.norm_cfg)
-
         self.initial_seg_on_backbone = initial_seg == 'aspp'
         if self.initial_seg_on_backbone:
             self.initial_seg = DeepLabV2Classifier(self.in_channels, self.out_channels, num_summed)
@@ -182,8 +122,8 @@ class CorDAHead(SegWeightMixin, BaseDecodeHead):
             self.initial_seg = nn.Conv2d(channels, self.out_channels, 1)
         self.initial_depth = ModuleDict({d: nn.Conv2d(channels, 1, 1) for d in domains})
 
-        self.seg_from_depth = AttentionDistillation(channels)
-        self.depth_from_seg = AttentionDistillation(channels)
+        self.seg_from_depth = AttentionDistillation(channels) if distillation else None
+        self.depth_from_seg = AttentionDistillation(channels) if distillation else None
 
         self.final_seg = DeepLabV2Classifier(channels, self.out_channels, num_summed)
         self.final_depth = ModuleDict(
@@ -197,6 +137,16 @@ class CorDAHead(SegWeightMixin, BaseDecodeHead):
         _, seg, depth = self._initial_features(inputs)
         return self.final_seg(self._distilled_seg(seg, depth))
 
+    def forward_seg_depth(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Final logits (N, num_classes, h, w) and the inverse depth (N, 1, h, w) of the decoder
+        ``predicted_depth``, at feature resolution."""
+        _, seg, depth = self._initial_features(inputs)
+        depth_decoder = self.final_depth[self.predicted_depth]
+        return (
+            self.final_seg(self._distilled_seg(seg, depth)),
+            depth_decoder(self._distilled_depth(seg, depth)),
+        )
+
     def _initial_features(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Features of the backbone, of segmentation and of depth."""
         features = self._transform_inputs(inputs)
@@ -204,11 +154,11 @@ class CorDAHead(SegWeightMixin, BaseDecodeHead):
 
     def _distilled_seg(self, seg: Tensor, depth: Tensor) -> Tensor:
         """CorDA, eq. 6."""
-        return seg + self.seg_from_depth(depth)
+        return seg if self.seg_from_depth is None else seg + self.seg_from_depth(depth)
 
     def _distilled_depth(self, seg: Tensor, depth: Tensor) -> Tensor:
         """CorDA, eq. 7."""
-        return depth + self.depth_from_seg(seg)
+        return depth if self.depth_from_seg is None else depth + self.depth_from_seg(seg)
 
     def forward_initial_seg(self, inputs: Sequence[Tensor]) -> Tensor:
         """Initial segmentation logits (N, num_classes, h, w) at feature resolution."""
@@ -280,15 +230,6 @@ class CorDAHead(SegWeightMixin, BaseDecodeHead):
             )
         return losses
 
-    def _upsample(self, prediction: Tensor, like: Tensor) -> Tensor:
-        return resize(
-            prediction,
-            like.shape[2:],
-            mode='bilinear',
-            align_corners=self.align_corners,
-            warning=False,
-        )
-
     def _seg_losses(
         self,
         predictions: TaskPredictions,
@@ -335,18 +276,6 @@ class CorDAHead(SegWeightMixin, BaseDecodeHead):
         depth = {d: self._upsample(p, gt_depth) for d, p in self.forward_depths(inputs).items()}
         agreement = depth_agreement(depth['source'], depth['target'], gt_depth)
         return agreement if self.difficulty_per_image else batch_mean(agreement)
-
-    # -- inference ---------------------------------------------------------------------------------
-
-    def predict(
-        self, inputs: tuple[Tensor], batch_img_metas: list[dict], test_cfg: ConfigType
-    ) -> Tensor:
-        """Logits and inverse depth at image resolution, (N, num_classes + 1, H, W): depth is the
-        last channel."""
-        _, seg, depth = self._initial_features(inputs)
-        seg_logits = self.final_seg(self._distilled_seg(seg, depth))
-        depth_map = self.final_depth[self.predicted_depth](self._distilled_depth(seg, depth))
-        return self.predict_by_feat(torch.cat([seg_logits, depth_map], dim=1), batch_img_metas)
 
 
 def _by_domain(depth: dict[str, Tensor], mask: Tensor | None) -> Tensor:
