@@ -57,9 +57,12 @@ def evaluate(run: TrainedRun, work_dir: str | Path) -> dict[str, float]:
         ValueError: The config evaluates with another metric, or the checkpoint does not fit it.
     """
     cfg = Config.fromfile(run.config)
-    if cfg.test_evaluator.get('type') != 'IoUMetric':
-        raise ValueError(f'{run.config}: test_evaluator must be one IoUMetric for a comparison')
-    cfg.test_evaluator.type = 'PerClassIoUMetric'
+    evaluator = cfg.test_evaluator
+    if isinstance(evaluator, list) or evaluator.type not in ('IoUMetric', 'PerClassIoUMetric'):
+        raise ValueError(
+            f'{run.config}: test_evaluator must be one PerClassIoUMetric for a comparison'
+        )
+    evaluator.type = 'PerClassIoUMetric'
     cfg.load_from = str(run.checkpoint)
     cfg.work_dir = str(work_dir)
     return Runner.from_cfg(cfg).test()

@@ -1,39 +1,147 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""IoU of every class as a number, not only as a row of a printed table."""
+"""IoU of every class and of subsets of the classes, as numbers and with the size they hold at."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
 import torch
+from mmengine.logging import MMLogger, print_log
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from mmseg_depthuda.datasets.label_protocols import get_protocol
+
 
 @METRICS.register_module()
 class PerClassIoUMetric(IoUMetric):
-    """MMSeg's ``IoUMetric`` that also returns ``IoU.CLASS`` for each class.
+    """MMSeg's ``IoUMetric`` that also returns the IoU of each class and mIoUs over subsets.
+
+    Published SYNTHIA results are means over 16 and over 13 of the 19 classes of the network. One
+    evaluation gives them all: ``class_subsets=dict(mIoU_16='synthia16', mIoU_13='cityscapes13')``.
+    The prediction is the network's, over all classes: restricting the mean does not restrict it.
 
     Args:
-        *args, **kwargs: Arguments of MMSeg's ``IoUMetric``.
+        class_subsets (Mapping[str, str | Sequence[str]], optional): Name of a mean -> the classes
+            it is over, by name or as the name of a protocol in
+            :data:`~mmseg_depthuda.datasets.label_protocols.PROTOCOLS`.
+        **kwargs: Arguments of MMSeg's ``IoUMetric``.
+
+    Raises:
+        ValueError: A protocol is unknown, a subset is empty, names a class twice or, when the
+            dataset is known, one that the dataset does not have.
     """
 
-    def compute_metrics(self, results: list[tuple[Tensor, ...]]) -> dict[str, float]:
-        """Sum the areas of all images.
+    def __init__(
+        self, class_subsets: Mapping[str, str | Sequence[str]] | None = None, **kwargs
+    ) -> None:
+        super().__init__(**kwargs)
+        self.class_subsets = {
+            name: get_protocol(subset).classes if isinstance(subset, str) else tuple(subset)
+            for name, subset in (class_subsets or {}).items()
+        }
+        for name, subset in self.class_subsets.items():
+            if not subset or len(set(subset)) < len(subset):
+                raise ValueError(f'class_subsets[{name!r}] must name classes once each: {subset}')
+
+    @property
+    def dataset_meta(self) -> dict | None:
+        """Meta information of the dataset; ``classes`` are the names in order of their index."""
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, dataset_meta: dict | None) -> None:
+        # MMEngine sets it when it builds the loop: a wrong subset ends the run before the training.
+        self._dataset_meta = dataset_meta
+        known = (dataset_meta or {}).get('classes', ())
+        for name, subset in self.class_subsets.items():
+            missing = [class_name for class_name in subset if class_name not in known]
+            if missing:
+                raise ValueError(
+                    f'class_subsets[{name!r}] of PerClassIoUMetric has the classes {missing}, '
+                    f'which the dataset does not have; it has {list(known)}. Remove the subset '
+                    'from val_evaluator and test_evaluator, or evaluate a dataset with them.'
+                )
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """Count the pixels of a batch.
 
         Args:
-            results (list[tuple[Tensor, ...]]): Per image the areas of intersection, union,
-                prediction and label, each (num_classes,), in pixels.
+            data_batch (dict): Not used.
+            data_samples (Sequence[dict]): With ``pred_sem_seg`` and ``gt_sem_seg``, each (1, H, W).
+
+        Raises:
+            ValueError: The two differ in size.
+        """
+        sizes = [_compared_size(sample) for sample in data_samples] if not self.format_only else []
+        counted = len(self.results)
+        super().process(data_batch, data_samples)
+        self.results[counted:] = [
+            (*areas, size) for areas, size in zip(self.results[counted:], sizes, strict=True)
+        ]
+
+    def compute_metrics(
+        self, results: list[tuple[Tensor, Tensor, Tensor, Tensor, tuple[int, int]]]
+    ) -> dict[str, float]:
+        """Sum the areas of all images and divide.
+
+        Args:
+            results (list): Per image the areas of intersection, union, prediction and label, each
+                (num_classes,), in pixels, and the size (H, W) of the label.
 
         Returns:
-            dict[str, float]: What ``IoUMetric`` returns, and ``IoU.CLASS`` in percent; NaN for a
-            class that neither a label nor a prediction contains.
+            dict[str, float]: What ``IoUMetric`` returns; ``IoU.CLASS`` and the means over the
+            subsets, in percent; NaN for a class that neither a label nor a prediction contains,
+            which the means leave out; and ``eval_width`` and ``eval_height``, the size at which
+            prediction and label were compared, unless the images differ in it.
         """
-        metrics = super().compute_metrics(results)
+        metrics = super().compute_metrics([areas for *areas, _ in results])
+        if self.format_only:
+            return metrics
         intersection, union = (
-            torch.stack([areas[index] for areas in results]).sum(0) for index in (0, 1)
+            torch.stack([image[index] for image in results]).sum(0) for index in (0, 1)
         )
-        iou = (100 * intersection / union).tolist()
+        iou = 100 * intersection / union
+        if self.nan_to_num is not None:
+            iou = iou.nan_to_num(100 * self.nan_to_num)
+        names = self.dataset_meta['classes']
+        for name, subset in self.class_subsets.items():
+            indices = [names.index(class_name) for class_name in subset]
+            metrics[name] = iou[indices].nanmean().item()
+        metrics |= self._size_metrics([size for *_, size in results], metrics)
         return metrics | {
-            f'IoU.{name}': value
-            for name, value in zip(self.dataset_meta['classes'], iou, strict=True)
+            f'IoU.{name}': value for name, value in zip(names, iou.tolist(), strict=True)
         }
+
+    def _size_metrics(
+        self, sizes: Sequence[tuple[int, int]], metrics: Mapping[str, float]
+    ) -> dict[str, float]:
+        """Log the means together with the size they hold at, and return that size."""
+        counts = Counter(sizes)
+        named = ', '.join(
+            f'{width}x{height}' + (f' ({count} images)' if len(counts) > 1 else '')
+            for (height, width), count in counts.most_common()
+        )
+        means = {name: metrics[name] for name in ('mIoU', *self.class_subsets) if name in metrics}
+        text = ', '.join(f'{name} {value:.2f}' for name, value in means.items())
+        print_log(f'compared at {named}: {text}', MMLogger.get_current_instance())
+        if len(counts) > 1:
+            return {}
+        ((height, width),) = counts
+        return dict(eval_width=width, eval_height=height)
+
+
+def _compared_size(sample: dict) -> tuple[int, int]:
+    predicted, labelled = (
+        tuple(sample[key]['data'].shape[-2:]) for key in ('pred_sem_seg', 'gt_sem_seg')
+    )
+    if predicted != labelled:
+        raise ValueError(
+            f'{sample.get("img_path")}: the prediction is {predicted[1]}x{predicted[0]}, the label '
+            f'{labelled[1]}x{labelled[0]}. Load the labels behind the resize to compare at the '
+            'size of the image file, or put MatchOriShapeToLabels behind it to compare at the '
+            'size of the resized labels.'
+        )
+    return labelled

@@ -1,31 +1,154 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""IoU of each class against counts by hand."""
+"""IoU of each class and over subsets against counts by hand, and the size they hold at."""
 
+import logging
 import math
 
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from mmengine.structures import PixelData
 from mmseg.registry import METRICS
 from mmseg.structures import SegDataSample
 
+from mmseg_depthuda.datasets.label_protocols import CITYSCAPES_13, CITYSCAPES_16, CITYSCAPES_19
+
+CLASSES = ('road', 'sky', 'car', 'train')
+
 
 def sample(prediction, label):
     return SegDataSample(
+        metainfo=dict(img_path='a/frame.png'),
         pred_sem_seg=PixelData(data=torch.tensor([prediction])),
         gt_sem_seg=PixelData(data=torch.tensor([label])),
     ).to_dict()
 
 
+def build(classes=CLASSES, **options):
+    metric = METRICS.build(dict(type='PerClassIoUMetric', iou_metrics=['mIoU'], **options))
+    metric.dataset_meta = dict(classes=classes)
+    return metric
+
+
+# road: 3 of 4 + 1 of 2 pixels; sky: 1 of 2; car predicted nowhere, train nowhere at all.
+FRAMES = (
+    sample([[0, 0, 0], [0, 1, 255]], [[0, 0, 0], [1, 1, 255]]),
+    sample([[0, 0, 1], [0, 0, 0]], [[0, 2, 255], [255, 255, 255]]),
+)
+
+
+@pytest.fixture
+def log_lines():
+    lines = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(handler)
+    yield lines
+    logger.removeHandler(handler)
+
+
 def test_areas_are_summed_over_images_before_they_are_divided():
-    """road: 3 of 4 + 1 of 2 pixels; sky: 1 of 3; car predicted nowhere, train nowhere at all."""
-    metric = METRICS.build(dict(type='PerClassIoUMetric', iou_metrics=['mIoU']))
-    metric.dataset_meta = dict(classes=('road', 'sky', 'car', 'train'))
-    metric.process(None, [sample([[0, 0, 0], [0, 1, 255]], [[0, 0, 0], [1, 1, 255]])])
-    metric.process(None, [sample([[0, 0, 1]], [[0, 2, 255]])])
+    metric = build()
+    metric.process(None, FRAMES[:1])
+    metric.process(None, FRAMES[1:])
     metrics = metric.evaluate(size=2)
     assert metrics['IoU.road'] == pytest.approx(100 * 4 / 6)
     assert metrics['IoU.sky'] == pytest.approx(100 * 1 / 2)
     assert metrics['IoU.car'] == 0.0
     assert math.isnan(metrics['IoU.train'])
     assert metrics['mIoU'] == pytest.approx(100 * (4 / 6 + 1 / 2 + 0) / 3, abs=0.01)
+
+
+def test_means_over_subsets_leave_absent_classes_out():
+    subsets = dict(mIoU_2=['sky', 'train'], mIoU_3=['car', 'road', 'sky'])
+    metric = build(class_subsets=subsets)
+    metric.process(None, FRAMES)
+    metrics = metric.evaluate(size=2)
+    assert metrics['mIoU_2'] == pytest.approx(50)
+    assert metrics['mIoU_3'] == pytest.approx(100 * (4 / 6 + 1 / 2) / 3)
+
+
+def test_absent_classes_count_as_nan_to_num_says():
+    metric = build(class_subsets=dict(mIoU_2=['sky', 'train']), nan_to_num=0)
+    metric.process(None, FRAMES)
+    metrics = metric.evaluate(size=2)
+    assert metrics['IoU.train'] == 0.0
+    assert metrics['mIoU_2'] == pytest.approx(25)
+
+
+def test_one_evaluation_gives_19_16_and_13_classes_in_the_papers_order():
+    """Class i is right on i + 1 of 20 pixels and confused with no class that is scored."""
+    metric = build(CITYSCAPES_19, class_subsets=dict(mIoU_16='synthia16', mIoU_13='cityscapes13'))
+    label = torch.arange(19).view(19, 1).expand(19, 20)
+    wrong = torch.arange(20) > label
+    # Shifting the wrong pixels by one class adds 20 - i of them to the union of the next class.
+    prediction = torch.where(wrong, (label + 1) % 19, label)
+    metric.process(None, [sample(prediction.tolist(), label.tolist())])
+    metrics = metric.evaluate(size=1)
+    hits = [i + 1 for i in range(19)]
+    misses = [20 - hit for hit in hits]
+    iou = {
+        name: 100 * hits[i] / (20 + misses[(i - 1) % 19]) for i, name in enumerate(CITYSCAPES_19)
+    }
+    assert [key.removeprefix('IoU.') for key in metrics if key.startswith('IoU.')] == list(iou)
+    for name, subset in dict(mIoU_16=CITYSCAPES_16, mIoU_13=CITYSCAPES_13).items():
+        expected = sum(iou[class_name] for class_name in subset) / len(subset)
+        assert metrics[name] == pytest.approx(expected)
+    assert metrics['mIoU'] == pytest.approx(sum(iou.values()) / 19, abs=0.01)
+    # Tables 2 and 3 of the CorDA paper.
+    assert ' '.join(CITYSCAPES_16) == (
+        'road sidewalk building wall fence pole traffic light traffic sign vegetation sky person '
+        'rider car bus motorcycle bicycle'
+    )
+    assert ' '.join(CITYSCAPES_13) == (
+        'road sidewalk building traffic light traffic sign vegetation sky person rider car bus '
+        'motorcycle bicycle'
+    )
+
+
+def test_numbers_come_with_the_size_that_was_compared(log_lines):
+    metric = build(class_subsets=dict(mIoU_1=['sky']))
+    metric.process(None, FRAMES)
+    metrics = metric.evaluate(size=2)
+    assert (metrics['eval_width'], metrics['eval_height']) == (3, 2)
+    assert 'compared at 3x2: mIoU 38.89, mIoU_1 50.00' in log_lines
+
+
+def test_images_of_several_sizes_are_named(log_lines):
+    metric = build()
+    metric.process(None, [*FRAMES, sample([[0]], [[0]])])
+    metrics = metric.evaluate(size=3)
+    assert not {'eval_width', 'eval_height'} & metrics.keys()
+    assert any(
+        line.startswith('compared at 3x2 (2 images), 1x1 (1 images): ') for line in log_lines
+    )
+
+
+def test_prediction_and_label_of_different_sizes_are_refused():
+    with pytest.raises(ValueError, match=r'frame.png: the prediction is 2x1, the label 3x1. Load'):
+        build().process(None, [sample([[0, 0]], [[0, 0, 1]])])
+
+
+def test_formatting_alone_needs_no_labels(tmp_path):
+    metric = build(format_only=True, output_dir=str(tmp_path))
+    frame = sample([[0, 2]], [[0, 1]])
+    del frame['gt_sem_seg']
+    metric.process(None, [frame])
+    assert metric.evaluate(size=1) == {}
+    assert (tmp_path / 'frame.png').exists()
+
+
+@pytest.mark.parametrize(
+    ('subset', 'message'),
+    [
+        (['road', 'tram'], r"mIoU_x.*\['tram'\], which the dataset does not have.*'road', 'sky'"),
+        ('cityscapes13', r'which the dataset does not have'),
+        ('cityscapes12', r"protocol='cityscapes12' is unknown"),
+        ([], r'must name classes once each'),
+        (['road', 'road'], r'must name classes once each'),
+    ],
+)
+def test_wrong_subsets_are_refused_before_anything_is_evaluated(subset, message):
+    with pytest.raises(ValueError, match=message):
+        build(class_subsets=dict(mIoU_x=subset))
