@@ -1,0 +1,177 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Several methods over several seeds: trained in parallel, resumed where they stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmseg_depthuda.engine.fileio import AtomicBackend, latest_checkpoint
+from mmseg_depthuda.engine.launch import config_folder
+
+TOOLS = config_folder().parent / 'tools'
+STREET_WORLD_LADDER = {
+    'source_only': 'source_only/source_only_r18_sim2real.py',
+    'dacs': 'dacs/dacs_r18_sim2real.py',
+    'simple_aux': 'simple_aux/simple_aux_r18_sim2real.py',
+    'corda_f': 'corda/corda_r18_sim2real_f.py',
+    'corda_fd': 'corda/corda_r18_sim2real.py',
+    'oracle': 'source_only/oracle_r18_sim2real.py',
+}
+"""The ladder of CorDA's Table 1 on the street world, between its lower and its upper bound."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """One method with one seed.
+
+    Attributes:
+        method: How tables call it.
+        config: Its config file, as on the command line of ``tools/train.py``.
+        seed: MMEngine's ``randomness.seed``.
+        work_dir: Where logs and checkpoints go; the result of the test goes to ``test/`` in it.
+        options: Further settings for ``--cfg-options``, such as ``train_cfg.max_iters=100``.
+    """
+
+    method: str
+    config: str
+    seed: int
+    work_dir: Path
+    options: tuple[str, ...] = ()
+
+    @property
+    def log(self) -> Path:
+        """What the commands have printed."""
+        return self.work_dir / 'output.log'
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has been tested, which is done last."""
+        return any(self.work_dir.glob('test/*/*.json'))
+
+    def run(self, threads: int) -> None:
+        """Train, or go on training, and test the last checkpoint; nothing if that was done.
+
+        Args:
+            threads (int): Threads of PyTorch.
+
+        Raises:
+            RuntimeError: A command failed; the message names its log.
+        """
+        if self.is_finished:
+            return
+        options = [f'randomness.seed={self.seed}', *self.options]
+        self._call(threads, 'train.py', '--resume', '--work-dir', self.work_dir, options=options)
+        checkpoint = latest_checkpoint(self.work_dir)
+        self._call(
+            threads, 'test.py', checkpoint, '--work-dir', self.work_dir / 'test', options=options
+        )
+
+    def _call(self, threads: int, tool: str, *arguments, options: Sequence[str]) -> None:
+        command = [sys.executable, TOOLS / tool, self.config, *arguments, '--cfg-options', *options]
+        self.work_dir.mkdir(parents=True, exist_ok=True)
+        with self.log.open('a') as log:
+            done = subprocess.run(
+                [str(part) for part in command],
+                env=os.environ | dict(OMP_NUM_THREADS=str(threads)),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        if done.returncode:
+            raise RuntimeError(
+                f'{self.method}, seed {self.seed}: {tool} failed with status {done.returncode}, '
+                f'see the end of {self.log}'
+            )
+
+
+def plan_ladder(
+    folder: str | Path,
+    methods: Mapping[str, str],
+    seeds: Iterable[int],
+    options: Sequence[str] = (),
+) -> list[Training]:
+    """All trainings of a ladder, seed by seed, so that an interrupted one is whole seeds.
+
+    Args:
+        folder (str | Path): Holds ``METHOD/seed_SEED`` per training.
+        methods (Mapping[str, str]): Config by name of the method.
+        seeds (Iterable[int]): Seeds.
+        options (Sequence[str]): ``--cfg-options`` of all trainings.
+
+    Returns:
+        list[Training]: In the order in which to run them.
+    """
+    return [
+        Training(method, config, seed, Path(folder) / method / f'seed_{seed}', tuple(options))
+        for seed in seeds
+        for method, config in methods.items()
+    ]
+
+
+def run_ladder(trainings: Sequence[Training], jobs: int, report=print) -> list[str]:
+    """Run trainings side by side. One that fails does not keep the others from running.
+
+    Side by side, with one thread each, small networks finish sooner than one after the other with
+    all threads.
+
+    Args:
+        trainings (Sequence[Training]): What to run; what is finished is skipped.
+        jobs (int): How many at a time; the processor cores are shared out among them.
+        report (Callable[[str], None]): Called with a line when a training begins and ends.
+
+    Returns:
+        list[str]: What went wrong, a line for each failed training.
+    """
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+
+    def run(training: Training) -> str | None:
+        name = f'{training.method}, seed {training.seed}'
+        if training.is_finished:
+            report(f'{name}: finished before')
+            return None
+        report(f'{name}: training, log in {training.log}')
+        try:
+            training.run(threads)
+        except RuntimeError as error:
+            report(str(error))
+            return str(error)
+        report(f'{name}: finished')
+        return None
+
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            return [error for error in pool.map(run, trainings) if error]
+        except BaseException:  # Ctrl-C: begin nothing more
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def claim_folder(folder: str | Path, methods: Mapping[str, str], options: Sequence[str]) -> None:
+    """Make sure that a folder holds the trainings of one setting.
+
+    Args:
+        folder (str | Path): Of the ladder; created if need be.
+        methods (Mapping[str, str]): Config by name of the method.
+        options (Sequence[str]): ``--cfg-options`` of all trainings.
+
+    Raises:
+        ValueError: What lies there was trained with other configs or options.
+    """
+    record = Path(folder) / 'ladder.json'
+    known = json.loads(record.read_text()) if record.exists() else dict(methods={}, options=None)
+    changed = [
+        name for name in methods if known['methods'].get(name, methods[name]) != methods[name]
+    ]
+    if changed or known['options'] not in (None, list(options)):
+        raise ValueError(
+            f'{folder} holds trainings with other settings ({record}): name another folder, or '
+            'remove this one'
+        )
+    merged = dict(methods=known['methods'] | dict(methods), options=list(options))
+    AtomicBackend().put_text(json.dumps(merged, indent=2) + '\n', record)

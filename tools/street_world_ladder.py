@@ -1,0 +1,63 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Train CorDA's ladder on the street world over several seeds and tabulate it.
+
+Renders the street world, trains source-only, DACS, SimpleAux, CorDA (F), CorDA (FD) and the oracle
+with every seed, tests them, and writes table and pictures with mean and standard deviation. Called
+again, it goes on where it stopped.
+
+Example:
+    python tools/street_world_ladder.py work_dirs/ladder --seeds 1 2 3 --jobs 2
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from mmseg_depthuda.benchmarking.ladder import (
+    STREET_WORLD_LADDER,
+    claim_folder,
+    plan_ladder,
+    run_ladder,
+)
+from mmseg_depthuda.streetworld.generation import WorldConfig, generate
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('folder', type=Path, help='of the trainings, METHOD/seed_SEED, and tables')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[1, 2, 3])
+    parser.add_argument(
+        '--methods',
+        nargs='+',
+        choices=STREET_WORLD_LADDER,
+        default=list(STREET_WORLD_LADDER),
+        help='rungs to train',
+    )
+    parser.add_argument('--jobs', type=int, default=1, help='trainings at a time')
+    parser.add_argument(
+        '--cfg-options', nargs='+', default=[], help='settings of all trainings, see tools/train.py'
+    )
+    return parser.parse_args(argv)
+
+
+def render_world() -> None:
+    """The street world of the benchmarks, where the configs look for it; a complete one is kept."""
+    root = Path(os.environ.get('STREET_WORLD_ROOT', 'data/street_world'))
+    generate(root, WorldConfig(source_images=600, train_images=600, val_images=100), workers=2)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    methods = {name: STREET_WORLD_LADDER[name] for name in args.methods}
+    try:
+        claim_folder(args.folder, methods, args.cfg_options)
+        render_world()
+    except ValueError as error:
+        sys.exit(f'street_world_ladder: {error}')
+    errors = run_ladder(plan_ladder(args.folder, methods, args.seeds, args.cfg_options), args.jobs)
+    sys.exit('\n'.join(errors) or 0)
+
+
+if __name__ == '__main__':
+    main()
