@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from mmengine.config import ConfigDict
 from mmseg.registry import MODELS
 
+from tests.models.plain_layers import aspp, aspp_shapes, pointwise, trunk, trunk_shapes
 from tests.models.tiny_segmentor import (
     IGNORE,
     SIZE,
@@ -55,103 +56,70 @@ def as_branch(seed=0, domain='source', **options):
 # -- the network, stated again -----------------------------------------------------------------
 
 
-def expected_shapes(initial_seg):
+def expected_shapes(initial_seg, distillation=True):
     """Parameters by name, buffers left out, as the released network has them (tiny widths)."""
-    planes, shapes = CHANNELS // 4, {}
+    shapes = trunk_shapes('seg_trunk', IN, CHANNELS) | trunk_shapes('depth_trunk', IN, CHANNELS)
 
-    def norm(prefix, channels):
-        shapes.update({f'{prefix}.weight': (channels,), f'{prefix}.bias': (channels,)})
+    def pointwise_shapes(prefix, out):
+        return {f'{prefix}.weight': (out, CHANNELS, 1, 1), f'{prefix}.bias': (out,)}
 
-    def aspp(prefix, channels, out):
-        for i in range(4):
-            shapes[f'{prefix}.conv2d_list.{i}.weight'] = (out, channels, 3, 3)
-            shapes[f'{prefix}.conv2d_list.{i}.bias'] = (out,)
-
-    def pointwise(prefix, out):
-        shapes.update({f'{prefix}.weight': (out, CHANNELS, 1, 1), f'{prefix}.bias': (out,)})
-
-    for task in ('seg', 'depth'):
-        for block, channels in ((0, IN), (1, CHANNELS)):
-            prefix = f'{task}_trunk.{block}'
-            shapes[f'{prefix}.conv1.weight'] = (planes, channels, 1, 1)
-            shapes[f'{prefix}.conv2.weight'] = (planes, planes, 3, 3)
-            shapes[f'{prefix}.conv3.weight'] = (CHANNELS, planes, 1, 1)
-            for i, width in ((1, planes), (2, planes), (3, CHANNELS)):
-                norm(f'{prefix}.bn{i}', width)
-        shapes[f'{task}_trunk.0.downsample.0.weight'] = (CHANNELS, IN, 1, 1)
-        norm(f'{task}_trunk.0.downsample.1', CHANNELS)
-    for exchange in ('seg_from_depth', 'depth_from_seg'):
-        for conv in ('conv', 'attention'):
-            shapes[f'{exchange}.{conv}.weight'] = (CHANNELS, CHANNELS, 3, 3)
+    if distillation:
+        for exchange in ('seg_from_depth', 'depth_from_seg'):
+            for conv in ('conv', 'attention'):
+                shapes[f'{exchange}.{conv}.weight'] = (CHANNELS, CHANNELS, 3, 3)
     if initial_seg == 'aspp':
-        aspp('initial_seg', IN, CLASSES)
+        shapes |= aspp_shapes('initial_seg', IN, CLASSES)
     else:
-        pointwise('initial_seg', CLASSES)
-    aspp('final_seg', CHANNELS, CLASSES)
+        shapes |= pointwise_shapes('initial_seg', CLASSES)
+    shapes |= aspp_shapes('final_seg', CHANNELS, CLASSES)
     for domain in ('source', 'target'):
-        pointwise(f'initial_depth.{domain}', 1)
-        aspp(f'final_depth.{domain}', CHANNELS, 1)
+        shapes |= pointwise_shapes(f'initial_depth.{domain}', 1)
+        shapes |= aspp_shapes(f'final_depth.{domain}', CHANNELS, 1)
     return shapes
 
 
-def plain_forward(features, head, initial_seg, num_summed):
+def plain_forward(features, head, initial_seg, num_summed, distillation=True):
     """The network of the paper by functions, from the head's parameters alone."""
     p = dict(head.named_parameters())
 
-    def norm(x, prefix):
-        return F.batch_norm(x, None, None, p[f'{prefix}.weight'], p[f'{prefix}.bias'], True)
-
-    def bottleneck(x, prefix, project):
-        y = F.relu(norm(F.conv2d(x, p[f'{prefix}.conv1.weight']), f'{prefix}.bn1'))
-        y = F.relu(norm(F.conv2d(y, p[f'{prefix}.conv2.weight'], padding=1), f'{prefix}.bn2'))
-        y = norm(F.conv2d(y, p[f'{prefix}.conv3.weight']), f'{prefix}.bn3')
-        if project:
-            x = norm(F.conv2d(x, p[f'{prefix}.downsample.0.weight']), f'{prefix}.downsample.1')
-        return F.relu(x + y)
-
-    def trunk(task):
-        return bottleneck(bottleneck(features, f'{task}_trunk.0', True), f'{task}_trunk.1', False)
-
     def distilled(own, other, prefix):
+        if not distillation:
+            return own
         attention = torch.sigmoid(F.conv2d(other, p[f'{prefix}.attention.weight'], padding=1))
         return own + F.conv2d(other, p[f'{prefix}.conv.weight'], padding=1) * attention
 
-    def aspp(x, prefix):
-        dilations = (6, 12, 18, 24)[:num_summed]
-        weights = [
-            (p[f'{prefix}.conv2d_list.{i}.weight'], p[f'{prefix}.conv2d_list.{i}.bias'])
-            for i in range(num_summed)
-        ]
-        return sum(
-            F.conv2d(x, w, b, padding=d, dilation=d)
-            for (w, b), d in zip(weights, dilations, strict=True)
-        )
-
-    def pointwise(x, prefix):
-        return F.conv2d(x, p[f'{prefix}.weight'], p[f'{prefix}.bias'])
-
-    seg, depth = trunk('seg'), trunk('depth')
+    seg, depth = trunk(features, p, 'seg_trunk'), trunk(features, p, 'depth_trunk')
+    final_seg = distilled(seg, depth, 'seg_from_depth')
     final_depth = distilled(depth, seg, 'depth_from_seg')
-    on_backbone = initial_seg == 'aspp'
+    if initial_seg == 'aspp':
+        initial = aspp(features, p, 'initial_seg', num_summed)
+    else:
+        initial = pointwise(seg, p, 'initial_seg')
+    domains = ('source', 'target')
     return dict(
-        seg=aspp(distilled(seg, depth, 'seg_from_depth'), 'final_seg'),
-        initial_seg=aspp(features, 'initial_seg') if on_backbone else pointwise(seg, 'initial_seg'),
-        depth={d: aspp(final_depth, f'final_depth.{d}') for d in ('source', 'target')},
-        initial_depth={d: pointwise(depth, f'initial_depth.{d}') for d in ('source', 'target')},
+        seg=aspp(final_seg, p, 'final_seg', num_summed),
+        initial_seg=initial,
+        depth={d: aspp(final_depth, p, f'final_depth.{d}', num_summed) for d in domains},
+        initial_depth={d: pointwise(depth, p, f'initial_depth.{d}') for d in domains},
     )
 
 
-@pytest.mark.parametrize('initial_seg', ['aspp', 'conv'])
-def test_parameters(initial_seg):
-    head = build(initial_seg=initial_seg)
+@pytest.mark.parametrize(
+    ('initial_seg', 'distillation'), [('aspp', True), ('conv', True), ('aspp', False)]
+)
+def test_parameters(initial_seg, distillation):
+    head = build(initial_seg=initial_seg, distillation=distillation)
     shapes = {name: tuple(p.shape) for name, p in head.named_parameters()}
-    assert shapes == expected_shapes(initial_seg)
+    assert shapes == expected_shapes(initial_seg, distillation)
 
 
-@pytest.mark.parametrize(('initial_seg', 'num_summed'), [('aspp', 2), ('conv', 2), ('conv', 4)])
-def test_predictions(features, initial_seg, num_summed):
-    head = build(initial_seg=initial_seg, num_summed=num_summed)
-    expected = plain_forward(features[0], head, initial_seg, num_summed)
+@pytest.mark.parametrize(
+    ('initial_seg', 'num_summed', 'distillation'),
+    [('aspp', 2, True), ('conv', 2, True), ('conv', 4, True), ('aspp', 2, False)],
+)
+def test_predictions(features, initial_seg, num_summed, distillation):
+    head = build(initial_seg=initial_seg, num_summed=num_summed, distillation=distillation)
+    expected = plain_forward(features[0], head, initial_seg, num_summed, distillation)
     tasks = head.forward_tasks(features, ('source', 'target'))
     torch.testing.assert_close(tasks._asdict(), expected)
     torch.testing.assert_close(head(features), expected['seg'])
@@ -339,6 +307,14 @@ def test_which_parameters_a_branch_trains(features):
     )
     mixed = make_mixed(depth=False)['data_samples']
     assert trained_parameters(head, features, mixed) == parameters_outside(head, *depth_decoders)
+
+
+def test_without_distillation_the_tasks_meet_in_the_backbone_alone(features):
+    """The segmentation losses give the depth trunk no gradient."""
+    head = build(distillation=False)
+    trained = trained_parameters(head, features, as_branch(depth=False)['data_samples'])
+    depth = ('depth_trunk', 'initial_depth', 'final_depth')
+    assert trained == parameters_outside(head, *depth)
 
 
 def test_no_gradient_through_the_difficulty(features):
