@@ -178,7 +178,8 @@ class DACSHook(EMAHook):
         """Pseudo-labels of the target images and the trust in them.
 
         Args:
-            target (dict): Preprocessed target branch.
+            target (dict): Preprocessed target branch. Its samples get ``pseudo_label`` and
+                ``pseudo_confidence``, each (1, H, W), for hooks that judge them.
             use_initial (bool): Take the initial prediction.
 
         Returns:
@@ -196,8 +197,10 @@ class DACSHook(EMAHook):
         if getattr(head, 'difficulty', None) == 'paper':
             agreement = self.src_model.target_agreement(inputs, data_samples)
             trust = trust if agreement is None else trust * agreement
-        label = label.masked_fill(~valid, head.ignore_index)
-        return label.unsqueeze(1), trust
+        label = label.masked_fill(~valid, head.ignore_index).unsqueeze(1)
+        for sample, *maps in zip(data_samples, label, confidence.unsqueeze(1), strict=True):
+            sample.pseudo_label, sample.pseudo_confidence = (PixelData(data=m) for m in maps)
+        return label, trust
 
     def _report_depth(self, runner: Runner, mixed: dict) -> None:
         """Say once which terms a missing depth takes out of the loss."""

@@ -249,10 +249,7 @@ class CorDAHead(SegDepthHead):
         seg_weight = stack_pixel_data(batch_data_samples, 'seg_weight')
         if seg_weight is None or gt_depth is None or self.difficulty != 'release':
             return seg_weight
-        agreement = depth_agreement(depth['source'], depth['target'], gt_depth, offset=0.001)
-        if not self.difficulty_per_image:
-            agreement = batch_mean(agreement)
-        agreement = unit_mean(agreement)
+        agreement = unit_mean(self._agreement(depth, gt_depth, batch_data_samples, offset=0.001))
         for sample, weight in zip(batch_data_samples, agreement, strict=True):
             sample.adaptation_weight = PixelData(data=weight)
         return seg_weight * agreement
@@ -274,7 +271,19 @@ class CorDAHead(SegDepthHead):
         if gt_depth is None:
             return None
         depth = {d: self._upsample(p, gt_depth) for d, p in self.forward_depths(inputs).items()}
-        agreement = depth_agreement(depth['source'], depth['target'], gt_depth)
+        return self._agreement(depth, gt_depth, batch_data_samples)
+
+    def _agreement(
+        self,
+        depth: dict[str, Tensor],
+        gt_depth: Tensor,
+        batch_data_samples: SampleList,
+        offset: float = 0.0,
+    ) -> Tensor:
+        """Agreement as it weights the images; ``depth_agreement`` of a sample is its own map."""
+        agreement = depth_agreement(depth['source'], depth['target'], gt_depth, offset)
+        for sample, own in zip(batch_data_samples, agreement, strict=True):
+            sample.depth_agreement = PixelData(data=own)
         return agreement if self.difficulty_per_image else batch_mean(agreement)
 
 
