@@ -12,8 +12,8 @@ class CamVidDataset(ProtocolDataset):
     widespread 480x360 layout.
 
     Layout: ``{split}/*.png`` and ``{split}annot/*.png`` (0..10, 11 = void). It has no depth; a
-        ``depth_map_path`` in
-    ``data_prefix`` names a folder of 16-bit pseudo depth in CorDA's disparity encoding.
+    ``depth_map_path`` in ``data_prefix`` names a folder of 16-bit pseudo depth in CorDA's disparity
+    encoding.
 
     Args:
         protocol: Classes to train on.

@@ -29,7 +29,7 @@ class CityscapesDepthDataset(ProtocolDataset):
     """Cityscapes (Cordts et al., CVPR 2016) with one of three kinds of depth.
 
     Layout: ``leftImg8bit/SPLIT/CITY/*_leftImg8bit.png``,
-        ``gtFine/SPLIT/CITY/*_gtFine_labelIds.png``, and by ``depth``:
+    ``gtFine/SPLIT/CITY/*_gtFine_labelIds.png``, and by ``depth``:
 
     - ``'stereo'``: ``depth/SPLIT/CITY/*_depth_stereoscopic.mat``, metres, inpainted (Sakaridis et
       al., IJCV 2018);

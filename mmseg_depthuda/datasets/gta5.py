@@ -11,8 +11,12 @@ class GTA5DepthDataset(ProtocolDataset):
     """GTA5 (Richter et al., "Playing for data", ECCV 2016) with CorDA's monocular depth.
 
     Layout: ``images/00001.png``, ``labels/00001.png`` (palette PNG, pixel = Cityscapes label id),
-        ``disparity/00001.png``
-    (16 bit). Arguments as in :class:`ProtocolDataset`.
+    ``disparity/00001.png`` (16 bit).
+
+    Args:
+        protocol: Classes to train on.
+        data_prefix: Folders by key; a key that is missing or ``None`` is not read.
+        **kwargs: As in :class:`DepthSegDataset`.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ class DepthLocalVisualizer(SegLocalVisualizer):
     in neither.
 
     Args:
-        *args, **kwargs: Arguments of MMSeg's ``SegLocalVisualizer``.
+        **kwargs: Arguments of MMSeg's ``SegLocalVisualizer``.
     """
 
     def add_datasample(

@@ -47,7 +47,7 @@ class ResizeWithDepth(Resize):
         depth_interpolation: ``'nearest'`` or ``'bilinear'`` (see :func:`resize_depth_bilinear`),
             for ``gt_depth_map``.
         **kwargs: As in MMSeg's ``Resize``: ``scale``, ``keep_ratio``, ``interpolation`` of the
-        image, ...
+            image, ...
     """
 
     def __init__(self, depth_interpolation: str = 'nearest', **kwargs) -> None:

@@ -23,7 +23,7 @@ class UDASegmentor(EncoderDecoder):
     whole, sliding-window and flipped inference with the logits and ends as ``pred_depth_map``.
 
     Args:
-        *args, **kwargs: Arguments of MMSeg's ``EncoderDecoder``.
+        **kwargs: Arguments of MMSeg's ``EncoderDecoder``.
     """
 
     @property

@@ -19,7 +19,7 @@ class UDADistributedDataParallel(MMDistributedDataParallel):
     find_unused_parameters=True)``: a branch does not use the depth decoder of the other domain.
 
     Args:
-        *args, **kwargs: Arguments of MMEngine's ``MMDistributedDataParallel``.
+        **kwargs: Arguments of MMEngine's ``MMDistributedDataParallel``.
     """
 
     def train_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
