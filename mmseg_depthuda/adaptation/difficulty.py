@@ -9,11 +9,15 @@ its pseudo-label deserves trust. The two published readings differ:
   its mean (:func:`unit_mean`), and weights every image of the batch with the mean of all images'
   maps (:func:`batch_mean`).
 
+Under ``torch.distributed`` both means are over the images of all processes, whose batches are of
+one size: every process must call them.
+
 Source: Wang et al., Domain Adaptive Semantic Segmentation with Self-Supervised Depth Estimation,
 ICCV 2021 (CorDA), eq. 9.
 """
 
 import torch
+from mmengine.dist import all_reduce
 from torch import Tensor
 
 from mmseg_depthuda.adaptation.depth import valid_depth
@@ -78,6 +82,7 @@ def unit_mean(agreement: Tensor) -> Tensor:
         tensor([[[[0.5000, 1.5000]]]])
     """
     mean = agreement.mean()
+    all_reduce(mean, 'mean')
     return torch.where(mean > 0, agreement / mean, 1.0)
 
 
@@ -99,4 +104,6 @@ def batch_mean(agreement: Tensor) -> Tensor:
         >>> batch_mean(torch.tensor([0.0, 1.0]).view(2, 1, 1, 1)).flatten()
         tensor([0.5000, 0.5000])
     """
-    return agreement.mean(dim=0, keepdim=True).expand_as(agreement)
+    mean = agreement.mean(dim=0, keepdim=True)
+    all_reduce(mean, 'mean')
+    return mean.expand_as(agreement)

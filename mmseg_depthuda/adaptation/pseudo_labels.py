@@ -2,6 +2,7 @@
 """Labels from a teacher's prediction and how much to trust them."""
 
 import torch
+from mmengine.dist import all_reduce
 from torch import Tensor
 
 
@@ -43,7 +44,8 @@ def confident_share(
 ) -> Tensor:
     """Share of the batch's pixels whose confidence reaches the threshold.
 
-    ``q = #{confidence >= threshold} / #pixels`` over all images of the batch together.
+    ``q = #{confidence >= threshold} / #pixels`` over all images of the batch together, under
+    ``torch.distributed`` over the batches of all processes, every one of which must call it.
 
     Args:
         confidence: Maximal softmax, ``(N, H, W)``, in ``0 .. 1``.
@@ -69,14 +71,16 @@ def confident_share(
         raise ValueError(f'threshold must be in 0 .. 1, got {threshold}')
     confident = confidence >= threshold
     if valid is None:
-        return confident.to(confidence.dtype).mean()
+        valid = torch.ones_like(confident)
     if valid.shape != confidence.shape or valid.dtype != torch.bool:
         raise ValueError(
             f'valid must be bool of shape {tuple(confidence.shape)}, got {valid.dtype} of shape '
             f'{tuple(valid.shape)}'
         )
-    counted = valid.sum().clamp(min=1).to(confidence.dtype)
-    return (confident & valid).sum() / counted
+    counts = torch.stack([(confident & valid).sum(), valid.sum()])
+    all_reduce(counts)
+    confident_pixels, pixels = counts.to(confidence.dtype)
+    return confident_pixels / pixels.clamp(min=1)
 
 
 def pseudo_label_weight(mask: Tensor, share: Tensor) -> Tensor:

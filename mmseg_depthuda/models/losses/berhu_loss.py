@@ -2,6 +2,7 @@
 """The reverse Huber loss of depth regression."""
 
 import torch
+from mmengine.dist import all_gather
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
@@ -17,6 +18,11 @@ def berhu_loss(prediction: Tensor, target: Tensor, valid: Tensor | None = None) 
     With ``e = prediction - target``, the loss of a pixel is ``|e|`` where ``|e| <= c`` and
     ``(e^2 + c^2) / (2 c)`` above. ``c`` is a fifth of the largest ``|e|`` over the valid pixels of
     the whole batch and carries no gradient.
+
+    Under ``torch.distributed`` the batch is that of all processes: they exchange the largest error
+    and the number of valid pixels, and each returns its part of the sum, scaled so that the mean
+    over the processes, which ``DistributedDataParallel`` takes of the gradients, is the loss of one
+    process with all images. Every process must call it, even one without a valid pixel.
 
     Args:
         prediction: Any shape with at least one element, floating point, in units of ``target``.
@@ -57,14 +63,17 @@ def berhu_loss(prediction: Tensor, target: Tensor, valid: Tensor | None = None) 
         difference = torch.where(valid, difference, 0.0)
     error = difference.abs()
 
-    threshold = THRESHOLD_RATIO * error.detach().max()
+    pixels = error.new_full((), error.numel()) if valid is None else valid.sum().to(dtype)
+    largest, pixels = torch.stack(all_gather(torch.stack([error.detach().max(), pixels]))).unbind(
+        dim=1
+    )
+
+    threshold = THRESHOLD_RATIO * largest.max()
     # Without any error the threshold is 0 and would divide 0 by 0.
     divisor = threshold.clamp(min=torch.finfo(dtype).tiny)
     quadratic = (error * (error / divisor) + threshold) / 2
     loss = torch.where(error <= threshold, error, quadratic)
-    if valid is None:
-        return loss.mean()
-    return loss.sum() / valid.sum().clamp(min=1)
+    return loss.sum() / (pixels.sum().clamp(min=1) / len(pixels))
 
 
 @MODELS.register_module()
