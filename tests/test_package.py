@@ -77,5 +77,5 @@ def test_every_requirement_is_pinned_by_the_constraints():
 
     pins = {pin.name.lower(): next(iter(pin.specifier)) for pin in read('constraints.txt')}
     assert all(pin.operator == '==' and '+' not in pin.version for pin in pins.values())
-    for requirement in read('runtime.txt') + read('tests.txt'):
+    for requirement in read('runtime.txt') + read('tests.txt') + read('docs.txt'):
         assert requirement.specifier.contains(pins[requirement.name.lower()].version)
