@@ -1,12 +1,18 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # What every run shares: registration, logging, checkpoints, distributed training.
-custom_imports = dict(imports=['mmseg_depthuda'], allow_failed_imports=False)
+custom_imports = dict(
+    imports=[
+        'mmseg_depthuda',
+        # Without CUDA: joins the processes of dist_train.sh, which MMEngine would refuse.
+        'mmseg_depthuda.engine.cpu_launch',
+    ],
+    allow_failed_imports=False,
+)
 default_scope = 'mmseg'
 
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    # On a machine without CUDA tools/train.py joins the processes with gloo before MMEngine does.
     dist_cfg=dict(backend='nccl'),
 )
 randomness = dict(seed=1)
@@ -26,6 +32,10 @@ default_hooks = dict(
     # Checkpoints of another method or number of classes are refused; see StrictLoadHook to allow
     # loading in part.
     strict_load=dict(type='StrictLoadHook'),
+    # A resumed run ends as an unbroken one, and a NaN ends any run: see docs/training.md.
+    iteration_seed=dict(type='IterationSeedHook'),
+    resume=dict(type='ResumeHook'),
+    invalid_loss=dict(type='InvalidLossHook'),
     # `atomic` writes a checkpoint under another name and renames it when it is complete.
     # MMEngine deletes the oldest checkpoint BEFORE it saves the next: keep at least 2, or a full
     # disk leaves none.

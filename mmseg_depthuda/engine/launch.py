@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
 from difflib import get_close_matches
 from pathlib import Path
@@ -103,23 +102,23 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if args.launcher == 'pytorch' and not torch.cuda.is_available():
-        join_cpu_processes(cfg)
+        join_cpu_processes()
+        wrapper = cfg.get('model_wrapper_cfg') or dict(type='MMDistributedDataParallel')
+        cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
     return cfg
 
 
-def join_cpu_processes(cfg: Config) -> None:
-    """Connect the processes of ``torchrun`` on a machine without CUDA.
+def join_cpu_processes() -> None:
+    """Connect the processes of ``torchrun`` by gloo on a machine without CUDA.
 
-    MMEngine's own way calls ``torch.cuda.set_device`` and hands a CUDA device to the model wrapper,
-    both of which a PyTorch without CUDA refuses. It leaves a process group alone that exists.
-
-    Args:
-        cfg (Config): Its ``model_wrapper_cfg`` is told that there are no devices.
+    MMEngine's own way calls ``torch.cuda.set_device``, which a PyTorch without CUDA refuses. It
+    leaves a process group alone that exists. Does nothing with CUDA, without ``torchrun``, and in a
+    process that has joined.
     """
-    seconds = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', 1800)
-    torch.distributed.init_process_group('gloo', timeout=datetime.timedelta(seconds=seconds))
-    wrapper = cfg.get('model_wrapper_cfg') or dict(type='MMDistributedDataParallel')
-    cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
+    distributed = torch.distributed
+    launched = distributed.is_available() and distributed.is_torchelastic_launched()
+    if launched and not torch.cuda.is_available() and not distributed.is_initialized():
+        distributed.init_process_group('gloo')
 
 
 def use_mixed_precision(cfg: Config) -> None:

@@ -4,7 +4,7 @@
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
 from mmseg.registry import MODEL_WRAPPERS
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmseg_depthuda.models.segmentors.branch_training import train_by_branch
 
@@ -19,8 +19,16 @@ class UDADistributedDataParallel(MMDistributedDataParallel):
     find_unused_parameters=True)``: a branch does not use the depth decoder of the other domain.
 
     Args:
-        **kwargs: Arguments of MMEngine's ``MMDistributedDataParallel``.
+        module (nn.Module): The model.
+        device_ids (list[int], optional): Its CUDA device; ignored for a model on the CPU.
+        **kwargs: The other arguments of MMEngine's ``MMDistributedDataParallel``.
     """
+
+    def __init__(self, module: nn.Module, device_ids: list[int] | None = None, **kwargs):
+        # MMEngine names the CUDA device of the process even where the model is on the CPU.
+        if next(module.parameters()).device.type == 'cpu':
+            device_ids = None
+        super().__init__(module, device_ids=device_ids, **kwargs)
 
     def train_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
         """One optimiser step; see :meth:`UDASegmentor.train_step`."""
