@@ -5,6 +5,7 @@ from typing import NamedTuple
 from mmseg.registry import DATASETS
 
 from .depth_dataset import ProtocolDataset
+from .label_protocols import label_suffix
 
 
 class _DepthLayout(NamedTuple):
@@ -43,7 +44,9 @@ class CityscapesDepthDataset(ProtocolDataset):
         depth: ``'stereo'``, ``'mono'``, ``'official'`` or ``None``.
         data_prefix: Other folders by key, merged over the default. ``None`` as a value switches
             that kind off (``dict(seg_map_path=None)`` for training without labels).
-        labelling: ``'cityscapes_ids'`` or, for ``*_labelTrainIds.png``, ``'cityscapes_train_ids'``.
+        labelling: ``'cityscapes_ids'``, or what ``tools/dataset_converters/cityscapes.py`` wrote:
+            ``'cityscapes_train_ids'`` for ``*_labelTrainIds.png``, ``'PROTOCOL_train_ids'`` for
+            another protocol.
         **kwargs: As in :class:`DepthSegDataset`.
     """
 
@@ -65,14 +68,13 @@ class CityscapesDepthDataset(ProtocolDataset):
             layout = _DEPTH_LAYOUTS[depth]
             folders.update(layout.folders)
             kwargs = dict(depth_map_suffix=layout.suffix, depth_file=layout.depth_file) | kwargs
-        ids = 'labelTrainIds' if labelling == 'cityscapes_train_ids' else 'labelIds'
         super().__init__(
             protocol=protocol,
             labelling=labelling,
             data_prefix={key: f'{folder}/{split}' for key, folder in folders.items()}
             | dict(data_prefix or {}),
             img_suffix='_leftImg8bit.png',
-            seg_map_suffix=f'_gtFine_{ids}.png',
+            seg_map_suffix=f'_gtFine{label_suffix(labelling, "_labelIds.png")}',
             camera_suffix='_camera.json',
             **kwargs,
         )

@@ -108,7 +108,7 @@ class DepthSegDataset(BaseSegDataset):
 
     def load_data_list(self) -> list[dict]:
         """List the images and what goes with them: one listing per folder, no file is touched."""
-        images = self._list_images()
+        images = self.list_images()
         data_list = [
             dict(img_path=osp.join(self.data_prefix['img_path'], image))
             for image in images.values()
@@ -116,14 +116,23 @@ class DepthSegDataset(BaseSegDataset):
         for key, suffix in self.companion_suffixes.items():
             if key not in self.data_prefix:
                 continue
-            folder = self.data_prefix[key]
             expected = [stem + suffix for stem in images]
             self._check_listed(expected, self._list_folder(key, suffix), key, suffix)
-            for data_info, name in zip(data_list, expected, strict=True):
-                data_info[key] = osp.join(folder, name)
+            for data_info, stem in zip(data_list, images, strict=True):
+                data_info[key] = self.companion_path(key, stem)
         return data_list
 
-    def _list_images(self) -> dict[str, str]:
+    def companion_path(self, key: str, stem: str) -> str:
+        """Where the file of kind ``key`` of an image is expected, whether it exists or not.
+
+        Args:
+            key: Key of ``data_prefix``: ``'seg_map_path'``, ``'depth_map_path'``,
+                ``'camera_path'``.
+            stem: The image, as a key of :meth:`list_images`.
+        """
+        return osp.join(self.data_prefix[key], stem + self.companion_suffixes[key])
+
+    def list_images(self) -> dict[str, str]:
         """Path without suffix -> path, both below ``img_path``; sorted, or as in ``ann_file``."""
         suffixes = (
             (self.img_suffix,) if isinstance(self.img_suffix, str) else tuple(self.img_suffix)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from mmseg.registry import DATASETS
 
 from .depth_dataset import ProtocolDataset
+from .label_protocols import label_suffix
 
 
 @DATASETS.register_module()
@@ -25,12 +26,14 @@ class GTA5DepthDataset(ProtocolDataset):
         data_prefix: Mapping[str, str | None] = dict(
             img_path='images', seg_map_path='labels', depth_map_path='disparity'
         ),
+        labelling: str = 'cityscapes_ids',
         **kwargs,
     ) -> None:
         super().__init__(
             protocol=protocol,
-            labelling='cityscapes_ids',
+            labelling=labelling,
             data_prefix=data_prefix,
+            seg_map_suffix=label_suffix(labelling, '.png'),
             depth_file='png_disparity',
             **kwargs,
         )

@@ -59,7 +59,7 @@ def _raw(names: str) -> Mapping[int, str]:
     return MappingProxyType(dict(enumerate(name.strip() for name in names.split(','))))
 
 
-LABELLINGS: Mapping[str, Mapping[int, str]] = MappingProxyType(
+_FILE_LABELLINGS: Mapping[str, Mapping[int, str]] = MappingProxyType(
     {
         # Cityscapes `labelIds`, which GTA5 uses too.
         'cityscapes_ids': _raw(
@@ -69,7 +69,6 @@ LABELLINGS: Mapping[str, Mapping[int, str]] = MappingProxyType(
             'person, rider, car, truck, bus, caravan, trailer, train, motorcycle, bicycle, '
             'license plate'
         ),
-        'cityscapes_train_ids': _raw(','.join(CITYSCAPES_19)),
         'synthia_ids': _raw(
             'void, sky, building, road, sidewalk, fence, vegetation, pole, car, traffic sign, '
             'person, bicycle, motorcycle, parking, road work, traffic light, terrain, rider, '
@@ -78,7 +77,6 @@ LABELLINGS: Mapping[str, Mapping[int, str]] = MappingProxyType(
         'camvid_ids': _raw(','.join(_CAMVID_PALETTE) + ', void'),
     }
 )
-"""Raw label value -> name, for each labelling found in files. 255 means "ignore" in all of them."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +137,40 @@ PROTOCOLS: Mapping[str, LabelProtocol] = MappingProxyType(
         ),
     }
 )
+
+
+TRAIN_ID_LABELLINGS: Mapping[str, str] = MappingProxyType(
+    {
+        protocol: f'{"cityscapes" if protocol == "cityscapes19" else protocol}_train_ids'
+        for protocol in PROTOCOLS
+    }
+)
+"""Protocol -> labelling of files that hold its train indices, as the converters write them."""
+
+LABELLINGS: Mapping[str, Mapping[int, str]] = MappingProxyType(
+    _FILE_LABELLINGS
+    | {
+        labelling: MappingProxyType(dict(enumerate(PROTOCOLS[protocol].classes)))
+        for protocol, labelling in TRAIN_ID_LABELLINGS.items()
+    }
+)
+"""Raw label value -> name, for each labelling found in files. 255 means "ignore" in all of them."""
+
+
+def label_suffix(labelling: str, raw_suffix: str) -> str:
+    """How the names of the label files of a labelling end.
+
+    Files of train indices lie beside those that they were converted from: ``_labelTrainIds.png``
+    for Cityscapes' 19 classes, as Cityscapes' own scripts name them, or ``_PROTOCOLTrainIds.png``.
+
+    Args:
+        labelling: Key of ``LABELLINGS``.
+        raw_suffix: Suffix of the dataset's own labels.
+    """
+    for protocol, train_ids in TRAIN_ID_LABELLINGS.items():
+        if labelling == train_ids:
+            return f'_{"label" if protocol == "cityscapes19" else protocol}TrainIds.png'
+    return raw_suffix
 
 
 def get_protocol(name: str) -> LabelProtocol:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from mmseg.registry import DATASETS
 
 from .depth_dataset import ProtocolDataset
+from .label_protocols import label_suffix
 
 
 @DATASETS.register_module()
@@ -27,12 +28,14 @@ class SYNTHIADepthDataset(ProtocolDataset):
         data_prefix: Mapping[str, str | None] = dict(
             img_path='RGB', seg_map_path='GT/LABELS', depth_map_path='Depth'
         ),
+        labelling: str = 'synthia_ids',
         **kwargs,
     ) -> None:
         super().__init__(
             protocol=protocol,
-            labelling='synthia_ids',
+            labelling=labelling,
             data_prefix=data_prefix,
+            seg_map_suffix=label_suffix(labelling, '.png'),
             depth_file='png_centimetres',
             **kwargs,
         )

@@ -8,23 +8,27 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+import torch
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import print_log
 from mmengine.runner import find_latest_checkpoint
 
 
 @contextmanager
-def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
+def atomic_write(path: str | Path, durable: bool = True) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under its name only when it is complete.
 
-    The bytes go to ``PATH.tmp`` beside it, are forced to the disk, and take the name in one step. A
-    process that dies on the way leaves the previous file of that name as it was; the next
-    write of the same path replaces the remnant.
+    The bytes go to ``PATH.tmp`` beside it and take the name in one step. A process that dies on the
+    way leaves the previous file of that name as it was; the next write of the same path replaces
+    the remnant.
 
     Args:
         path (str | Path): File to write. Its folder is created if need be.
+        durable (bool): Whether the file must also survive a power failure: its bytes are forced to
+            the disk before it takes the name. Thousands of small files that can be written again
+            do without.
 
     Yields:
         BinaryIO: The open temporary file.
@@ -39,8 +43,9 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, 'wb') as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException as error:
         with suppress(FileNotFoundError, NotADirectoryError):
@@ -50,12 +55,13 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
             raise OSError(
                 error.errno,
                 f'cannot write the file: {reason}. What was there before is untouched. Free some '
-                'space or choose another folder (work_dir in the config, --work-dir on the '
-                'command line), then run again with --resume',
+                'space or choose another folder (of a training: work_dir in the config, --work-dir '
+                'on the command line), then run again (a training with --resume)',
                 str(path),
             ) from error
         raise
-    _sync_folder(path.parent)
+    if durable:
+        _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -116,16 +122,52 @@ def latest_checkpoint(work_dir: str | Path) -> str | None:
         named = find_latest_checkpoint(str(work_dir))
         if named and Path(named).is_file():
             return named
-    numbered = {
-        int(match.group(1)): path
-        for path in work_dir.glob('*.pth')
-        if (match := re.fullmatch(r'(?:iter|epoch)_(\d+)\.pth', path.name))
-    }
+    numbered = _numbered_checkpoints(work_dir)
     if not numbered:
         return None
-    newest = numbered[max(numbered)]
+    newest = numbered[-1]
     print_log(
         f'{work_dir / "last_checkpoint"} names no existing checkpoint, resuming from {newest}',
         logger='current',
     )
     return str(newest)
+
+
+def last_finite_checkpoint(folder: str | Path) -> str | None:
+    """Find the last checkpoint of which no tensor holds NaN or infinity.
+
+    An update can spoil the parameters although its own loss was finite, which only the next loss
+    shows; a checkpoint written in between holds the spoilt ones.
+
+    Args:
+        folder (str | Path): Folder of the checkpoints.
+
+    Returns:
+        str | None: Its path, None if there is none.
+    """
+    for path in reversed(_numbered_checkpoints(Path(folder))):
+        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+        if _is_finite(checkpoint):
+            return str(path)
+    return None
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether all tensors within nested containers are finite."""
+    if isinstance(value, torch.Tensor):
+        return bool(value.isfinite().all())
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, value))
+    return True
+
+
+def _numbered_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints of a folder in the order of their iterations or epochs."""
+    numbered = {
+        int(match.group(1)): path
+        for path in folder.glob('*.pth')
+        if (match := re.fullmatch(r'(?:iter|epoch)_(\d+)\.pth', path.name))
+    }
+    return [numbered[number] for number in sorted(numbered)]

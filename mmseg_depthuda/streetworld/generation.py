@@ -11,7 +11,9 @@ from pathlib import Path
 import cv2
 from mmengine import track_parallel_progress, track_progress
 
-from .layouts import DEFAULT_PARTS, LAYOUTS, PARTS, VAL_OFFSET, Record, write_file
+from mmseg_depthuda.engine.fileio import atomic_write
+
+from .layouts import DEFAULT_PARTS, LAYOUTS, PARTS, VAL_OFFSET, Record
 from .world import StreetScene
 
 MANIFEST = 'street_world.json'
@@ -91,7 +93,9 @@ def _render(job: tuple[Path, WorldConfig, str, int, Collection[str]]) -> None:
     record = Record(StreetScene(config.seed, domain, index, config.size))
     encoders = _files(config, domain, index)
     for path in paths:
-        write_file(out / path, encoders[path](record))
+        content = encoders[path](record)
+        with atomic_write(out / path, durable=False) as file:
+            file.write(content)
 
 
 def _files(config: WorldConfig, domain: str, index: int) -> dict:
@@ -142,7 +146,8 @@ def _check_manifest(out: Path, config: WorldConfig) -> None:
             wanted[key] += found.get(key, [])
     for key, known in (('layouts', LAYOUTS), ('parts', PARTS)):
         wanted[key] = [name for name in known if name in wanted[key]]
-    write_file(path, json.dumps(wanted, indent=2).encode())
+    with atomic_write(path) as file:
+        file.write(json.dumps(wanted, indent=2).encode())
 
 
 def _remedy(out: Path) -> str:

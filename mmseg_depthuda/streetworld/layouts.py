@@ -1,18 +1,15 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """The on-disk layouts of GTA5, SYNTHIA and Cityscapes.
 
-A layout knows its paths and encodings; ``generation.py`` decides what is written. A file is
-written beside its place under a temporary name and moved there when it is complete.
+A layout knows its paths and encodings; ``generation.py`` decides what is written, and writes it.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Callable, Collection
 from functools import cached_property, partial
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -62,18 +59,6 @@ def label_palette() -> np.ndarray:
     palette = np.zeros((256, 3), np.uint8)
     palette[list(TRAIN_IDS)] = CityscapesDataset.METAINFO['palette']
     return palette
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file that is either complete or not there.
-
-    The temporary name follows from the final one, so that a run that was killed leaves nothing
-    that the next run does not overwrite and move into place.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f'.{path.name}.partial')
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)
 
 
 def _png(pixels: np.ndarray) -> bytes:

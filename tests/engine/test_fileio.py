@@ -54,8 +54,22 @@ def test_full_disk_keeps_the_old_file_and_names_the_remedy(tmp_path, monkeypatch
     assert files(tmp_path) == ['iter_2.pth']
 
 
-def test_another_exception_passes_and_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt), atomic_write(tmp_path / 'file') as file:
+def test_only_durable_files_are_forced_to_the_disk(tmp_path, monkeypatch):
+    forced = []
+    monkeypatch.setattr(os, 'fsync', forced.append)
+    with atomic_write(tmp_path / 'a', durable=False) as file:
+        file.write(b'quick')
+    assert (tmp_path / 'a').read_bytes() == b'quick'
+    assert forced == []
+    with atomic_write(tmp_path / 'b') as file:
+        file.write(b'safe')
+    assert len(forced) == 2  # the file, then the folder with its new name
+    assert files(tmp_path) == ['a', 'b']
+
+
+@pytest.mark.parametrize('durable', [True, False])
+def test_another_exception_passes_and_leaves_nothing(tmp_path, durable):
+    with pytest.raises(KeyboardInterrupt), atomic_write(tmp_path / 'file', durable) as file:
         file.write(b'half')
         raise KeyboardInterrupt
     assert files(tmp_path) == []

@@ -36,7 +36,7 @@ def world(tmp_path_factory):
 def test_files_of_a_world(world):
     # 3 files per scene of GTA5, 4 of SYNTHIA and of Cityscapes, and the manifest
     assert len(world) == 2 * 3 + 2 * 4 + 3 * 4 + 1
-    assert not [path for path in world if path.endswith('.partial')]
+    assert not [path for path in world if path.endswith('.tmp')]
 
 
 def test_number_of_workers_does_not_matter(world, tmp_path):
@@ -54,8 +54,8 @@ def test_interrupted_run_continues(world, tmp_path):
     """As after a kill: files are missing, one lies half written under its temporary name."""
     generate(tmp_path, CONFIG)
     image = tmp_path / 'gta/images/00002.png'
-    image.rename(image.with_name('.00002.png.partial'))
-    image.with_name('.00002.png.partial').write_bytes(b'half')
+    image.rename(image.with_name('00002.png.tmp'))
+    image.with_name('00002.png.tmp').write_bytes(b'half')
     kept = tmp_path / 'gta/labels/00002.png'
     times = kept.stat().st_mtime_ns
     for path in (tmp_path / 'cityscapes/depth').rglob('aachen*.mat'):

@@ -18,7 +18,6 @@ from mmseg_depthuda.streetworld.layouts import (
     gta5_files,
     label_palette,
     synthia_files,
-    write_file,
 )
 from mmseg_depthuda.streetworld.world import StreetScene
 
@@ -177,20 +176,3 @@ def test_encoding_twice_gives_the_same_bytes(real):
     for encode in cityscapes_files(0, PARTS).values():
         assert encode(real) == encode(again)
     assert real.stereo_depth().startswith(b'MATLAB 5.0 MAT-file')
-
-
-def test_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / 'folder' / 'a.png'
-    write_file(path, b'old')
-
-    def no_space(*_):
-        raise OSError(28, 'No space left on device')
-
-    monkeypatch.setattr('os.replace', no_space)
-    with pytest.raises(OSError, match='No space'):
-        write_file(path, b'new')
-    assert path.read_bytes() == b'old'
-    monkeypatch.undo()
-    write_file(path, b'new')
-    assert path.read_bytes() == b'new'
-    assert [p.name for p in path.parent.iterdir()] == ['a.png']
