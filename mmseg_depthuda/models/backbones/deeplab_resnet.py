@@ -1,6 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """The ResNet that DeepLab-v2, and with it DACS, CorDA, AdvEnt and DADA, are built on."""
 
+from pathlib import Path
+
+from mmengine.runner import CheckpointLoader
 from mmseg.models.backbones import ResNet
 from mmseg.registry import MODELS
 
@@ -49,3 +52,45 @@ class DeepLabV2ResNet(ResNet):
             **kwargs,
         )
         self.maxpool.ceil_mode = True
+
+    def init_weights(self) -> None:
+        """Initialise the network, by a checkpoint where ``init_cfg`` names one. Inference and
+        resumed weights do not come through here.
+
+        Raises:
+            FileNotFoundError: If the checkpoint is a local path at which there is no file.
+            ValueError: If the local checkpoint lacks tensors of the backbone; MMEngine would leave
+                them at random.
+        """
+        init_cfg = self.init_cfg if isinstance(self.init_cfg, dict) else {}
+        checkpoint = init_cfg.get('checkpoint', '')
+        if checkpoint and '://' not in checkpoint:
+            self._check_checkpoint(Path(checkpoint).expanduser(), init_cfg.get('prefix'))
+        super().init_weights()
+
+    def _check_checkpoint(self, path: Path, prefix: str | None) -> None:
+        if not path.is_file():
+            raise FileNotFoundError(
+                f'model.backbone.init_cfg.checkpoint: there is no file {path}, with which the '
+                'training of the backbone starts. Write it with `python '
+                'tools/model_converters/deeplab_init_to_mmseg.py RELEASED_FILE OUT` and name it in '
+                'the environment variable DEEPLAB_INIT; or take a config that ends in `_imagenet`, '
+                'which downloads its weights; or, if load_from names all weights, set '
+                'model.backbone.init_cfg=None.'
+            )
+        if prefix is not None:  # MMEngine checks the names behind a prefix itself
+            return
+        found = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
+        found = {name.removeprefix('module.') for name in found.get('state_dict', found)}
+        missing = [
+            name
+            for name in self.state_dict()
+            # BatchNorm's counter came with PyTorch 0.4.1: older files do not have it.
+            if name not in found and not name.endswith('num_batches_tracked')
+        ]
+        if missing:
+            raise ValueError(
+                f'model.backbone.init_cfg.checkpoint: {path} lacks {len(missing)} tensors of the '
+                f'backbone, {missing[0]} the first; it begins with {sorted(found)[:3]}. Convert a '
+                'released initialisation with tools/model_converters/deeplab_init_to_mmseg.py.'
+            )

@@ -122,3 +122,42 @@ def test_pooling_differs_from_mmseg_only_in_rounding():
         torch.testing.assert_close(a, b)
     assert ours(even)[0].shape[2:] == (17, 17)
     assert theirs(even)[0].shape[2:] == (16, 16)
+
+
+# -- initialisation from a file --------------------------------------------------------------------
+
+
+def tiny(checkpoint=None):
+    init_cfg = checkpoint and dict(type='Pretrained', checkpoint=str(checkpoint))
+    return build(18, device='cpu', base_channels=8, stem_channels=8, init_cfg=init_cfg)
+
+
+def test_starts_from_the_file(tmp_path):
+    torch.manual_seed(0)
+    state = {
+        name: torch.rand_like(value)
+        for name, value in tiny().state_dict().items()
+        if 'num_batches_tracked' not in name
+    }
+    torch.save(state | {'fc.weight': torch.ones(3)}, tmp_path / 'init.pth')
+    net = tiny(tmp_path / 'init.pth')
+    net.init_weights()
+    loaded = net.state_dict()
+    assert state and all(torch.equal(loaded[name], value) for name, value in state.items())
+
+
+def test_a_file_that_is_not_there_is_named_with_the_remedies(tmp_path):
+    net = tiny(tmp_path / 'coco.pth')  # building alone needs no file
+    net(torch.zeros(1, 3, 32, 32))
+    message = r'no file .*coco\.pth.*deeplab_init_to_mmseg\.py.*DEEPLAB_INIT.*_imagenet'
+    with pytest.raises(FileNotFoundError, match=message):
+        net.init_weights()
+
+
+@pytest.mark.parametrize('rename', [lambda n: f'Scale.{n}', lambda n: n.replace('layer4', 'top')])
+def test_a_file_of_other_names_is_not_half_loaded(tmp_path, rename):
+    state = {rename(name): value for name, value in tiny().state_dict().items()}
+    torch.save(dict(state_dict=state), tmp_path / 'init.pth')
+    net = tiny(tmp_path / 'init.pth')
+    with pytest.raises(ValueError, match=r'init\.pth lacks \d+ tensors.*deeplab_init_to_mmseg'):
+        net.init_weights()
