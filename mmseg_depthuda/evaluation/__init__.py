@@ -2,5 +2,6 @@
 """Metrics."""
 
 from .per_class_iou_metric import PerClassIoUMetric
+from .pseudo_label_quality import count_by_agreement, count_pseudo_labels
 
-__all__ = ['PerClassIoUMetric']
+__all__ = ['PerClassIoUMetric', 'count_by_agreement', 'count_pseudo_labels']
