@@ -36,6 +36,8 @@ default_hooks = dict(
     iteration_seed=dict(type='IterationSeedHook'),
     resume=dict(type='ResumeHook'),
     invalid_loss=dict(type='InvalidLossHook'),
+    # Any process can read the checkpoints, MMSeg's publish_model.py included.
+    plain_checkpoint=dict(type='PlainCheckpointHook'),
     # `atomic` writes a checkpoint under another name and renames it when it is complete.
     # MMEngine deletes the oldest checkpoint BEFORE it saves the next: keep at least 2, or a full
     # disk leaves none.
@@ -48,14 +50,12 @@ default_hooks = dict(
     ),
 )
 
-vis_backends = [
-    dict(type='LocalVisBackend'),
-    # dict(type='TensorboardVisBackend'),  # needs `pip install tensorboard`
-]
-visualizer = dict(type='DepthLocalVisualizer', vis_backends=vis_backends, name='visualizer')
+# TensorBoard too, after `pip install tensorboard`:
+# --cfg-options visualizer.vis_backends=LocalVisBackend,TensorboardVisBackend
+visualizer = dict(type='DepthLocalVisualizer', vis_backends=['LocalVisBackend'], name='visualizer')
 log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
 
-tta_model = dict(type='SegTTAModel')
+tta_model = dict(type='DepthTTAModel')

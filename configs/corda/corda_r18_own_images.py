@@ -28,6 +28,7 @@ test_pipeline = [
     dict(type='LoadLabels'),
     dict(type='PackSegInputs'),
 ]
+tta_pipeline = [*test_pipeline[:-1], *_base_.tta_steps]
 train_dataloader = dict(
     dataset=dict(
         source=dict(

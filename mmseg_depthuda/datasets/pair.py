@@ -99,8 +99,21 @@ class SourceTargetDataset(Dataset):
         """Classes and palette, the source's."""
         return self.source.metainfo
 
+    @property
+    def METAINFO(self) -> dict:
+        """The same, under the name that MMSeg's ``browse_dataset.py`` reads."""
+        return self.source.METAINFO
+
     def __len__(self) -> int:
         return max(len(self.source), len(self.target))
+
+    def __iter__(self) -> Iterator[dict]:
+        """All pairs as single samples, source and target in turn, as MMSeg's ``browse_dataset.py``
+        shows them. The metainfo ``domain`` tells them apart."""
+        for index in range(len(self)):
+            for domain, sample in self[index].items():
+                sample['data_samples'].set_metainfo(dict(domain=domain))
+                yield sample
 
     def get_data_info(self, index: SourceTargetIndex | int) -> dict:
         """Paths of both samples: ``{'source': {...}, 'target': {...}}``."""

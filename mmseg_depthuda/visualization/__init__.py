@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Drawing of predictions."""
+"""Drawing of samples and predictions."""
 
 from .depth_local_visualizer import DepthLocalVisualizer
 

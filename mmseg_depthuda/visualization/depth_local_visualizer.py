@@ -1,53 +1,136 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""MMSeg's drawing for predictions that come with depth, or at another size than the image file."""
+"""MMSeg's visualiser for predictions that come with depth, or at another size than the image
+file."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
+import mmcv
 import numpy as np
-import torch
-from mmengine.structures import PixelData
+from mmengine.dist import master_only
 from mmseg.registry import VISUALIZERS
 from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
 
+from .panels import as_map, draw_depths, draw_weight
+
 
 @VISUALIZERS.register_module()
 class DepthLocalVisualizer(SegLocalVisualizer):
-    """MMSeg's visualiser without two assumptions that fail here.
+    """MMSeg's visualiser that draws everything a sample has into one strip.
 
-    It draws on the image file as it is, though the protocols of this field compare predictions at a
-    smaller size, and it sets ground truth and prediction side by side, which needs depth in both or
-    in neither.
+    Left to right: image, true labels, segmentation, true depth, predicted depth, agreement of the
+    two depth decoders (``depth_agreement``, bright where adaptation is easy). What the sample lacks
+    is left out. Labels are painted over the image with the names of their classes, as in MMSeg;
+    both depths share one scale.
+
+    The image is resized to the maps: the protocols of this field compare predictions at a smaller
+    size than that of the image files.
 
     Args:
-        **kwargs: Arguments of MMSeg's ``SegLocalVisualizer``.
+        name (str): Name of the instance.
+        vis_backends (str | Sequence[str | dict], optional): Back ends by their type, or as MMSeg
+            has them. Names can be given on the command line:
+            ``--cfg-options visualizer.vis_backends=LocalVisBackend,TensorboardVisBackend``.
+        **kwargs: The other arguments of MMSeg's ``SegLocalVisualizer``.
     """
 
+    def __init__(
+        self,
+        name: str = 'visualizer',
+        vis_backends: str | Sequence[str | dict] | None = None,
+        **kwargs,
+    ):
+        if isinstance(vis_backends, str):
+            vis_backends = [vis_backends]
+        if vis_backends is not None:
+            vis_backends = [
+                dict(type=backend) if isinstance(backend, str) else backend
+                for backend in vis_backends
+            ]
+        super().__init__(name, vis_backends=vis_backends, **kwargs)
+
+    @master_only
     def add_datasample(
         self,
         name: str,
         image: np.ndarray,
         data_sample: SegDataSample | None = None,
-        *args,
-        **kwargs,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+        show: bool = False,
+        wait_time: float = 0,
+        out_file: str | None = None,
+        step: int = 0,
+        with_labels: bool = True,
     ) -> None:
-        """Draw a sample and send it to the back ends.
+        """Draw a sample and send the picture to the back ends.
 
         Args:
-            name (str): Name of the picture.
-            image (np.ndarray): RGB, uint8, (H, W, 3). It is resized to the maps of the sample.
-            data_sample (SegDataSample, optional): Its labels and predictions are drawn. Where only
-                the prediction has depth, the depth of the ground truth is drawn as 0 throughout.
-            *args, **kwargs: The further arguments of MMSeg's method.
+            name (str): Name of the picture. The ``domain`` of the sample, if it has one, is put in
+                front.
+            image (np.ndarray): RGB, uint8, (H, W, 3).
+            data_sample (SegDataSample, optional): What to draw beside the image.
+            draw_gt (bool): Draw ``gt_sem_seg`` and ``gt_depth_map``.
+            draw_pred (bool): Draw ``pred_sem_seg``, ``pred_depth_map`` and ``depth_agreement``.
+            show (bool): Show the picture in a window.
+            wait_time (float): Seconds for which it is shown; 0 waits for a key.
+            out_file (str, optional): Write it to this file instead of the back ends.
+            step (int): Number of the picture in the back ends.
+            with_labels (bool): Write the names of the classes.
         """
-        if data_sample is not None:
-            data_sample = data_sample.clone()
-            maps = data_sample.get('pred_sem_seg', data_sample.get('gt_sem_seg'))
-            if maps is not None and tuple(maps.shape) != image.shape[:2]:
-                height, width = maps.shape
+        kinds = ['gt'] * draw_gt + ['pred'] * draw_pred
+        picture = np.concatenate(self._panels(image, data_sample, kinds, with_labels), axis=1)
+        self.set_image(picture)  # for callers of get_image(), such as MMSegInferencer
+        if show:
+            self.show(picture, win_name=name, wait_time=wait_time)
+        if out_file is not None:
+            mmcv.imwrite(mmcv.rgb2bgr(picture), out_file)
+            return
+        domain = None if data_sample is None else data_sample.metainfo.get('domain')
+        self.add_image(name if domain is None else f'{domain}_{name}', picture, step)
+
+    def _panels(
+        self,
+        image: np.ndarray,
+        sample: SegDataSample | None,
+        kinds: Sequence[str],
+        with_labels: bool,
+    ) -> list[np.ndarray]:
+        """The image and the maps of a sample as RGB pictures of one size."""
+        sample = SegDataSample() if sample is None else sample
+        labels = [sample.get(f'{kind}_sem_seg') for kind in kinds if f'{kind}_sem_seg' in sample]
+        depths = [
+            sample.get(f'{kind}_depth_map') for kind in kinds if f'{kind}_depth_map' in sample
+        ]
+        if labels or depths:
+            height, width = as_map((labels or depths)[0]).shape
+            if image.shape[:2] != (height, width):
                 image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-            if 'pred_depth_map' in data_sample and 'gt_depth_map' not in data_sample:
-                blank = torch.zeros_like(data_sample.pred_depth_map.data)
-                data_sample.gt_depth_map = PixelData(data=blank)
-        super().add_datasample(name, image, data_sample, *args, **kwargs)
+        classes, palette = (self.dataset_meta.get(key) for key in ('classes', 'palette'))
+        panels = [image]
+        panels += [
+            self._draw_sem_seg(image, label, classes, palette, with_labels) for label in labels
+        ]
+        panels += draw_depths(depths) if depths else []
+        if 'pred' in kinds and 'depth_agreement' in sample:
+            panels.append(draw_weight(sample.depth_agreement))
+        return panels
+
+    def _get_center_loc(self, mask: np.ndarray) -> np.ndarray:
+        """Where MMSeg writes the name of a class: amid the row that has most of it.
+
+        MMSeg sorts the coordinates of all pixels of the class in Python, which takes seconds per
+        picture.
+
+        Args:
+            mask (np.ndarray): 1 on the class, 0 elsewhere, integer, (H, W); not 0 throughout.
+
+        Returns:
+            np.ndarray: (x, y).
+        """
+        row = mask.sum(axis=1).argmax()
+        columns = np.flatnonzero(mask[row])
+        return np.array([columns[len(columns) // 2], row])

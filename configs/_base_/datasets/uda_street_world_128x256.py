@@ -25,6 +25,7 @@ test_pipeline = [
     dict(type='MatchOriShapeToLabels'),
     dict(type='PackSegInputs'),
 ]
+tta_pipeline = [*test_pipeline[:-1], *_base_.tta_steps]
 
 source_dataset = dict(
     type='GTA5DepthDataset',
@@ -52,3 +53,5 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
+val_evaluator = dict(class_subsets=dict(mIoU_16='synthia16', mIoU_13='cityscapes13'))
+test_evaluator = val_evaluator

@@ -30,6 +30,7 @@ test_pipeline = [
     dict(type='LoadLabels'),
     dict(type='PackSegInputs'),
 ]
+tta_pipeline = [*test_pipeline[:-1], *_base_.tta_steps]
 
 source_dataset = dict(
     type='GTA5DepthDataset',

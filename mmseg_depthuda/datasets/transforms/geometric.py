@@ -78,14 +78,16 @@ class MatchOriShapeToLabels(BaseTransform):
 
     Published Cityscapes results of CorDA and others compare at 1024x512. Place it after a resize
     that comes after :class:`LoadLabels`. Without labels, as in MMSegInferencer, predictions keep
-    the size of the image file.
+    the size of the image file. Labels and depth stay as they are from here on: transforms behind
+    it, such as the scales and flips of test-time augmentation, change the image alone.
 
-    Modified key: ``ori_shape``.
+    Modified keys: ``ori_shape``, ``seg_fields``.
     """
 
     def transform(self, results: dict) -> dict:
         if 'gt_seg_map' in results:
             results['ori_shape'] = results['gt_seg_map'].shape
+            results['seg_fields'] = []
         return results
 
     def __repr__(self) -> str:

@@ -1,30 +1,53 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Pictures of what self-training trains on."""
+"""Pictures of what self-training trains on, and of the difficulty of test images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from matplotlib import colormaps
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from mmengine.structures import PixelData
+from mmseg.engine.hooks import SegVisualizationHook
+from mmseg.models.utils import resize
 from mmseg.registry import HOOKS
+from mmseg.structures import SegDataSample
 from torch import Tensor
+
+from mmseg_depthuda.adaptation.difficulty import depth_agreement
+from mmseg_depthuda.visualization.panels import (
+    as_map,
+    colour_labels,
+    draw_depths,
+    draw_weight,
+    upper_end,
+)
 
 
 @HOOKS.register_module()
 class UDAVisualizationHook(Hook):
-    """Draws mixed images, their labels, weights and difficulty to the visualiser's back ends.
+    """Draws mixed images in training, and adds the difficulty to the drawings of a test.
 
-    One strip per image, left to right: mixed image, label (pseudo-label on target pixels), weight
-    of the segmentation loss, agreement of the depth decoders (where the head computes it), inverse
-    depth.
+    In training, one strip per image goes to the visualiser's back ends, left to right: mixed image,
+    label (pseudo-label on target pixels), the student's segmentation, weight of the segmentation
+    loss, agreement of the depth decoders (where the head computes it), inverse depth, the student's
+    inverse depth.
+
+    In a test whose predictions are drawn (``--show-dir``), predictions of a head with two depth
+    decoders get the agreement of the decoders, ``depth_agreement`` ((1, H, W) in 0..1), which
+    ``DepthLocalVisualizer`` draws. Test images have no depth to refer to: that of the target's
+    decoder takes its place in :func:`~mmseg_depthuda.adaptation.difficulty.depth_agreement`. It
+    costs a second forward pass, and is left out in test-time augmentation.
 
     Args:
-        interval (int): Iterations between two drawings. Defaults to 1000.
-        num_images (int): Images of the batch to draw. Defaults to 1.
+        interval (int): Iterations between two drawings in training. Defaults to 1000.
+        num_images (int): Images of the batch to draw in training. Defaults to 1.
     """
 
-    priority = 'LOW'
+    priority = 'ABOVE_NORMAL'  # before MMSeg's hook draws the predictions
 
     def __init__(self, interval: int = 1000, num_images: int = 1):
         if interval < 1 or num_images < 1:
@@ -33,6 +56,8 @@ class UDAVisualizationHook(Hook):
             )
         self.interval = interval
         self.num_images = num_images
+
+    # -- training --------------------------------------------------------------------------------
 
     def after_train_iter(
         self,
@@ -44,45 +69,102 @@ class UDAVisualizationHook(Hook):
         """Draw every ``interval`` iterations if the batch has a mixed branch."""
         if not self.every_n_train_iters(runner, self.interval) or 'mixed' not in data_batch:
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = _unwrapped(runner.model)
         palette = np.array(runner.visualizer.dataset_meta['palette'], dtype=np.uint8)
-        mixed = data_batch['mixed']
-        images = _to_rgb(mixed['inputs'][: self.num_images], model.data_preprocessor)
-        for index, image in enumerate(images):
-            strip = draw_mixed_sample(image, mixed['data_samples'][index], palette)
+        samples = data_batch['mixed']['data_samples'][: self.num_images]
+        inputs = data_batch['mixed']['inputs'][: self.num_images]
+        images = _to_rgb(inputs, model.data_preprocessor)
+        predictions = _predict(model, inputs)
+        for index, panels in enumerate(zip(images, samples, predictions, strict=True)):
             # No folder in the name: LocalVisBackend would not create it, and write nothing.
+            strip = draw_mixed_sample(*panels, palette)
             runner.visualizer.add_image(f'mixed_{index}', strip, step=runner.iter + 1)
 
+    # -- testing ---------------------------------------------------------------------------------
 
-def draw_mixed_sample(image: np.ndarray, sample, palette: np.ndarray) -> np.ndarray:
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[SegDataSample] | None = None,
+    ) -> None:
+        """Add ``depth_agreement`` to predictions that will be drawn."""
+        drawn = any(isinstance(hook, SegVisualizationHook) and hook.draw for hook in runner.hooks)
+        model = _unwrapped(runner.model)
+        if drawn and hasattr(getattr(model, 'decode_head', None), 'forward_depths'):
+            inputs = model.data_preprocessor(data_batch, False)['inputs']
+            add_depth_agreement(model, inputs, outputs)
+
+
+@torch.no_grad()
+def add_depth_agreement(model, inputs: Tensor, predictions: Sequence[SegDataSample]) -> None:
+    """Add the agreement of the two depth decoders to predictions.
+
+    Args:
+        model (UDASegmentor): In evaluation mode; its head has ``forward_depths``.
+        inputs (Tensor): Normalised test images, (N, 3, H, W).
+        predictions (Sequence[SegDataSample]): N samples; each gets ``depth_agreement``, float,
+            (1, H', W') in 0..1, of the size of its ``pred_sem_seg``.
+    """
+    head = model.decode_head
+    depths = head.forward_depths(model.extract_feat(inputs))
+    reference = depths['target'].clamp_min(torch.finfo(torch.float32).tiny)
+    agreement = depth_agreement(depths['source'], depths['target'], reference)
+    for values, prediction in zip(agreement, predictions, strict=True):
+        prediction.depth_agreement = PixelData(
+            data=resize(
+                values[None],
+                prediction.pred_sem_seg.shape,
+                mode='bilinear',
+                align_corners=head.align_corners,
+                warning=False,
+            )[0]
+        )
+
+
+def draw_mixed_sample(
+    image: np.ndarray, sample: SegDataSample, prediction: SegDataSample, palette: np.ndarray
+) -> np.ndarray:
     """The strip of one mixed image.
 
     Args:
         image (np.ndarray): RGB, uint8, (H, W, 3).
         sample (SegDataSample): With ``gt_sem_seg``, ``seg_weight`` and perhaps
             ``adaptation_weight`` and ``gt_depth_map``.
+        prediction (SegDataSample): With ``pred_sem_seg`` and perhaps ``pred_depth_map``.
         palette (np.ndarray): RGB of each class, uint8, (num_classes, 3).
 
     Returns:
         np.ndarray: RGB, uint8, (H, W * panels, 3).
     """
-    label = sample.gt_sem_seg.data.squeeze(0).cpu().numpy()
-    colours = np.zeros((256, 3), dtype=np.uint8)
-    colours[: len(palette)] = palette
-    panels = [image, colours[label]]
-    panels.append(_colour(sample.seg_weight.data, 'viridis', largest=1.0))
-    for name in ('adaptation_weight', 'gt_depth_map'):
-        if name in sample:
-            panels.append(_colour(sample.get(name).data, 'magma'))
+    panels = [image]
+    panels += [
+        colour_labels(as_map(label), palette)
+        for label in (sample.gt_sem_seg, prediction.pred_sem_seg)
+    ]
+    panels.append(draw_weight(sample.seg_weight))
+    if 'adaptation_weight' in sample:  # has mean 1 in the release, no upper end
+        weight = as_map(sample.adaptation_weight)
+        panels.append(draw_weight(weight, upper_end(weight)))
+    depths = [sample.get('gt_depth_map'), prediction.get('pred_depth_map')]
+    if depths[0] is not None:
+        panels += draw_depths([depth for depth in depths if depth is not None])
     return np.concatenate(panels, axis=1)
 
 
-def _colour(values: Tensor, name: str, largest: float | None = None) -> np.ndarray:
-    """Colour a map of shape (1, H, W) from 0 to ``largest``, by default its 99th percentile."""
-    values = values.squeeze(0).float().cpu().numpy()
-    if largest is None:
-        largest = max(float(np.percentile(values, 99)), 1e-6)
-    return colormaps[name](np.clip(values / largest, 0, 1), bytes=True)[..., :3]
+def _unwrapped(model):
+    return model.module if is_model_wrapper(model) else model
+
+
+@torch.no_grad()
+def _predict(model, inputs: Tensor) -> list[SegDataSample]:
+    """Predictions in evaluation mode, which leaves BatchNorm's statistics as they are."""
+    training = model.training
+    model.eval()
+    predictions = model(inputs, mode='predict')
+    model.train(training)
+    return predictions
 
 
 def _to_rgb(images: Tensor, preprocessor) -> np.ndarray:

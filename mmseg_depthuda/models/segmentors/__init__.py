@@ -1,5 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-from .branch_training import InvalidLossError, train_by_branch
+from .branch_training import train_by_branch
+from .depth_tta_model import DepthTTAModel
 from .uda_segmentor import UDASegmentor
 
-__all__ = ['InvalidLossError', 'UDASegmentor', 'train_by_branch']
+__all__ = ['DepthTTAModel', 'UDASegmentor', 'train_by_branch']

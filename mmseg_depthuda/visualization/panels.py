@@ -1,0 +1,91 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Maps as pictures that stand side by side."""
+
+import numpy as np
+from matplotlib import colormaps
+from torch import Tensor
+
+
+def as_map(field) -> np.ndarray:
+    """The values of a map, whatever its container.
+
+    Args:
+        field (PixelData | Tensor | np.ndarray): (1, H, W) or (H, W), on any device.
+
+    Returns:
+        np.ndarray: (H, W), of the dtype of the field, half precision as float32.
+    """
+    values = getattr(field, 'data', field) if not isinstance(field, np.ndarray) else field
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        values = (values.float() if values.is_floating_point() else values).numpy()
+    return values.reshape(values.shape[-2:])
+
+
+def colour_labels(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """Colour a label map.
+
+    Args:
+        labels (np.ndarray): Class indices, integer, (H, W); 255 and other values without a colour
+            become black.
+        palette (np.ndarray): RGB of each class, uint8, (num_classes, 3).
+
+    Returns:
+        np.ndarray: RGB, uint8, (H, W, 3).
+    """
+    colours = np.zeros((256, 3), dtype=np.uint8)
+    colours[: len(palette)] = palette
+    return colours[labels]
+
+
+def upper_end(values: np.ndarray) -> float:
+    """The value that takes the last colour of a depth map: its 99th percentile, for outliers.
+
+    Args:
+        values (np.ndarray): Inverse depth, float, any shape.
+
+    Returns:
+        float: Greater than 0.
+    """
+    return max(float(np.percentile(values, 99)), 1e-6)
+
+
+def colour_values(values: np.ndarray, name: str, largest: float) -> np.ndarray:
+    """Colour a map from 0 to ``largest``.
+
+    Args:
+        values (np.ndarray): Float, (H, W); clipped to the range.
+        name (str): Name of a colour map of Matplotlib.
+        largest (float): Value of the last colour.
+
+    Returns:
+        np.ndarray: RGB, uint8, (H, W, 3).
+    """
+    return colormaps[name](np.clip(values / largest, 0, 1), bytes=True)[..., :3]
+
+
+def draw_depths(fields: list) -> list[np.ndarray]:
+    """Colour inverse depths on one scale, bright is near.
+
+    Args:
+        fields (list[PixelData | Tensor | np.ndarray]): Maps of (1, H, W) or (H, W); the first, the
+            truth where there is one, sets the scale.
+
+    Returns:
+        list[np.ndarray]: RGB, uint8, (H, W, 3) each.
+    """
+    maps = [as_map(field) for field in fields]
+    return [colour_values(values, 'magma', upper_end(maps[0])) for values in maps]
+
+
+def draw_weight(field, largest: float = 1.0) -> np.ndarray:
+    """Colour a weight, yellow is ``largest``.
+
+    Args:
+        field (PixelData | Tensor | np.ndarray): (1, H, W) or (H, W), not negative.
+        largest (float): Value of the last colour. Defaults to 1.
+
+    Returns:
+        np.ndarray: RGB, uint8, (H, W, 3).
+    """
+    return colour_values(as_map(field), 'viridis', largest)
