@@ -4,17 +4,11 @@
 from collections import OrderedDict
 from contextlib import nullcontext
 
-import torch
-from mmengine.logging import MessageHub, MMLogger
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 # The target branch carries no loss of its own in self-training: what it teaches is in 'mixed'.
 TRAINED_BRANCHES = ('source', 'mixed')
-
-
-class InvalidLossError(FloatingPointError):
-    """A loss is NaN or infinite."""
 
 
 def train_by_branch(
@@ -36,7 +30,6 @@ def train_by_branch(
         dict[str, Tensor]: Losses by ``BRANCH.loss_NAME``, and their sum ``loss``.
 
     Raises:
-        InvalidLossError: If a loss is not finite, before any parameter has changed.
         ValueError: If no branch of the batch carries a loss.
     """
     with optim_wrapper.optim_context(model):
@@ -55,7 +48,6 @@ def train_by_branch(
             with optim_wrapper.optim_context(model):
                 losses = model(**branches[name], mode='loss')
             loss, branch_log = module.parse_losses(losses)
-            _check_finite(loss, branch_log, name, branches[name]['data_samples'])
             if is_last:
                 optim_wrapper.update_params(loss)
             else:
@@ -70,21 +62,3 @@ def _accumulate(loss: Tensor, optim_wrapper: OptimWrapper) -> None:
     """Add the gradient of ``loss`` without counting an iteration of gradient accumulation."""
     optim_wrapper.backward(optim_wrapper.scale_loss(loss))
     optim_wrapper._inner_count -= 1  # backward() counts every call as one iteration
-
-
-def _check_finite(loss: Tensor, log_vars: dict, branch: str, data_samples: list) -> None:
-    if torch.isfinite(loss):
-        return
-    messages = MessageHub.get_current_instance()
-    iteration = messages.get_info('iter', 'unknown')
-    terms = {k: float(v) for k, v in log_vars.items() if k != 'loss'}
-    broken = [name for name, value in terms.items() if value != value or abs(value) == float('inf')]
-    files = [sample.metainfo.get('img_path') for sample in data_samples]
-    message = (
-        f'The loss of branch {branch!r} is {float(loss)} in iteration {iteration}: '
-        f'{", ".join(broken)} of {terms}. Images: {files}. No parameter has been changed by this '
-        f'batch. Last checkpoint: {messages.get_info("last_ckpt", "none yet")}. Look at these '
-        'files, lower the learning rate or clip gradients, and resume.'
-    )
-    MMLogger.get_current_instance().error(message)
-    raise InvalidLossError(message)

@@ -1,0 +1,120 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""The end of a run whose loss is no number any more."""
+
+import json
+from pathlib import Path
+
+import torch
+from mmengine.dist import all_gather_object, all_reduce, get_rank, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+
+from mmseg_depthuda.engine.fileio import atomic_write, last_finite_checkpoint
+
+
+class InvalidLossError(FloatingPointError):
+    """A loss is NaN or infinite."""
+
+
+@HOOKS.register_module()
+class InvalidLossHook(Hook):
+    """Stops training at the first loss that is NaN or infinite.
+
+    It looks at the losses of every iteration before any other hook does, so that neither the
+    teacher, the log nor a checkpoint takes in what such a loss has done to the parameters. Under
+    ``torch.distributed`` all processes stop, whichever of them has the loss.
+
+    What happened is written to ``invalid_loss_iter_ITERATION.json`` in the work dir: the iteration
+    (counted from 1 as in the log), the learning rates, the last checkpoint whose weights are all
+    finite, and of every process concerned its rank, its losses and the files of its batch.
+
+    Gradients that overflow under loss scaling are no concern of it: the scaler skips them.
+
+    Raises:
+        InvalidLossError: Names the terms, the iteration, the images, the file written and the
+            checkpoint.
+    """
+
+    priority = 'HIGHEST'
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Check the losses of an iteration."""
+        losses = {name: value for name, value in outputs.items() if 'loss' in name}
+        is_finite = torch.isfinite(torch.as_tensor(sum(losses.values()))).float()
+        all_reduce(is_finite, 'min')
+        if is_finite:
+            return
+        reports = [
+            report
+            for report in all_gather_object(_report(losses, data_batch))
+            if report['invalid_losses']
+        ]
+        message = _describe(runner.iter + 1, reports)
+        if is_main_process():
+            runner.logger.error(message)
+            message += self._write_down(runner, reports)
+        raise InvalidLossError(message)
+
+    def _write_down(self, runner: Runner, reports: list[dict]) -> str:
+        """Write the file; the rest of the message."""
+        saved = runner.message_hub.get_info('last_ckpt')
+        folder = Path(saved).parent if saved else Path(runner.work_dir)
+        checkpoint = last_finite_checkpoint(folder)
+        path = Path(runner.work_dir) / f'invalid_loss_iter_{runner.iter + 1}.json'
+        content = dict(
+            iteration=runner.iter + 1,
+            learning_rate=runner.optim_wrapper.get_lr(),
+            last_good_checkpoint=checkpoint,
+            processes=reports,
+        )
+        with atomic_write(path) as file:
+            file.write(json.dumps(content, indent=2, allow_nan=False).encode())
+        return (
+            f' Written to {path}. Last checkpoint with finite weights: {checkpoint or "none yet"}. '
+            'Look at these files, lower the learning rate or clip gradients, and resume from it.'
+        )
+
+
+def _report(losses: dict, data_batch: dict) -> dict:
+    """What this process knows; numbers that JSON cannot write are strings."""
+    values = {name: float(value) for name, value in losses.items()}
+    invalid = [name for name, value in values.items() if not abs(value) < float('inf')]
+    # The sum is invalid because a term is, except where finite terms overflow in it.
+    terms = [name for name in invalid if name != 'loss'] or invalid
+    branches = dict(batch=data_batch) if 'inputs' in data_batch else data_batch
+    return dict(
+        rank=get_rank(),
+        invalid_losses=terms,
+        losses={k: str(v) if k in invalid else v for k, v in values.items()},
+        files={
+            name: [_paths(sample) for sample in branch['data_samples']]
+            for name, branch in branches.items()
+        },
+    )
+
+
+def _paths(data_sample) -> dict:
+    """Paths of an image and its labels; of a mixed image, those of the two it is made of."""
+    return {key: path for key, path in data_sample.metainfo.items() if key.endswith('_path')}
+
+
+def _describe(iteration: int, reports: list[dict]) -> str:
+    parts = []
+    for report in reports:
+        terms = ', '.join(f'{name} = {report["losses"][name]}' for name in report['invalid_losses'])
+        branches = {name.partition('.')[0] for name in report['invalid_losses']}
+        images = [
+            sample.get('img_path')
+            for name, samples in report['files'].items()
+            if name in branches or not branches & report['files'].keys()
+            for sample in samples
+        ]
+        parts.append(f'{terms} (rank {report["rank"]}, images {images})')
+    return f'The loss of iteration {iteration} is not finite: {"; ".join(parts)}.'
