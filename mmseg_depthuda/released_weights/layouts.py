@@ -1,0 +1,97 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""What the tensors of released checkpoints are called there, and what they are called here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+def _renamed(name: str, prefixes: Mapping[str, str]) -> str | None:
+    """``name`` with its prefix replaced, None if no prefix is its own."""
+    for prefix, replacement in prefixes.items():
+        if name.startswith(f'{prefix}.'):
+            return replacement + name[len(prefix) :]
+    return None
+
+
+@dataclass(frozen=True)
+class ReleasedLayout:
+    """Names of a released network's tensors.
+
+    Attributes:
+        title (str): What the network is, for messages.
+        config (str): The matching config within ``configs/``.
+        signature (str): A released name that no other layout has. The first dimension of this
+            tensor is the number of classes.
+        prefixes (Mapping[str, str]): Released prefix to prefix here; all tensors are covered, each
+            by one prefix.
+    """
+
+    title: str
+    config: str
+    signature: str
+    prefixes: Mapping[str, str]
+    _inverse: Mapping[str, str] = field(init=False, repr=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, '_inverse', {new: old for old, new in self.prefixes.items()})
+
+    def mmseg_name(self, released_name: str) -> str | None:
+        """Name in this package, None if the layout has no such tensor."""
+        return _renamed(released_name, self.prefixes)
+
+    def released_name(self, mmseg_name: str) -> str | None:
+        """Name in the released checkpoint, None if the layout has no such tensor."""
+        return _renamed(mmseg_name, self._inverse)
+
+
+_BACKBONE = {
+    stage: f'backbone.{stage}' for stage in ('conv1', 'bn1', 'layer1', 'layer2', 'layer3', 'layer4')
+}
+
+DACS = ReleasedLayout(
+    title='DACS',
+    config='dacs/dacs_r101_gta2cs.py',
+    signature='layer5.conv2d_list.0.weight',
+    prefixes={**_BACKBONE, 'layer5': 'decode_head.classifier'},
+)
+
+_INITIAL = 'initial_task_prediction_heads'
+_ATTENTION = 'multi_modal_distillation.self_attention'
+# S: segmentation. D: depth, where there is one decoder per domain that of the target, D_src that of
+# the source. `self_attention.S.D` is what segmentation takes from depth.
+_CORDA = {
+    **_BACKBONE,
+    f'{_INITIAL}.layers.S': 'decode_head.seg_trunk',
+    f'{_INITIAL}.layers.D': 'decode_head.depth_trunk',
+    f'{_INITIAL}.conv_out.S': 'decode_head.initial_seg',
+    f'{_INITIAL}.conv_out.D_src': 'decode_head.initial_depth.source',
+    f'{_INITIAL}.conv_out.D': 'decode_head.initial_depth.target',
+    f'{_ATTENTION}.S.D.attention.0': 'decode_head.seg_from_depth.attention',
+    f'{_ATTENTION}.S.D.conv': 'decode_head.seg_from_depth.conv',
+    f'{_ATTENTION}.D.S.attention.0': 'decode_head.depth_from_seg.attention',
+    f'{_ATTENTION}.D.S.conv': 'decode_head.depth_from_seg.conv',
+    'heads.S': 'decode_head.final_seg',
+    'heads.D_src': 'decode_head.final_depth.source',
+    'heads.D': 'decode_head.final_depth.target',
+}
+CORDA_GTA = ReleasedLayout(
+    title='CorDA, GTA5 variant',
+    config='corda/corda_r101_gta2cs.py',
+    signature=f'{_INITIAL}.conv_out.S.conv2d_list.0.weight',
+    prefixes=_CORDA,
+)
+CORDA_SYNTHIA = ReleasedLayout(
+    title='CorDA, SYNTHIA variant',
+    config='corda/corda_r101_syn2cs.py',
+    signature=f'{_INITIAL}.conv_out.S.weight',
+    prefixes=_CORDA,
+)
+
+DEEPLAB_INIT_PREFIX = 'Scale.'
+"""Stands before every name of the ImageNet-only initialisation."""
+DEEPLAB_INIT_CLASSIFIER = tuple(
+    f'layer5.conv2d_list.{branch}.{parameter}'
+    for branch in range(4)
+    for parameter in ('weight', 'bias')
+)
+"""The 21-class DeepLab classifier that initialisations carry and that nothing here starts from."""
