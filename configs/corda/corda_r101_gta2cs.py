@@ -1,4 +1,5 @@
-# CorDA, GTA5 to Cityscapes, as released (56.6 mIoU in the paper, 57.7 for the released checkpoint).
+# Licensed under the Apache License 2.0, see LICENSE.
+# CorDA (FD), GTA5 to Cityscapes with stereo depth, as released.
 _base_ = [
     '../_base_/models/corda_r101.py',
     '../_base_/datasets/uda_gta_to_cityscapes_512x512.py',

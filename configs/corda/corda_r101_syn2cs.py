@@ -1,6 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# CorDA, SYNTHIA to Cityscapes with stereo depth, as released (55.0 mIoU over 16 classes in the
-# paper, 56.3 for the released checkpoint). Trained on 19 classes, read over 16 or 13.
+# CorDA (FD), SYNTHIA to Cityscapes with stereo depth, as released.
 _base_ = [
     '../_base_/models/corda_r101.py',
     '../_base_/datasets/uda_synthia_to_cityscapes_512x512.py',

@@ -1,4 +1,4 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# CorDA, SYNTHIA to Cityscapes with monocular instead of stereo target depth.
+# The same with monocular instead of stereo target depth.
 _base_ = './corda_r101_syn2cs.py'
 train_dataloader = dict(dataset=dict(target=dict(depth='mono')))

@@ -1,3 +1,4 @@
+# Licensed under the Apache License 2.0, see LICENSE.
 # CorDA's head on the backbone of DeepLab-v2, as released for GTA5.
 _base_ = './deeplabv2_r101.py'
 model = dict(
@@ -8,7 +9,7 @@ model = dict(
         in_index=3,
         channels=256,
         num_classes=19,
-        num_summed=2,
+        num_summed=2,  # in each classifier, as released; 4 is DeepLab-v2's full sum
         initial_seg='aspp',
     ),
 )

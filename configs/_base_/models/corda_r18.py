@@ -1,3 +1,4 @@
+# Licensed under the Apache License 2.0, see LICENSE.
 # CorDA's head on the small network.
 _base_ = './deeplabv2_r18.py'
 model = dict(

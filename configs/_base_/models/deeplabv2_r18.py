@@ -1,3 +1,4 @@
+# Licensed under the Apache License 2.0, see LICENSE.
 # A network small enough for two CPU cores, trained from scratch, so that its BatchNorm learns too.
 _base_ = './deeplabv2_r101.py'
 model = dict(

@@ -1,0 +1,14 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# Depth as a plain auxiliary task on the backbone of DeepLab-v2.
+_base_ = './deeplabv2_r101.py'
+model = dict(
+    decode_head=dict(
+        _delete_=True,
+        type='SimpleAuxHead',
+        in_channels=2048,
+        in_index=3,
+        channels=256,
+        num_classes=19,
+        num_summed=2,  # in each classifier, as released; 4 is DeepLab-v2's full sum
+    ),
+)

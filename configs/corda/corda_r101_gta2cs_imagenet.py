@@ -1,0 +1,4 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# The same from ImageNet weights instead of ImageNet+COCO.
+_base_ = './corda_r101_gta2cs.py'
+model = dict(backbone=dict(init_cfg=dict(checkpoint=_base_.imagenet_init)))

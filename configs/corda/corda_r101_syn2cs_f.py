@@ -1,0 +1,4 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# CorDA (F), stereo depth: distillation, but no difficulty weight.
+_base_ = './corda_r101_syn2cs.py'
+model = dict(decode_head=dict(difficulty=None))
