@@ -2,6 +2,7 @@
 """Class frequencies of a dataset, and rare-class sampling from them."""
 
 import json
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -44,7 +45,19 @@ def count_classes(dataset: BaseDataset, num_workers: int = 1) -> np.ndarray:
 
 
 def _count_file(path: str, label_map: dict[int, int], num_classes: int) -> np.ndarray:
-    labels = read_labels(path, label_map)
+    return count_pixels(read_labels(path, label_map), num_classes)
+
+
+def count_pixels(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Count the pixels of every class.
+
+    Args:
+        labels: Train indices, uint8, (H, W); 255 = ignore.
+        num_classes: Number of classes.
+
+    Returns:
+        int64, (num_classes,).
+    """
     return np.bincount(labels.ravel(), minlength=IGNORE_INDEX + 1)[:num_classes]
 
 
@@ -52,13 +65,24 @@ def write_class_statistics(dataset: BaseDataset, path: str | Path, num_workers: 
     """Write the per-image class pixel counts that :class:`RareClassSampling` reads.
 
     The JSON file holds ``classes`` (names) and ``pixels`` (image path below ``img_path`` -> one
-    count per class). It appears under its name only when it is complete.
+    count per class).
     """
     counts = count_classes(dataset, num_workers)
-    content = dict(
-        classes=list(dataset.metainfo['classes']),
-        pixels=dict(zip(_image_names(dataset), counts.tolist(), strict=True)),
-    )
+    pixels = dict(zip(_image_names(dataset), counts.tolist(), strict=True))
+    save_class_statistics(path, dataset.metainfo['classes'], pixels)
+
+
+def save_class_statistics(
+    path: str | Path, classes: Sequence[str], pixels: Mapping[str, Sequence[int]]
+) -> None:
+    """Write counts that are already known. The file takes its name only when it is complete.
+
+    Args:
+        path: JSON file to write.
+        classes: Class names.
+        pixels: Image path below ``img_path`` -> number of pixels of every class.
+    """
+    content = dict(classes=list(classes), pixels=dict(pixels))
     with atomic_write(path) as file:
         file.write(json.dumps(content).encode())
 
@@ -143,7 +167,9 @@ def _read_class_statistics(dataset: BaseDataset, path: str | Path) -> np.ndarray
     if missing:
         raise ValueError(
             f'rare_class_sampling.class_statistics: {path} lacks {len(missing)} of {len(names)} '
-            f'images: {", ".join(missing[:3])}, ... {remedy}'
+            f'images: {", ".join(missing[:3])}, ... {remedy} If a converter of '
+            'tools/dataset_converters wrote it, these images have no usable labels: set ann_file '
+            'to the images.txt beside it.'
         )
     return np.array([pixels[name] for name in names], dtype=np.int64)
 

@@ -17,6 +17,9 @@ class GTA5DepthDataset(ProtocolDataset):
     Args:
         protocol: Classes to train on.
         data_prefix: Folders by key; a key that is missing or ``None`` is not read.
+        labelling: ``'cityscapes_ids'``, or what ``tools/dataset_converters/gta.py`` wrote:
+            ``'cityscapes_train_ids'`` for ``labels/00001_labelTrainIds.png``,
+            ``'PROTOCOL_train_ids'`` for another protocol.
         **kwargs: As in :class:`DepthSegDataset`.
     """
 

@@ -19,6 +19,9 @@ class SYNTHIADepthDataset(ProtocolDataset):
     Args:
         protocol: Classes to train on.
         data_prefix: Folders by key; a key that is missing or ``None`` is not read.
+        labelling: ``'synthia_ids'``, or what ``tools/dataset_converters/synthia.py`` wrote:
+            ``'cityscapes_train_ids'`` for ``GT/LABELS/0000000_labelTrainIds.png``,
+            ``'PROTOCOL_train_ids'`` for another protocol.
         **kwargs: As in :class:`DepthSegDataset`.
     """
 

@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 from .depth_files import DEPTH_ENCODINGS, DEPTH_FILES
 from .geometric import MatchOriShapeToLabels, ResizeWithDepth, resize_depth_bilinear
-from .loading import LoadInverseDepth, LoadLabels, read_labels
+from .loading import LoadInverseDepth, LoadLabels, read_inverse_depth, read_labels
 
 __all__ = [
     'DEPTH_ENCODINGS',
@@ -10,6 +10,7 @@ __all__ = [
     'LoadLabels',
     'MatchOriShapeToLabels',
     'ResizeWithDepth',
+    'read_inverse_depth',
     'read_labels',
     'resize_depth_bilinear',
 ]

@@ -124,6 +124,33 @@ class LoadLabels(BaseTransform):
         return f'{type(self).__name__}(on_size_mismatch={self.on_size_mismatch!r})'
 
 
+def read_inverse_depth(info: Mapping, encoding: str) -> np.ndarray:
+    """Read the depth map of an image at the resolution of its file.
+
+    Args:
+        info: ``depth_map_path``, ``depth_file``, ``camera_path`` for ``'cityscapes_disparity'``,
+            and ``img_path`` and ``ori_shape`` of the image.
+        encoding: Key of ``DEPTH_ENCODINGS``.
+
+    Returns:
+        Inverse depth, float32, (h, w) of the image's aspect ratio, > 0 where valid.
+
+    Raises:
+        FileNotFoundError, ValueError: If a file is missing, damaged, of 8 bits, lacks a key, or
+            does not have the shape of the image.
+    """
+    depth = DEPTH_FILES[info['depth_file']](info, encoding)
+    height, width = info['ori_shape']
+    # Half a pixel of rounding per side is what downscaling an odd size leaves.
+    if abs(depth.shape[0] * width - depth.shape[1] * height) > (width + height) / 2:
+        raise ValueError(
+            f'depth_map_path: {info["depth_map_path"]} is {depth.shape[1]}x{depth.shape[0]}, which '
+            f'is not the shape of its image {info["img_path"]}, {width}x{height}. Check '
+            'data_prefix.depth_map_path.'
+        )
+    return depth
+
+
 @TRANSFORMS.register_module()
 class LoadInverseDepth(BaseTransform):
     """Load the depth map of any file kind as inverse depth in the package's convention
@@ -152,19 +179,11 @@ class LoadInverseDepth(BaseTransform):
         self.encoding = encoding
 
     def transform(self, results: dict) -> dict:
-        path = results.get('depth_map_path')
-        if path is None:
+        if results.get('depth_map_path') is None:
             return results
-        depth = DEPTH_FILES[results['depth_file']](results, self.encoding)
+        depth = read_inverse_depth(results, self.encoding)
         height, width = results['ori_shape']
         if depth.shape != (height, width):
-            # Half a pixel of rounding per side is what downscaling an odd size leaves.
-            if abs(depth.shape[0] * width - depth.shape[1] * height) > (width + height) / 2:
-                raise ValueError(
-                    f'depth_map_path: {path} is {depth.shape[1]}x{depth.shape[0]}, which is not '
-                    f'the shape of its image {results["img_path"]}, {width}x{height}. Check '
-                    'data_prefix.depth_map_path.'
-                )
             depth = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST)
         results['gt_depth_map'] = depth
         results['seg_fields'].append('gt_depth_map')

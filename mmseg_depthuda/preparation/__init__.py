@@ -1,0 +1,22 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Checking and converting downloaded datasets, once, before training."""
+
+from .conversion import SplitResult, prepare_split
+from .inspection import Inspection, Problem, inspect
+from .processes import map_in_processes
+from .record import Record
+from .splits import Sample, Split, cityscapes_splits, folder_split
+
+__all__ = [
+    'Inspection',
+    'Problem',
+    'Record',
+    'Sample',
+    'Split',
+    'SplitResult',
+    'cityscapes_splits',
+    'folder_split',
+    'inspect',
+    'map_in_processes',
+    'prepare_split',
+]

@@ -1,0 +1,9 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Check a download of GTA5 and convert its labels to train indices; see docs/data.md."""
+
+import sys
+
+from mmseg_depthuda.preparation.command_line import prepare_gta5
+
+if __name__ == '__main__':
+    sys.exit(prepare_gta5())
