@@ -14,6 +14,8 @@ from torch import Tensor
 
 from mmseg_depthuda.datasets.label_protocols import get_protocol
 
+from .compared_size import compared_size, named_sizes
+
 
 @METRICS.register_module()
 class PerClassIoUMetric(IoUMetric):
@@ -75,7 +77,9 @@ class PerClassIoUMetric(IoUMetric):
         Raises:
             ValueError: The two differ in size.
         """
-        sizes = [_compared_size(sample) for sample in data_samples] if not self.format_only else []
+        sizes = []
+        if not self.format_only:
+            sizes = [compared_size(one, 'pred_sem_seg', 'gt_sem_seg') for one in data_samples]
         counted = len(self.results)
         super().process(data_batch, data_samples)
         self.results[counted:] = [
@@ -120,28 +124,10 @@ class PerClassIoUMetric(IoUMetric):
     ) -> dict[str, float]:
         """Log the means together with the size they hold at, and return that size."""
         counts = Counter(sizes)
-        named = ', '.join(
-            f'{width}x{height}' + (f' ({count} images)' if len(counts) > 1 else '')
-            for (height, width), count in counts.most_common()
-        )
         means = {name: metrics[name] for name in ('mIoU', *self.class_subsets) if name in metrics}
         text = ', '.join(f'{name} {value:.2f}' for name, value in means.items())
-        print_log(f'compared at {named}: {text}', MMLogger.get_current_instance())
+        print_log(f'compared at {named_sizes(counts)}: {text}', MMLogger.get_current_instance())
         if len(counts) > 1:
             return {}
         ((height, width),) = counts
         return dict(eval_width=width, eval_height=height)
-
-
-def _compared_size(sample: dict) -> tuple[int, int]:
-    predicted, labelled = (
-        tuple(sample[key]['data'].shape[-2:]) for key in ('pred_sem_seg', 'gt_sem_seg')
-    )
-    if predicted != labelled:
-        raise ValueError(
-            f'{sample.get("img_path")}: the prediction is {predicted[1]}x{predicted[0]}, the label '
-            f'{labelled[1]}x{labelled[0]}. Load the labels behind the resize to compare at the '
-            'size of the image file, or put MatchOriShapeToLabels behind it to compare at the '
-            'size of the resized labels.'
-        )
-    return labelled

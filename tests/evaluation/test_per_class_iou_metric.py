@@ -126,7 +126,7 @@ def test_images_of_several_sizes_are_named(log_lines):
 
 
 def test_prediction_and_label_of_different_sizes_are_refused():
-    with pytest.raises(ValueError, match=r'frame.png: the prediction is 2x1, the label 3x1. Load'):
+    with pytest.raises(ValueError, match=r'frame.png: pred_sem_seg is 2x1, gt_sem_seg 3x1. Load'):
         build().process(None, [sample([[0, 0]], [[0, 0, 1]])])
 
 
