@@ -1,0 +1,122 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""The code that a documentation page shows, and a way to do what the page says."""
+
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / 'docs'
+
+# Trainings of a page, made short; everything else of a config stays as it is.
+SHORT = {
+    'model.backbone.base_channels': 8,
+    'model.backbone.stem_channels': 8,
+    'model.decode_head.in_channels': 64,
+    'train_dataloader.num_workers': 0,
+    'train_dataloader.persistent_workers': False,
+    'val_dataloader.num_workers': 0,
+    'val_dataloader.persistent_workers': False,
+    'default_hooks.logger.interval': 1,
+    'param_scheduler.0.end': 1,
+    'param_scheduler.1.begin': 1,
+    'param_scheduler.1.end': 2,
+    'train_cfg.max_iters': 2,
+    'train_cfg.val_interval': 2,
+    'default_hooks.checkpoint.interval': 2,
+}
+
+
+class Block(NamedTuple):
+    """A fenced code block."""
+
+    language: str
+    code: str
+
+    @property
+    def file(self) -> str | None:
+        """The path in its first line, ``# folder/name.py``, if the block is a file."""
+        match = re.match(r'# ([\w./-]+/[\w.-]+)\n', self.code)
+        return match and match[1]
+
+
+def code_blocks(page: Path) -> list[Block]:
+    """The fenced code blocks of a Markdown page, in order."""
+    return [
+        Block(*found)
+        for found in re.findall(r'^```(\w*)\n(.*?)^```$', page.read_text(), re.M | re.S)
+    ]
+
+
+def command_lines(code: str) -> list[str]:
+    """The commands of a shell block, continued lines joined, comments dropped."""
+    lines = re.sub(r'\\\n\s*', ' ', code).splitlines()
+    lines = [re.sub(r'(^|\s)#.*', '', line).strip() for line in lines]
+    return [line for line in lines if line]
+
+
+def checkout(folder: Path) -> None:
+    """Make a folder look like a checkout whose ``configs/`` can be added to."""
+    (folder / 'configs').mkdir(parents=True)
+    for config_folder in (ROOT / 'configs').iterdir():
+        (folder / 'configs' / config_folder.name).symlink_to(config_folder)
+    (folder / 'tools').symlink_to(ROOT / 'tools')
+
+
+def follow(page: Path, folder: Path, monkeypatch) -> list[str]:
+    """Do in ``folder`` what a page says: write its files, run its commands.
+
+    Shell lines are run by bash, but what they start with ``python`` runs in this process, which has
+    imported everything already. Trainings are made short.
+
+    Returns:
+        list[str]: The commands that were run.
+    """
+    monkeypatch.chdir(folder)
+    done = []
+    for block in code_blocks(page):
+        if block.file:
+            file = folder / block.file
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(block.code)
+        elif block.language == 'bash':
+            for line in command_lines(block.code):
+                run_line(line, folder, monkeypatch)
+                done.append(line)
+    return done
+
+
+def run_line(line: str, folder: Path, monkeypatch) -> None:
+    """Run one shell command."""
+    noted = folder / '.python'
+    shell = f'python() {{ env -0 >"{noted}.env"; printf "%s\\0" "$@" >"{noted}.args"; }}; {line}'
+    subprocess.run(['bash', '-euo', 'pipefail', '-c', shell], check=True, cwd=folder)
+    arguments = noted.with_suffix('.args')
+    if not arguments.exists():
+        return
+    script, *options = arguments.read_text().rstrip('\0').split('\0')
+    arguments.unlink()
+    variables = noted.with_suffix('.env').read_text().rstrip('\0').split('\0')
+    with monkeypatch.context() as patch:
+        for name, _, value in (variable.partition('=') for variable in variables):
+            patch.setenv(name, value)
+        for path in reversed(os.environ.get('PYTHONPATH', '').split(os.pathsep)):
+            patch.syspath_prepend(str(folder / path))
+        patch.setattr(sys, 'argv', [script, *shortened(Path(script).name, options)])
+        runpy.run_path(script, run_name='__main__')
+
+
+def shortened(script: str, options: list[str]) -> list[str]:
+    """The options of a command that takes minutes, so that it takes a second."""
+    if script == 'train.py':
+        if '--cfg-options' not in options:
+            options = [*options, '--cfg-options']
+        return options + [f'{key}={value}' for key, value in SHORT.items()]
+    if script == 'street_world.py':
+        line = re.sub(r'(--\w+-images) \d+', r'\1 2', ' '.join(options))
+        return f'{line} --size 256x128 --workers 1'.split(' ')
+    return options
