@@ -11,18 +11,34 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mmseg_depthuda.engine.fileio import AtomicBackend, latest_checkpoint
 from mmseg_depthuda.engine.launch import config_folder
 
 TOOLS = config_folder().parent / 'tools'
+
+
+class Method(NamedTuple):
+    """A rung: a config and the ``--cfg-options`` that it is run with."""
+
+    config: str
+    options: tuple[str, ...] = ()
+
+
+# Say how good the pseudo-labels are instead of drawing them; the training is the same.
+WATCH_PSEUDO_LABELS = (
+    'custom_hooks.1.type=PseudoLabelQualityHook',
+    'custom_hooks.1.interval=100',
+    'train_dataloader.dataset.target.data_prefix.seg_map_path=gtFine',
+)
 STREET_WORLD_LADDER = {
-    'source_only': 'source_only/source_only_r18_sim2real.py',
-    'dacs': 'dacs/dacs_r18_sim2real.py',
-    'simple_aux': 'simple_aux/simple_aux_r18_sim2real.py',
-    'corda_f': 'corda/corda_r18_sim2real_f.py',
-    'corda_fd': 'corda/corda_r18_sim2real.py',
-    'oracle': 'source_only/oracle_r18_sim2real.py',
+    'source_only': Method('source_only/source_only_r18_sim2real.py'),
+    'dacs': Method('dacs/dacs_r18_sim2real.py', WATCH_PSEUDO_LABELS),
+    'simple_aux': Method('simple_aux/simple_aux_r18_sim2real.py', WATCH_PSEUDO_LABELS),
+    'corda_f': Method('corda/corda_r18_sim2real_f.py', WATCH_PSEUDO_LABELS),
+    'corda_fd': Method('corda/corda_r18_sim2real.py', WATCH_PSEUDO_LABELS),
+    'oracle': Method('source_only/oracle_r18_sim2real.py'),
 }
 """The ladder of CorDA's Table 1 on the street world, between its lower and its upper bound."""
 
@@ -92,7 +108,7 @@ class Training:
 
 def plan_ladder(
     folder: str | Path,
-    methods: Mapping[str, str],
+    methods: Mapping[str, Method],
     seeds: Iterable[int],
     options: Sequence[str] = (),
 ) -> list[Training]:
@@ -100,17 +116,23 @@ def plan_ladder(
 
     Args:
         folder (str | Path): Holds ``METHOD/seed_SEED`` per training.
-        methods (Mapping[str, str]): Config by name of the method.
+        methods (Mapping[str, Method]): Rungs by name.
         seeds (Iterable[int]): Seeds.
-        options (Sequence[str]): ``--cfg-options`` of all trainings.
+        options (Sequence[str]): ``--cfg-options`` of all trainings, above those of the method.
 
     Returns:
         list[Training]: In the order in which to run them.
     """
     return [
-        Training(method, config, seed, Path(folder) / method / f'seed_{seed}', tuple(options))
+        Training(
+            name,
+            method.config,
+            seed,
+            Path(folder) / name / f'seed_{seed}',
+            (*method.options, *options),
+        )
         for seed in seeds
-        for method, config in methods.items()
+        for name, method in methods.items()
     ]
 
 
@@ -152,26 +174,23 @@ def run_ladder(trainings: Sequence[Training], jobs: int, report=print) -> list[s
             raise
 
 
-def claim_folder(folder: str | Path, methods: Mapping[str, str], options: Sequence[str]) -> None:
+def claim_folder(folder: str | Path, methods: Mapping[str, Method], options: Sequence[str]) -> None:
     """Make sure that a folder holds the trainings of one setting.
 
     Args:
         folder (str | Path): Of the ladder; created if need be.
-        methods (Mapping[str, str]): Config by name of the method.
+        methods (Mapping[str, Method]): Rungs by name.
         options (Sequence[str]): ``--cfg-options`` of all trainings.
 
     Raises:
         ValueError: What lies there was trained with other configs or options.
     """
     record = Path(folder) / 'ladder.json'
-    known = json.loads(record.read_text()) if record.exists() else dict(methods={}, options=None)
-    changed = [
-        name for name in methods if known['methods'].get(name, methods[name]) != methods[name]
-    ]
-    if changed or known['options'] not in (None, list(options)):
+    known = json.loads(record.read_text()) if record.exists() else {}
+    wanted = {name: [method.config, *method.options, *options] for name, method in methods.items()}
+    if any(known.get(name, settings) != settings for name, settings in wanted.items()):
         raise ValueError(
             f'{folder} holds trainings with other settings ({record}): name another folder, or '
             'remove this one'
         )
-    merged = dict(methods=known['methods'] | dict(methods), options=list(options))
-    AtomicBackend().put_text(json.dumps(merged, indent=2) + '\n', record)
+    AtomicBackend().put_text(json.dumps(known | wanted, indent=2) + '\n', record)

@@ -10,6 +10,7 @@ import pytest
 from mmseg_depthuda.benchmarking import ladder
 from mmseg_depthuda.benchmarking.ladder import (
     STREET_WORLD_LADDER,
+    Method,
     claim_folder,
     plan_ladder,
     run_ladder,
@@ -59,11 +60,11 @@ def test_every_method_is_an_experiment_with_a_seed_of_its_own():
 
 
 def test_trains_with_resume_and_tests_the_last_checkpoint(tmp_path):
-    (training,) = plan_ladder(tmp_path / 'out', dict(a='a.py'), [5], ['x=1'])
+    (training,) = plan_ladder(tmp_path / 'out', dict(a=Method('a.py', ('y=2',))), [5], ['x=1'])
     assert run_ladder([training], jobs=1, report=lambda line: None) == []
     ((arguments, threads),) = calls(training)
     work_dir = str(tmp_path / 'out/a/seed_5')
-    options = ['--cfg-options', 'randomness.seed=5', 'x=1']
+    options = ['--cfg-options', 'randomness.seed=5', 'y=2', 'x=1']
     assert arguments == ['a.py', '--resume', '--work-dir', work_dir, *options]
     assert int(threads) == os.cpu_count()
     assert training.is_finished
@@ -71,7 +72,7 @@ def test_trains_with_resume_and_tests_the_last_checkpoint(tmp_path):
 
 
 def test_cores_are_shared_out(tmp_path):
-    trainings = plan_ladder(tmp_path, dict(a='a.py', b='b.py'), [1])
+    trainings = plan_ladder(tmp_path, dict(a=Method('a.py'), b=Method('b.py')), [1])
     run_ladder(trainings, jobs=2 * os.cpu_count(), report=lambda line: None)
     assert [calls(training)[0][1] for training in trainings] == ['1', '1']
 
@@ -79,7 +80,7 @@ def test_cores_are_shared_out(tmp_path):
 def test_runs_side_by_side(tmp_path, monkeypatch):
     together = threading.Barrier(2, timeout=30)
     monkeypatch.setattr(ladder.Training, 'run', lambda self, threads: together.wait())
-    trainings = plan_ladder(tmp_path, dict(a='a.py', b='b.py'), [1])
+    trainings = plan_ladder(tmp_path, dict(a=Method('a.py'), b=Method('b.py')), [1])
     assert run_ladder(trainings, jobs=2, report=lambda line: None) == []
 
 
@@ -87,7 +88,9 @@ def test_a_failure_is_reported_and_only_it_is_tried_again(tmp_path):
     out = tmp_path / 'out'
     out.mkdir()
     (out / 'broken').touch()
-    good, bad, last = plan_ladder(out, dict(good='good.py', bad='bad.py', last='last.py'), [1])
+    good, bad, last = plan_ladder(
+        out, dict(good=Method('good.py'), bad=Method('bad.py'), last=Method('last.py')), [1]
+    )
     (error,) = run_ladder([good, bad, last], jobs=1, report=lambda line: None)
     assert 'bad, seed 1: train.py failed with status 3' in error
     assert str(bad.log) in error
@@ -99,10 +102,11 @@ def test_a_failure_is_reported_and_only_it_is_tried_again(tmp_path):
 
 
 def test_a_folder_keeps_to_one_setting(tmp_path):
-    claim_folder(tmp_path, dict(a='a.py'), ['x=1'])
-    claim_folder(tmp_path, dict(b='b.py'), ['x=1'])
-    claim_folder(tmp_path, dict(a='a.py', b='b.py'), ['x=1'])
+    claim_folder(tmp_path, dict(a=Method('a.py')), ['x=1'])
+    claim_folder(tmp_path, dict(b=Method('b.py')), ['x=1'])
+    claim_folder(tmp_path, dict(a=Method('a.py'), b=Method('b.py')), ['x=1'])
     with pytest.raises(ValueError, match='other settings'):
-        claim_folder(tmp_path, dict(a='a.py'), ['x=2'])
-    with pytest.raises(ValueError, match='other settings'):
-        claim_folder(tmp_path, dict(a='other.py'), ['x=1'])
+        claim_folder(tmp_path, dict(a=Method('a.py')), ['x=2'])
+    for other in (Method('other.py'), Method('a.py', ('y=2',))):
+        with pytest.raises(ValueError, match='other settings'):
+            claim_folder(tmp_path, dict(a=other), ['x=1'])
