@@ -5,7 +5,7 @@ import torch
 from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 from mmengine.structures import PixelData
-from mmseg.registry import HOOKS
+from mmseg.registry import HOOKS, MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 from torch.nn import ModuleList
@@ -20,6 +20,7 @@ from mmseg_depthuda.adaptation.pseudo_labels import (
 )
 from mmseg_depthuda.models.decode_heads.seg_weight_mixin import SegWeightMixin, stack_pixel_data
 from mmseg_depthuda.models.segmentors import UDASegmentor
+from mmseg_depthuda.models.wrappers import bare_model
 
 
 @HOOKS.register_module()
@@ -74,7 +75,8 @@ class DACSHook(EMAHook):
     def before_run(self, runner: Runner) -> None:
         """Build the teacher; testing behind a training in one run keeps the one there is."""
         if not self._has_teacher:
-            super().before_run(runner)
+            self.src_model = bare_model(runner.model)
+            self.ema_model = MODELS.build(self.ema_cfg, default_args=dict(model=self.src_model))
 
     def before_train(self, runner: Runner) -> None:
         """Check that the model can be trained this way, and start the teacher as its copy.

@@ -7,10 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 
 from mmengine.hooks import Hook
-from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
-from torch import Tensor, nn
+from torch import Tensor
+
+from mmseg_depthuda.models.wrappers import bare_model
 
 
 @HOOKS.register_module()
@@ -51,7 +52,7 @@ class StrictLoadHook(Hook):
             ValueError: A tensor is missing, unexpected or of another shape, and not allowed to be,
                 or the checkpoint shares no tensor with the model.
         """
-        wanted = _shapes(_unwrapped(runner.model).state_dict())
+        wanted = _shapes(bare_model(runner.model).state_dict())
         found = {
             re.sub(r'^module\.', '', name): shape
             for name, shape in _shapes(checkpoint.get('state_dict', checkpoint)).items()
@@ -94,12 +95,6 @@ class StrictLoadHook(Hook):
             'fits, list regular expressions in default_hooks.strict_load.allow_missing and '
             '.allow_unexpected.'
         )
-
-
-def _unwrapped(model: nn.Module) -> nn.Module:
-    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-        model = model.module
-    return model
 
 
 def _shapes(state_dict: Mapping) -> dict[str, tuple[int, ...]]:

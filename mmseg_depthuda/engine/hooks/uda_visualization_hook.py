@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseTTAModel
 from mmengine.runner import Runner
 from mmengine.structures import PixelData
 from mmseg.engine.hooks import SegVisualizationHook
@@ -18,6 +18,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmseg_depthuda.adaptation.difficulty import depth_agreement
+from mmseg_depthuda.models.wrappers import bare_model
 from mmseg_depthuda.visualization.panels import (
     as_map,
     colour_labels,
@@ -69,7 +70,7 @@ class UDAVisualizationHook(Hook):
         """Draw every ``interval`` iterations if the batch has a mixed branch."""
         if not self.every_n_train_iters(runner, self.interval) or 'mixed' not in data_batch:
             return
-        model = _unwrapped(runner.model)
+        model = bare_model(runner.model)
         palette = np.array(runner.visualizer.dataset_meta['palette'], dtype=np.uint8)
         samples = data_batch['mixed']['data_samples'][: self.num_images]
         inputs = data_batch['mixed']['inputs'][: self.num_images]
@@ -91,8 +92,10 @@ class UDAVisualizationHook(Hook):
     ) -> None:
         """Add ``depth_agreement`` to predictions that will be drawn."""
         drawn = any(isinstance(hook, SegVisualizationHook) and hook.draw for hook in runner.hooks)
-        model = _unwrapped(runner.model)
-        if drawn and hasattr(getattr(model, 'decode_head', None), 'forward_depths'):
+        if not drawn or isinstance(runner.model, BaseTTAModel):
+            return
+        model = bare_model(runner.model)
+        if hasattr(model.decode_head, 'forward_depths'):
             inputs = model.data_preprocessor(data_batch, False)['inputs']
             add_depth_agreement(model, inputs, outputs)
 
@@ -151,10 +154,6 @@ def draw_mixed_sample(
     if depths[0] is not None:
         panels += draw_depths([depth for depth in depths if depth is not None])
     return np.concatenate(panels, axis=1)
-
-
-def _unwrapped(model):
-    return model.module if is_model_wrapper(model) else model
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Test-time augmentation of segmentation and depth."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -15,8 +16,9 @@ class DepthTTAModel(SegTTAModel):
     """MMSeg's merging of augmented predictions, of depth too.
 
     An image scaled by ``s`` is what a camera of ``s`` times the focal length sees: everything looks
-    ``s`` times as near. The inverse depth predicted for a view is therefore divided by its scale
-    before the mean over the views is taken.
+    about ``s`` times as near, and a network trained at one focal length is wrong elsewhere. So
+    depth is merged over the views whose scale is nearest to 1 alone (both flips, as a rule), and
+    divided by that scale.
 
     Args:
         **kwargs: Arguments of MMSeg's ``SegTTAModel``.
@@ -32,7 +34,7 @@ class DepthTTAModel(SegTTAModel):
 
         Returns:
             list[SegDataSample]: Per image one with ``pred_sem_seg`` and perhaps ``pred_depth_map``,
-            float, (1, H, W), inverse depth in the scale of the unscaled view.
+            float, (1, H, W), inverse depth at scale 1.
         """
         depths = [_mean_depth(views) for views in data_samples_list]
         merged = super().merge_preds(data_samples_list)
@@ -45,6 +47,11 @@ class DepthTTAModel(SegTTAModel):
 def _mean_depth(views: SampleList) -> torch.Tensor | None:
     if 'pred_depth_map' not in views[0]:
         return None
-    return torch.stack(
-        [view.pred_depth_map.data / view.metainfo['scale_factor'][1] for view in views]
-    ).mean(0)
+    heights = [view.metainfo['scale_factor'][1] for view in views]
+    scale = min(heights, key=lambda height: abs(math.log(height)))
+    depths = [
+        view.pred_depth_map.data
+        for view, height in zip(views, heights, strict=True)
+        if height == scale
+    ]
+    return torch.stack(depths).mean(0) / scale

@@ -1,4 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
+from .bare_model import bare_model
 from .uda_distributed import UDADistributedDataParallel
 
-__all__ = ['UDADistributedDataParallel']
+__all__ = ['UDADistributedDataParallel', 'bare_model']
