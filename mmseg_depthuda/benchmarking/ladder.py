@@ -30,7 +30,7 @@ class Method(NamedTuple):
 WATCH_PSEUDO_LABELS = (
     'custom_hooks.1.type=PseudoLabelQualityHook',
     'custom_hooks.1.interval=100',
-    'train_dataloader.dataset.target.data_prefix.seg_map_path=gtFine',
+    'train_dataloader.dataset.target.data_prefix.seg_map_path=gtFine/train',
 )
 STREET_WORLD_LADDER = {
     'source_only': Method('source_only/source_only_r18_sim2real.py'),
