@@ -6,8 +6,11 @@ import re
 import runpy
 import subprocess
 import sys
+from collections import OrderedDict
 from pathlib import Path
 from typing import NamedTuple
+
+from mmseg_depthuda.visualization import DepthLocalVisualizer
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / 'docs'
@@ -19,8 +22,6 @@ SHORT = {
     'model.decode_head.in_channels': 64,
     'train_dataloader.num_workers': 0,
     'train_dataloader.persistent_workers': False,
-    'val_dataloader.num_workers': 0,
-    'val_dataloader.persistent_workers': False,
     'default_hooks.logger.interval': 1,
     'param_scheduler.0.end': 1,
     'param_scheduler.1.begin': 1,
@@ -106,6 +107,8 @@ def run_line(line: str, folder: Path, monkeypatch) -> None:
             patch.setenv(name, value)
         for path in reversed(os.environ.get('PYTHONPATH', '').split(os.pathsep)):
             patch.syspath_prepend(str(folder / path))
+        # A process of its own would have no visualiser of the run before.
+        patch.setattr(DepthLocalVisualizer, '_instance_dict', OrderedDict())
         patch.setattr(sys, 'argv', [script, *shortened(Path(script).name, options)])
         runpy.run_path(script, run_name='__main__')
 
