@@ -53,14 +53,12 @@ class Split:
 
     Attributes:
         name: Folder name of the split, '' if the dataset has no splits.
-        protocol: Classes of the converted labels.
         labelled: Reads the labels as downloaded.
-        converted: Reads the converted labels.
+        converted: Reads the converted labels; asked for their paths only.
         depth: Kind of depth -> dataset that reads it.
     """
 
     name: str
-    protocol: str
     labelled: DepthSegDataset
     converted: DepthSegDataset
     depth: Mapping[str, DepthSegDataset] = field(default_factory=dict)
@@ -124,27 +122,22 @@ def folder_split(
         labels: Folder of the labels below ``root`` and ``out``.
         depth: Folder of the depth maps below ``root``, ``None`` to leave them unverified.
     """
-    images = osp.abspath(osp.join(root, images))
 
-    def build(data_root: str, **kwargs) -> ProtocolDataset:
-        prefix = dict(img_path=images, **kwargs.pop('data_prefix'))
+    def build(data_root: str, folders: Mapping[str, str], **kwargs) -> ProtocolDataset:
         return dataset(
-            protocol=protocol, data_root=data_root, data_prefix=prefix, lazy_init=True, **kwargs
+            protocol=protocol,
+            data_root=data_root,
+            data_prefix=dict(img_path=images, **folders),
+            lazy_init=True,
+            **kwargs,
         )
 
-    depths = {}
-    if depth is not None:
-        depths[depth] = build(root, data_prefix=dict(depth_map_path=depth))
+    label_folder = dict(seg_map_path=labels)
     return Split(
         name='',
-        protocol=protocol,
-        labelled=build(root, data_prefix=dict(seg_map_path=labels)),
-        converted=build(
-            out,
-            data_prefix=dict(seg_map_path=labels),
-            labelling=TRAIN_ID_LABELLINGS[protocol],
-        ),
-        depth=depths,
+        labelled=build(root, label_folder),
+        converted=build(out, label_folder, labelling=TRAIN_ID_LABELLINGS[protocol]),
+        depth={} if depth is None else {depth: build(root, dict(depth_map_path=depth))},
     )
 
 
@@ -169,14 +162,12 @@ def cityscapes_splits(
     names, depths = list(names), list(depths)
 
     def build(split: str, data_root: str = root, depth: str | None = None, **kwargs):
-        images = osp.abspath(osp.join(root, 'leftImg8bit', split))
-        labels = None if depth else f'gtFine/{split}'
         return CityscapesDepthDataset(
             protocol=protocol,
             split=split,
             depth=depth,
             data_root=data_root,
-            data_prefix=dict(img_path=images, seg_map_path=labels),
+            data_prefix=dict(seg_map_path=None) if depth else None,
             lazy_init=True,
             **kwargs,
         )
@@ -196,7 +187,6 @@ def cityscapes_splits(
     return [
         Split(
             name=name,
-            protocol=protocol,
             labelled=build(name),
             converted=build(name, data_root=out, labelling=TRAIN_ID_LABELLINGS[protocol]),
             depth=depth_datasets[name],

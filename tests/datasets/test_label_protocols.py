@@ -7,7 +7,9 @@ from mmseg_depthuda.datasets.label_protocols import (
     CITYSCAPES_16,
     CITYSCAPES_19,
     PROTOCOLS,
+    TRAIN_ID_LABELLINGS,
     label_map,
+    label_suffix,
 )
 
 # Typed from the published protocols, independently of the tables under test.
@@ -49,6 +51,33 @@ def test_label_map_is_the_published_one(labelling, protocol, expected, raw_value
     assert trained(mapping) == expected
     assert set(mapping) == {*raw_values, 255}
     assert mapping[255] == 255
+
+
+@pytest.mark.parametrize('protocol', PROTOCOLS)
+def test_train_indices_are_their_own_labelling(protocol):
+    mapping = label_map(TRAIN_ID_LABELLINGS[protocol], protocol)
+    assert mapping == {**{i: i for i in range(len(PROTOCOLS[protocol].classes))}, 255: 255}
+
+
+def test_train_indices_of_19_classes_serve_other_protocols():
+    """Converted once, then reduced on loading: the same as reducing the original labels."""
+    to_19 = label_map('cityscapes_ids', 'cityscapes19')
+    reduced = label_map('cityscapes_train_ids', 'camvid11')
+    assert {raw: reduced[train] for raw, train in to_19.items()} == label_map(
+        'cityscapes_ids', 'camvid11'
+    )
+
+
+@pytest.mark.parametrize(
+    ('labelling', 'suffix'),
+    [
+        ('cityscapes_ids', '.png'),
+        ('cityscapes_train_ids', '_labelTrainIds.png'),
+        ('synthia16_train_ids', '_synthia16TrainIds.png'),
+    ],
+)
+def test_names_of_label_files(labelling, suffix):
+    assert label_suffix(labelling, '.png') == suffix
 
 
 def test_cityscapes_protocol_is_mmsegs():
