@@ -1,32 +1,99 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Every experiment: it parses, its model is built, and its parts agree."""
+"""Every experiment: it parses, its model is built, its parts agree, and it trains one iteration."""
 
+import copy
+import functools
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.evaluator import Evaluator
+from mmengine.hooks import Hook
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import HOOKS
-from mmseg.registry import MODELS, VISUALIZERS
+from mmengine.runner import Runner
+from mmseg.registry import DATASETS, MODELS, VISUALIZERS
 
 from mmseg_depthuda.datasets.label_protocols import PROTOCOLS
+from mmseg_depthuda.streetworld import WorldConfig, generate
+from mmseg_depthuda.streetworld.layouts import PARTS
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 EXPERIMENTS = sorted(
     str(path.relative_to(CONFIGS)) for path in CONFIGS.glob('*/*.py') if path.parts[-2] != '_base_'
 )
+LADDER = (
+    'source_only/source_only',
+    'dacs/dacs',
+    'simple_aux/simple_aux',
+    'corda/corda',
+)
+
+
+@pytest.fixture(scope='module')
+def roots(tmp_path_factory):
+    """A small world in the layouts of GTA5, SYNTHIA and Cityscapes; CamVid's; plain folders."""
+    root = tmp_path_factory.mktemp('data')
+    layouts = ('gta', 'synthia', 'cityscapes')
+    world = WorldConfig(2, 2, 1, size=(96, 48), layouts=layouts, parts=PARTS)
+    generate(root / 'street_world', world)
+    rng = np.random.default_rng(0)
+
+    def write(folder, high, shape=(48, 96), dtype=np.uint8):
+        (root / folder).mkdir(parents=True)
+        for index in range(2):
+            path = root / folder / f'{index}.png'
+            assert cv2.imwrite(str(path), rng.integers(high, size=shape, dtype=dtype))
+
+    for folder in ('camvid/train', 'camvid/val', 'own_source/images', 'own_target/images'):
+        write(folder, 256, (48, 96, 3))
+    for folder in ('camvid/trainannot', 'camvid/valannot'):
+        write(folder, 12)
+    write('own_source/labels', 2)
+    write('camvid_pseudo_depth/train', 2**16, dtype=np.uint16)
+    places = {f'{name.upper()}_ROOT': root / 'street_world' / name for name in layouts}
+    for name in ('street_world', 'camvid', 'camvid_pseudo_depth', 'own_source', 'own_target'):
+        places[f'{name.upper()}_ROOT'] = root / name
+    with pytest.MonkeyPatch.context() as patch:
+        for name, place in places.items():
+            patch.setenv(name, str(place))
+        patch.delenv('CITYSCAPES_EVALUATION_SIZE', raising=False)
+        patch.delenv('DEEPLAB_INIT', raising=False)
+        patch.delenv('DEEPLAB_IMAGENET_INIT', raising=False)
+        yield root
+
+
+@functools.cache
+def load(name):
+    return Config.fromfile(CONFIGS / name)
 
 
 @pytest.fixture(params=EXPERIMENTS)
-def cfg(request):
-    return Config.fromfile(CONFIGS / request.param)
+def name(request):
+    return request.param
 
 
 @pytest.fixture
-def model(cfg):
-    with torch.device('meta'):  # no memory, no weights
-        return MODELS.build(cfg.model)
+def cfg(roots, name):
+    return load(name)
+
+
+@functools.cache
+def built(model_cfg):
+    """The model without memory and weights, and the shape of its logits; once for equal models."""
+    with torch.device('meta'):
+        model = MODELS.build(Config.fromstring(f'model = {model_cfg}', '.py').model)
+        return model, model(torch.empty(2, 3, 128, 256), mode='tensor').shape
+
+
+def build(cfg):
+    model_cfg = copy.deepcopy(cfg.model.to_dict())
+    model_cfg['backbone']['init_cfg'] = None
+    return built(repr(model_cfg))
 
 
 def number_of_classes(dataset):
@@ -36,23 +103,43 @@ def number_of_classes(dataset):
     return len(PROTOCOLS[dataset.get('protocol', default)].classes)
 
 
-def test_experiments_are_found():
-    assert 'corda/corda_r101_gta2cs.py' in EXPERIMENTS
+def predicts_depth(cfg):
+    return getattr(MODELS.get(cfg.model.decode_head.type), 'predicts_depth', False)
 
 
-def test_head_and_datasets_have_the_same_classes(cfg, model):
+# -- the parts of a config -------------------------------------------------------------------------
+
+
+def test_every_rung_of_the_ladder_has_its_experiments():
+    expected = {'source_only/oracle_r101_cs2cs', 'source_only/oracle_r18_sim2real'}
+    expected |= {f'{rung}_r18_sim2real' for rung in LADDER}
+    for pair in ('gta2cs', 'syn2cs'):
+        corda = f'corda/corda_r101_{pair}'
+        expected |= {f'{rung}_r101_{pair}' for rung in LADDER}
+        expected |= {f'source_only/source_only_r101_{pair}_imagenet', f'{corda}_imagenet'}
+        expected |= {f'dacs/dacs_r101_{pair}_imagenet', f'simple_aux/simple_aux_r101_{pair}_mono'}
+        expected |= {f'{corda}{rung}' for rung in ('_f', '_no_distillation')}
+        expected |= {f'{corda}{rung}_mono' for rung in ('', '_f', '_no_distillation')}
+    for rung in ('_f', '_no_distillation'):
+        expected.add(f'corda/corda_r18_sim2real{rung}')
+    assert {f'{name}.py' for name in expected} <= set(EXPERIMENTS)
+
+
+def test_head_and_datasets_have_the_same_classes(cfg):
     training = cfg.train_dataloader.dataset
     labelled = [training.get('source', training), cfg.val_dataloader.dataset]
-    assert {number_of_classes(dataset) for dataset in labelled} == {model.decode_head.num_classes}
+    classes = {number_of_classes(dataset) for dataset in labelled}
+    assert classes == {cfg.model.decode_head.num_classes}
 
 
-def test_model_gives_logits(cfg, model):
-    with torch.device('meta'):
-        logits = model(torch.empty(2, 3, 128, 256), mode='tensor')
-    assert logits.shape == (2, model.decode_head.num_classes, 17, 33)  # output stride 8
+def test_model_gives_logits(cfg):
+    model, shape = build(cfg)
+    assert shape == (2, cfg.model.decode_head.num_classes, 17, 33)  # output stride 8
+    assert model.predicts_depth == predicts_depth(cfg)
 
 
-def test_optimiser_and_schedule(cfg, model):
+def test_optimiser_and_schedule(cfg):
+    model, _ = build(cfg)
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
     assert cfg.param_scheduler[-1]['end'] == cfg.train_cfg.max_iters
     trained = {id(p) for group in optimizer.param_groups for p in group['params']}
@@ -64,15 +151,232 @@ def test_optimiser_and_schedule(cfg, model):
 
 def test_hooks_are_built(cfg, tmp_path):
     VISUALIZERS.build(dict(cfg.visualizer, save_dir=str(tmp_path)))  # SegVisualizationHook wants it
-    hooks = [HOOKS.build(hook) for hook in cfg.get('custom_hooks', [])]
-    hooks += [HOOKS.build(hook) for hook in cfg.default_hooks.values()]
-    assert type(hooks[0]).__name__ == ('DACSHook' if 'custom_hooks' in cfg else 'IterTimerHook')
+    for hook in [*cfg.get('custom_hooks', []), *cfg.default_hooks.values()]:
+        HOOKS.build(hook)
+    self_training = 'target' in cfg.train_dataloader.dataset
+    assert any(h.type == 'DACSHook' for h in cfg.get('custom_hooks', [])) == self_training
 
 
 def test_methods_without_depth_load_none(cfg):
-    if getattr(MODELS.get(cfg.model.decode_head.type), 'predicts_depth', False):
+    if predicts_depth(cfg):
         return
     training = cfg.train_dataloader.dataset
     for dataset in (training.get('source', training), training.get('target', training)):
         assert dataset.get('depth') is None
         assert dataset.get('data_prefix', {}).get('depth_map_path') is None
+
+
+def test_name_says_what_it_is(cfg, name):
+    method, backbone, pair, *variant = (
+        Path(name)
+        .stem.replace('_only', '-only')
+        .replace('simple_aux', 'simple-aux')
+        .replace('own_images', 'own-images')
+        .replace('no_distillation', 'no-distillation')
+        .split('_')
+    )
+    head = {'corda': 'CorDAHead', 'simple-aux': 'SimpleAuxHead'}.get(method, 'DeepLabV2Head')
+    assert cfg.model.decode_head.type == head
+    assert cfg.model.backbone.depth == int(backbone[1:])
+    training = cfg.train_dataloader.dataset
+    if method == 'corda':
+        keeps_f = {'f', 'no-distillation'} & set(variant)
+        assert (cfg.model.decode_head.get('difficulty', 'release') is None) == bool(keeps_f)
+        distilled = cfg.model.decode_head.get('distillation', True)
+        assert distilled == ('no-distillation' not in variant)
+    if backbone != 'r101':
+        return
+    source = training.get('source', training)
+    kinds = dict(gta2cs='GTA5', syn2cs='SYNTHIA', cs2cs='Cityscapes')
+    assert source.type == f'{kinds[pair]}DepthDataset'
+    checkpoint = cfg.model.backbone.init_cfg.checkpoint
+    if 'imagenet' in variant:
+        assert checkpoint == 'open-mmlab://detectron2/resnet101_caffe'
+    else:
+        assert checkpoint == 'pretrained/resnet101_imagenet_coco.pth'
+    if predicts_depth(cfg):
+        assert training.target.depth == ('mono' if 'mono' in variant else 'stereo')
+        initial_seg = dict(gta2cs='aspp', syn2cs='conv')[pair]
+        assert cfg.model.decode_head.get('initial_seg', initial_seg) == initial_seg
+        hook = cfg.custom_hooks[0]
+        expected = 0.1 if method == 'corda' and pair == 'gta2cs' else 0.0
+        assert hook.get('initial_pseudo_labels', 0.0) == expected
+
+
+# -- one iteration -------------------------------------------------------------------------------
+
+
+def small(cfg):
+    """The same experiment with a small backbone, and small crops where they were 512x512."""
+    cfg = copy.deepcopy(cfg)
+    cfg.model.backbone.update(depth=18, base_channels=8, stem_channels=8, init_cfg=None)
+    cfg.model.decode_head.in_channels = 64
+    if predicts_depth(cfg):
+        cfg.model.decode_head.channels = 16
+    training = cfg.train_dataloader.dataset
+    for dataset in (training.get('source', training), training.get('target', training)):
+        cropped = [step for step in dataset.pipeline if step.get('crop_size') == (512, 512)]
+        for step in dataset.pipeline if cropped else ():
+            if 'scale' in step:
+                step.scale = tuple(side // 8 for side in step.scale)
+        for step in cropped:
+            step.crop_size = (64, 64)
+    cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
+    return cfg
+
+
+class Recorder(Hook):
+    """Keeps the losses of an iteration and the names of the parameters that it moved."""
+
+    priority = 'LOWEST'
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        self.before = {n: p.detach().clone() for n, p in runner.model.named_parameters()}
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.losses = {name: float(value) for name, value in outputs.items()}
+        parameters = dict(runner.model.named_parameters())
+        self.moved = {n for n, p in parameters.items() if not torch.equal(p, self.before[n])}
+        self.trainable = {name for name, p in parameters.items() if p.requires_grad}
+
+
+def train_one_iteration(cfg, tmp_path, name):
+    cfg = small(cfg)
+    cfg.merge_from_dict(
+        {
+            'work_dir': str(tmp_path),
+            'experiment_name': f'step_{Path(name).stem}',
+            'log_level': 'ERROR',
+            'train_cfg.max_iters': 1,
+            'default_hooks.checkpoint': None,
+            **{
+                f'{loop}_{part}': None for loop in ('val', 'test') for part in ('cfg', 'dataloader')
+            },
+            'val_evaluator': None,
+            'test_evaluator': None,
+        }
+    )
+    runner, recorder = Runner.from_cfg(cfg), Recorder()
+    runner.register_hook(recorder)
+    runner.train()
+    return recorder
+
+
+def expected_losses(cfg, name):
+    if 'target' not in cfg.train_dataloader.dataset:
+        return {'loss', 'loss_seg', 'acc_seg'}
+    seg, depth = {'loss_seg'}, {'loss_depth'}
+    if cfg.model.decode_head.type == 'CorDAHead':
+        seg, depth = seg | {'loss_initial_seg'}, depth | {'loss_initial_depth'}
+    has_depth = dict.fromkeys(('source', 'mixed'), predicts_depth(cfg))
+    if name == 'corda/corda_r18_sim2camvid.py':  # depth in the source alone
+        has_depth['mixed'] = False
+    if name == 'corda/corda_r18_own_images.py':
+        has_depth = dict.fromkeys(has_depth, False)
+    losses = {'loss'}
+    for branch, with_depth in has_depth.items():
+        names = seg | {'acc_seg'} | (depth if with_depth else set())
+        losses |= {f'{branch}.{loss}' for loss in names}
+    return losses
+
+
+def expected_unmoved(name):
+    """Decoders of a depth that nobody teaches."""
+    if name == 'corda/corda_r18_sim2camvid.py':
+        return ('decode_head.initial_depth.target', 'decode_head.final_depth.target')
+    if name == 'corda/corda_r18_own_images.py':
+        names = ('initial_depth', 'final_depth', 'depth_from_seg')
+        return tuple(f'decode_head.{part}' for part in names)
+    return ()
+
+
+def test_trains_one_iteration(cfg, name, tmp_path):
+    recorder = train_one_iteration(cfg, tmp_path, name)
+    assert set(recorder.losses) == expected_losses(cfg, name)
+    assert all(np.isfinite(value) for value in recorder.losses.values()), recorder.losses
+    terms = [value for term, value in recorder.losses.items() if '_' in term and 'acc' not in term]
+    assert min(terms) > 0
+    assert recorder.losses['loss'] == pytest.approx(sum(terms), rel=1e-5)
+    unmoved = {n for n in recorder.trainable if n.startswith(expected_unmoved(name) or 'none')}
+    assert recorder.trainable - recorder.moved == unmoved
+    assert recorder.moved <= recorder.trainable
+
+
+# -- evaluation ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope='module')
+def full_size_cityscapes(tmp_path_factory):
+    """One validation image of the real size: its upper half is building, its lower half road."""
+    root = tmp_path_factory.mktemp('cityscapes')
+    labels = np.full((1024, 2048), 7, np.uint8)
+    labels[:512] = 11
+    for folder, kind, pixels in (
+        ('leftImg8bit', 'leftImg8bit', np.repeat(10 * labels[..., None], 3, axis=2)),
+        ('gtFine', 'gtFine_labelIds', labels),
+    ):
+        (root / folder / 'val/lindau').mkdir(parents=True)
+        stem = f'{folder}/val/lindau/lindau_000000_000019_{kind}.png'
+        assert cv2.imwrite(str(root / stem), pixels)
+    return root
+
+
+@pytest.mark.parametrize(
+    ('setting', 'width', 'height'),
+    [(None, 1024, 512), ('1024x512', 1024, 512), ('2048x1024', 2048, 1024)],
+)
+def test_evaluation_size(full_size_cityscapes, monkeypatch, setting, width, height):
+    monkeypatch.setenv('CITYSCAPES_ROOT', str(full_size_cityscapes))
+    monkeypatch.delenv('CITYSCAPES_EVALUATION_SIZE', raising=False)
+    if setting:
+        monkeypatch.setenv('CITYSCAPES_EVALUATION_SIZE', setting)
+    cfg = small(Config.fromfile(CONFIGS / 'dacs/dacs_r101_syn2cs.py'))
+    assert cfg.val_evaluator == cfg.test_evaluator
+    for loader in (cfg.val_dataloader, cfg.test_dataloader):
+        dataset = DATASETS.build(loader.dataset)
+        batch = pseudo_collate([dataset[0]])
+        assert batch['inputs'][0].shape == (3, 512, 1024)  # what the network sees
+        assert batch['data_samples'][0].gt_sem_seg.shape == (height, width)
+    model = MODELS.build(cfg.model).eval()
+    with torch.no_grad():
+        (sample,) = model.test_step(batch)
+    assert sample.pred_sem_seg.shape == (height, width)
+    # A prediction that is right but for the upper rows of road.
+    prediction = sample.gt_sem_seg.data.clone()
+    prediction[:, : height // 4] = 0
+    sample.pred_sem_seg.data = prediction
+    metric = Evaluator(cfg.test_evaluator)
+    metric.dataset_meta = dataset.metainfo
+    metric.process([sample], batch)
+    scores = metric.evaluate(1)
+    iou = (100 * (1 / 2) / (3 / 4) + 100 * (1 / 2)) / 2  # road, building; the others do not occur
+    for mean in ('mIoU', 'mIoU_16', 'mIoU_13'):
+        assert scores[mean] == pytest.approx(iou, abs=0.01)
+    assert (scores['eval_width'], scores['eval_height']) == (width, height)
+
+
+def test_evaluation_size_is_checked(monkeypatch):
+    monkeypatch.setenv('CITYSCAPES_EVALUATION_SIZE', 'full')
+    with pytest.raises(ValueError, match='must be 1024x512 or 2048x1024, not .*full'):
+        Config.fromfile(CONFIGS / 'dacs/dacs_r101_gta2cs.py')
+
+
+def test_only_training_needs_the_initialisation(roots, tmp_path, monkeypatch):
+    """Testing the config of the paper goes without the file; training says what is missing."""
+    monkeypatch.chdir(tmp_path)
+    cfg = small(load('source_only/source_only_r101_gta2cs.py'))
+    cfg.model.backbone.init_cfg = load('dacs/dacs_r101_gta2cs.py').model.backbone.init_cfg
+    cfg.merge_from_dict(
+        {'work_dir': str(tmp_path), 'experiment_name': 'init', 'log_level': 'ERROR'}
+    )
+    for step in cfg.test_dataloader.dataset.pipeline:
+        if 'scale' in step:
+            step.scale = (96, 48)
+    for loader in (cfg.val_dataloader, cfg.test_dataloader):
+        loader.update(num_workers=0, persistent_workers=False)
+    runner = Runner.from_cfg(cfg)
+    torch.save(runner.model.state_dict(), tmp_path / 'trained.pth')
+    runner._load_from = str(tmp_path / 'trained.pth')
+    assert 0 <= runner.test()['mIoU_16'] <= 100
+    with pytest.raises(FileNotFoundError, match=r'pretrained.resnet101_imagenet_coco\.pth'):
+        runner.train()
