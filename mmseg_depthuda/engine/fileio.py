@@ -15,6 +15,9 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import print_log
 from mmengine.runner import find_latest_checkpoint
 
+TRAINED_STATE = ('state_dict', 'ema_state_dict', 'optimizer')
+"""What training changes in a checkpoint: student, teacher, momenta."""
+
 
 @contextmanager
 def atomic_write(path: str | Path, durable: bool = True) -> Iterator[BinaryIO]:
@@ -134,7 +137,7 @@ def latest_checkpoint(work_dir: str | Path) -> str | None:
 
 
 def last_finite_checkpoint(folder: str | Path) -> str | None:
-    """Find the last checkpoint of which no tensor holds NaN or infinity.
+    """Find the last checkpoint whose weights, teacher and optimiser hold no NaN or infinity.
 
     An update can spoil the parameters although its own loss was finite, which only the next loss
     shows; a checkpoint written in between holds the spoilt ones.
@@ -147,7 +150,7 @@ def last_finite_checkpoint(folder: str | Path) -> str | None:
     """
     for path in reversed(_numbered_checkpoints(Path(folder))):
         checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-        if _is_finite(checkpoint):
+        if all(_is_finite(checkpoint.get(part)) for part in TRAINED_STATE):
             return str(path)
     return None
 

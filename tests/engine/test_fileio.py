@@ -14,7 +14,12 @@ import torch
 from mmengine.fileio import get_file_backend
 
 import mmseg_depthuda
-from mmseg_depthuda.engine.fileio import AtomicBackend, atomic_write, latest_checkpoint
+from mmseg_depthuda.engine.fileio import (
+    AtomicBackend,
+    atomic_write,
+    last_finite_checkpoint,
+    latest_checkpoint,
+)
 
 
 def files(folder):
@@ -174,3 +179,28 @@ def test_latest_is_found_without_a_good_pointer(tmp_path, content):
 def test_no_checkpoint_is_none(tmp_path):
     assert latest_checkpoint(tmp_path) is None
     assert latest_checkpoint(tmp_path / 'missing') is None
+
+
+def test_last_finite_checkpoint(tmp_path):
+    weights = torch.ones(3)
+    bad = torch.tensor([1.0, float('nan')])
+    states = {
+        'iter_2.pth': dict(state_dict=dict(w=weights)),
+        # A score of the log may be NaN, such as the IoU of an absent class.
+        'iter_10.pth': dict(
+            state_dict=dict(w=weights, n=torch.tensor(7)), message_hub=dict(iou=bad)
+        ),
+        'iter_12.pth': dict(state_dict=dict(w=bad)),
+        'iter_14.pth': dict(state_dict=dict(w=weights), ema_state_dict=dict(w=bad)),
+        'iter_16.pth': dict(
+            state_dict=dict(w=weights), optimizer=dict(state={0: dict(momentum=[1 / bad, bad])})
+        ),
+        'best_mIoU_iter_18.pth': dict(state_dict=dict(w=weights)),
+    }
+    for name, state in states.items():
+        torch.save(state, tmp_path / name)
+    assert last_finite_checkpoint(tmp_path) == str(tmp_path / 'iter_10.pth')
+    (tmp_path / 'iter_10.pth').unlink()
+    assert last_finite_checkpoint(tmp_path) == str(tmp_path / 'iter_2.pth')
+    (tmp_path / 'iter_2.pth').unlink()
+    assert last_finite_checkpoint(tmp_path) is None

@@ -1,6 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """What a run does with input that it cannot, or can just, be trained on."""
 
+import json
 import math
 
 import cv2
@@ -10,7 +11,7 @@ import torch
 from mmengine.config import ConfigDict
 from mmengine.hooks import Hook
 
-from mmseg_depthuda.models.segmentors import InvalidLossError
+from mmseg_depthuda.engine.hooks import InvalidLossError
 from tests.models.pair_training import Pairs, loader, logged, make_runner
 from tests.models.tiny_segmentor import (
     IGNORE,
@@ -45,22 +46,39 @@ class PairsWithInfiniteDepth(Pairs):
         return pair
 
 
-def test_an_infinite_loss_stops_the_run_and_keeps_the_last_checkpoint(tmp_path):
+def test_an_infinite_loss_stops_the_run_and_is_written_down(tmp_path):
     runner = make_runner(
-        tmp_path, 'run', [dict(type='DACSHook')], dataset=PairsWithInfiniteDepth(), iterations=6
+        tmp_path,
+        'run',
+        [dict(type='DACSHook'), dict(type='InvalidLossHook')],
+        dataset=PairsWithInfiniteDepth(),
+        iterations=6,
     )
     with pytest.raises(InvalidLossError) as error:
         runner.train()
-    message = str(error.value)
-    checkpoint = tmp_path / 'run' / 'iter_2.pth'
-    assert "branch 'source' is inf in iteration 2: loss_depth, loss_initial_depth" in message
-    assert "['source_4.png', 'source_5.png']" in message
-    assert f'Last checkpoint: {checkpoint}.' in message
-    assert message in logged(tmp_path)
-    saved = torch.load(checkpoint, weights_only=True)['state_dict']
-    for name, parameter in runner.model.named_parameters():
-        assert torch.equal(saved[name], parameter), name  # the third batch has changed none
-    assert not list((tmp_path / 'run').glob('iter_3.pth'))
+    message, folder = str(error.value), tmp_path / 'run'
+    names = [f'{b}.loss_{d}depth' for b in ('source', 'mixed') for d in ('', 'initial_')]
+    images = ['source_4.png', 'source_5.png']
+    pairs = [['source_4.png', 'target_4.png'], ['source_5.png', 'target_5.png']]
+    terms = ', '.join(f'{name} = inf' for name in names)
+    where = f'(rank 0, images {images + pairs})'
+    assert f'The loss of iteration 3 is not finite: {terms} {where}.' in message
+    assert f'Last checkpoint with finite weights: {folder / "iter_2.pth"}.' in message
+    assert 'The loss of iteration 3 is not finite' in logged(tmp_path)
+    assert not (folder / 'iter_3.pth').exists()
+
+    written = json.loads((folder / 'invalid_loss_iter_3.json').read_text())
+    assert written['iteration'] == 3
+    assert written['learning_rate'] == dict(lr=[0.01])
+    assert written['last_good_checkpoint'] == str(folder / 'iter_2.pth')
+    (process,) = written['processes']
+    assert process['rank'] == 0
+    assert process['invalid_losses'] == names
+    assert process['losses']['loss'] == process['losses']['source.loss_depth'] == 'inf'
+    assert 0 < process['losses']['mixed.loss_seg'] < 10
+    paths = {name: [p['img_path'] for p in files] for name, files in process['files'].items()}
+    assert paths['source'] == images
+    assert paths['mixed'] == pairs
 
 
 class UnlabelledPairs(Pairs):
