@@ -125,10 +125,11 @@ def _recognise(
     """The layout of a state dict by its signature, and the config of its network."""
     signature = next((name for name in signatures if name in state), None)
     if signature is None:
-        wanted = '; '.join(f'{layout.title} by {name}' for name, layout in signatures.items())
+        wanted = '; '.join(f'{layout.title}, by {name}' for name, layout in signatures.items())
+        found = ', '.join(sorted({name.split('.')[0] for name in state}))
         raise ValueError(
-            f'{where} is of no layout that is known here ({wanted}). It holds {len(state)} '
-            f'tensors: {", ".join(sorted(state))}'
+            f'{where} is of no layout that is converted here ({wanted}): its {len(state)} names '
+            f'begin with {found}'
         )
     layout = signatures[signature]
     config = Config.fromfile(find_config(layout.config))

@@ -49,7 +49,9 @@ def read_checkpoint(path: str | Path) -> dict:
 
 def _why_unreadable(message: str) -> str:
     """What is wrong with a file, told by PyTorch's message, and the remedy."""
-    foreign = re.search(r'Unsupported global: GLOBAL (\S+)', message)
+    foreign = re.search(r'GLOBAL (\S+)', message)
+    if foreign and ' is blocked' in message:
+        return f'asks to run {foreign[1]}, which no weights need: it may do harm, do not open it'
     if foreign or '.tar format' in message:
         content = (
             f'holds a Python object ({foreign[1]})' if foreign else "is in PyTorch's first format"
@@ -61,9 +63,11 @@ def _why_unreadable(message: str) -> str:
             'in ("model", "ema_model")}, NEW_FILE) (an initialisation: torch.save(dict(c), '
             'NEW_FILE)), and convert that file.'
         )
+    # Before this PyTorch advises to read the file unsafely.
+    reason = message.rpartition('WeightsUnpickler error:')[2].strip()
     return (
         'is damaged, or no file of torch.save (a web page in its place?). Download it again. '
-        f'PyTorch says: {message.splitlines()[0] if message else "it ends too early"}'
+        f'PyTorch says: {reason.splitlines()[0] if reason else "it ends too early"}'
     )
 
 

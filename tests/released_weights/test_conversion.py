@@ -348,13 +348,13 @@ def test_scalar_in_place_of_the_classifier(tmp_path):
 
 def test_other_method(tmp_path):
     write_released(tmp_path / 'dacs.pth', 'dacs')
-    with pytest.raises(ValueError, match='entry model is of no layout .*CorDA, GTA5 variant by'):
+    with pytest.raises(ValueError, match='entry model is of no layout .*CorDA, GTA5 variant, by'):
         corda_to_mmseg(tmp_path / 'dacs.pth', tmp_path / 'out.pth')
     write_released(tmp_path / 'corda.pth', 'gta')
-    with pytest.raises(ValueError, match='entry model is of no layout .*DACS by layer5.conv2d'):
+    with pytest.raises(ValueError, match='entry model is of no layout .*DACS, by layer5.conv2d'):
         dacs_to_mmseg(tmp_path / 'corda.pth', tmp_path / 'out.pth')
     torch.save(dict(state_dict={'backbone.conv1.weight': torch.zeros(1)}), tmp_path / 'seg.pth')
-    with pytest.raises(ValueError, match='holds 1 tensors: backbone.conv1.weight'):
+    with pytest.raises(ValueError, match='its 1 names begin with backbone$'):
         mmseg_to_corda(tmp_path / 'seg.pth', tmp_path / 'out.pth')
 
 
