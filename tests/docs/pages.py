@@ -16,10 +16,12 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / 'docs'
 
 # Trainings of a page, made short; everything else of a config stays as it is.
-SHORT = {
+SMALL_RESNET = {
     'model.backbone.base_channels': 8,
     'model.backbone.stem_channels': 8,
     'model.decode_head.in_channels': 64,
+}
+SHORT = {
     'train_dataloader.num_workers': 0,
     'train_dataloader.persistent_workers': False,
     'default_hooks.logger.interval': 1,
@@ -68,11 +70,17 @@ def checkout(folder: Path) -> None:
     (folder / 'tools').symlink_to(ROOT / 'tools')
 
 
-def follow(page: Path, folder: Path, monkeypatch) -> list[str]:
+def follow(page: Path, folder: Path, monkeypatch, only: str = '') -> list[str]:
     """Do in ``folder`` what a page says: write its files, run its commands.
 
     Shell lines are run by bash, but what they start with ``python`` runs in this process, which has
     imported everything already. Trainings are made short.
+
+    Args:
+        page: The page.
+        folder: Where to do it.
+        monkeypatch: Pytest's.
+        only: Run only the commands that contain this.
 
     Returns:
         list[str]: The commands that were run.
@@ -85,7 +93,7 @@ def follow(page: Path, folder: Path, monkeypatch) -> list[str]:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(block.code)
         elif block.language == 'bash':
-            for line in command_lines(block.code):
+            for line in filter(lambda line: only in line, command_lines(block.code)):
                 run_line(line, folder, monkeypatch)
                 done.append(line)
     return done
@@ -118,7 +126,8 @@ def shortened(script: str, options: list[str]) -> list[str]:
     if script == 'train.py':
         if '--cfg-options' not in options:
             options = [*options, '--cfg-options']
-        return options + [f'{key}={value}' for key, value in SHORT.items()]
+        settings = SHORT | SMALL_RESNET if '_r18_' in options[0] else SHORT
+        return options + [f'{key}={value}' for key, value in settings.items()]
     if script == 'street_world.py':
         line = re.sub(r'(--\w+-images) \d+', r'\1 2', ' '.join(options))
         return f'{line} --size 256x128 --workers 1'.split(' ')

@@ -1,0 +1,86 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Every command in README.md and docs/ names scripts, options and configs that exist."""
+
+import contextlib
+import io
+import re
+import runpy
+import sys
+from functools import cache
+
+import pytest
+
+from mmseg_depthuda.engine.launch import find_config
+from tests.docs.pages import DOCS, ROOT, code_blocks, command_lines
+
+PAGES = sorted([ROOT / 'README.md', *DOCS.rglob('*.md')])
+SHELL = ('', 'bash', 'shell', 'sh', 'console')
+# Scripts of the shell that hand their options on.
+HANDS_ON_TO = {
+    'tools/dist_train.sh': 'tools/train.py',
+    'tools/dist_test.sh': 'tools/test.py',
+}
+
+
+def commands(page):
+    """Commands of shell blocks and of inline code."""
+    found = [
+        line
+        for block in code_blocks(page)
+        if block.language in SHELL
+        for line in command_lines(block.code)
+    ]
+    text = re.sub(r'^```.*?^```$', '', page.read_text(), flags=re.M | re.S)
+    found += re.findall(r'`((?:python|bash) tools/[^`]+)`', text)
+    return [line for line in found if re.search(r'\b(python|bash) tools/', line)]
+
+
+COMMANDS = [(page, line) for page in PAGES for line in commands(page)]
+
+
+@cache
+def help_of(script):
+    """What ``--help`` of a Python tool prints."""
+    output = io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        contextlib.redirect_stdout(output),
+        pytest.raises(SystemExit) as end,
+    ):
+        monkeypatch.setattr(sys, 'argv', [script, '--help'])
+        runpy.run_path(str(ROOT / script), run_name='__main__')
+    assert not end.value.code
+    return output.getvalue()
+
+
+def written_by(page):
+    """Paths that a page tells its reader to create."""
+    text = page.read_text()
+    copied = re.findall(r'^cp \S+ (\S+)$', text, re.M)
+    return {block.file for block in code_blocks(page)} | set(copied)
+
+
+def test_commands_are_found():
+    lines = [line for _, line in COMMANDS]
+    assert 'bash tools/quickstart.sh' in lines
+    assert any('tools/train.py configs/corda/corda_r101_gta2cs.py' in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ('page', 'line'), COMMANDS, ids=[f'{page.stem}: {line}' for page, line in COMMANDS]
+)
+def test_command(page, line):
+    for command in re.split(r'&&|\|\||;', line):
+        match = re.search(r'\b(?:python|bash) (tools/\S+)(.*)', command)
+        if match is None:
+            continue
+        script, arguments = match.groups()
+        assert (ROOT / script).is_file(), script
+        script = HANDS_ON_TO.get(script, script)
+        options = re.findall(r'(?<![\w-])--[a-z][\w-]*', arguments)
+        if script.endswith('.py'):
+            known = set(re.findall(r'--[a-z][\w-]*', help_of(script)))
+            assert set(options) <= known, set(options) - known
+        for config in re.findall(r'(?<=\s)[\w/]+/[\w/-]+\.py(?=\s|$)', arguments):
+            if config not in written_by(page):
+                find_config(config)
