@@ -1,11 +1,10 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Several trained networks side by side: a table, a summary and a picture."""
+"""Trained networks looked at: evaluation, summary, and a picture of what they predict."""
 
 from __future__ import annotations
 
 import copy
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +20,6 @@ from mmseg.apis import init_model
 from mmseg.models.utils import resize
 from mmseg.registry import DATASETS
 from mmseg.structures import SegDataSample
-from prettytable import PrettyTable
 from torch import Tensor, nn
 
 from mmseg_depthuda.adaptation.difficulty import depth_agreement
@@ -44,53 +42,22 @@ class TrainedRun:
 
 
 def evaluate(run: TrainedRun, work_dir: str | Path) -> dict[str, float]:
-    """Test a network as ``tools/test.py`` does, keeping the IoU of each class.
+    """Test a network as ``tools/test.py`` does.
 
     Args:
         run (TrainedRun): The network.
         work_dir (str | Path): Folder for MMEngine's logs.
 
     Returns:
-        dict[str, float]: What MMSeg's ``IoUMetric`` returns, in percent, and ``IoU.CLASS``.
+        dict[str, float]: What the config's ``test_evaluator`` measures.
 
     Raises:
-        ValueError: The config evaluates with another metric, or the checkpoint does not fit it.
+        ValueError: The checkpoint does not fit the config.
     """
     cfg = Config.fromfile(run.config)
-    evaluator = cfg.test_evaluator
-    if isinstance(evaluator, list) or evaluator.type not in ('IoUMetric', 'PerClassIoUMetric'):
-        raise ValueError(
-            f'{run.config}: test_evaluator must be one PerClassIoUMetric for a comparison'
-        )
-    evaluator.type = 'PerClassIoUMetric'
     cfg.load_from = str(run.checkpoint)
     cfg.work_dir = str(work_dir)
     return Runner.from_cfg(cfg).test()
-
-
-def class_table(metrics: Mapping[str, Mapping[str, float]]) -> str:
-    """Set the IoU of each class side by side.
-
-    Args:
-        metrics (Mapping[str, Mapping[str, float]]): Result of :func:`evaluate` by run name. The
-            gain is that of the last run over the first.
-
-    Returns:
-        str: A table; ``-`` stands where a class occurs nowhere.
-    """
-    names = list(metrics)
-    table = PrettyTable(['class', *names, 'gain'], align='r')
-    table.align['class'] = 'l'
-    keys = [key for key in metrics[names[0]] if key.startswith('IoU.')]
-    for key in [*keys, 'mIoU']:
-        values = [metrics[name][key] for name in names]
-        cells = ['-' if math.isnan(value) else f'{value:.1f}' for value in values]
-        gain = values[-1] - values[0]
-        table.add_row(
-            [key.removeprefix('IoU.'), *cells, '-' if math.isnan(gain) else f'{gain:+.1f}'],
-            divider=key == keys[-1],
-        )
-    return table.get_string()
 
 
 def write_summary(

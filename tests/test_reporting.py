@@ -99,17 +99,6 @@ def test_picture_has_a_panel_per_image_and_column(runs, tmp_path, monkeypatch):
     assert picture.shape[1] == 1800
 
 
-def test_table_shows_gain_and_absent_classes():
-    metrics = dict(
-        source_only={'mIoU': 30.0, 'IoU.road': 50.0, 'IoU.train': float('nan')},
-        corda={'mIoU': 41.26, 'IoU.road': 62.52, 'IoU.train': float('nan')},
-    )
-    lines = [line.split() for line in reporting.class_table(metrics).splitlines()]
-    assert ['|', 'road', '|', '50.0', '|', '62.5', '|', '+12.5', '|'] in lines
-    assert ['|', 'train', '|', '-', '|', '-', '|', '-', '|'] in lines
-    assert ['|', 'mIoU', '|', '30.0', '|', '41.3', '|', '+11.3', '|'] in lines
-
-
 def test_training_time_counts_every_attempt(tmp_path):
     """90 s until it was killed, then 30 s; the log of another rank and of a test do not count."""
     for start, seconds, name in (

@@ -4,11 +4,11 @@
 import argparse
 from pathlib import Path
 
+from mmseg_depthuda.comparison import ComparedRun, comparison_table
 from mmseg_depthuda.engine.fileio import latest_checkpoint
 from mmseg_depthuda.engine.launch import find_config
 from mmseg_depthuda.reporting import (
     TrainedRun,
-    class_table,
     draw_report,
     evaluate,
     training_seconds,
@@ -44,7 +44,7 @@ def main() -> None:
     minutes = sum(training_seconds(args.folder / run.name) for run in runs) / 60
     write_summary(args.folder / 'summary.json', metrics, minutes)
     draw_report(runs, args.folder / 'report.png')
-    print(class_table(metrics))
+    print(comparison_table([ComparedRun(name, [values]) for name, values in metrics.items()]))
     print(f'{args.folder / "summary.json"} and {args.folder / "report.png"} are written.')
 
 

@@ -1,0 +1,53 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""The command line of the comparison."""
+
+import json
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[3] / 'tools/analysis_tools/compare_runs.py'
+
+
+def write_work_dir(folder, road, loss):
+    rows = [
+        dict(loss=loss, iter=10, step=10),
+        {'mIoU': road, 'IoU.road': road, 'eval_width': 8, 'eval_height': 4, 'step': 10},
+    ]
+    (folder / '20260101_100000/vis_data').mkdir(parents=True)
+    scalars = folder / '20260101_100000/vis_data/scalars.json'
+    scalars.write_text(''.join(json.dumps(row) + '\n' for row in rows))
+
+
+@pytest.fixture
+def main():
+    spec = spec_from_file_location('compare_runs', SCRIPT)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+def test_table_csv_and_pictures(tmp_path, monkeypatch, capsys, main):
+    monkeypatch.chdir(tmp_path)
+    for name, road in (('dacs', 40.0), ('lr=1', 50.0), ('s2', 60.0)):
+        write_work_dir(tmp_path / name, road, loss=1.0)
+    main(['dacs', 'corda=lr=1,s2', 'other=s2', '--baseline', 'other', '--out', 'report'])
+    output = capsys.readouterr().out
+    assert 'IoU in % at 8x4' in output
+    assert '| road  | 40.0 (-20.0) | 55.0 ± 7.1 (-5.0) |  60.0 |' in output
+    written = sorted(path.name for path in (tmp_path / 'report').iterdir())
+    assert written == ['classes.png', 'comparison.csv', 'curves.png']
+
+
+def test_without_a_folder_it_only_prints(tmp_path, monkeypatch, capsys, main):
+    monkeypatch.chdir(tmp_path)
+    write_work_dir(tmp_path / 'dacs', 40.0, loss=1.0)
+    main(['dacs'])
+    assert '| mIoU   |   40.0 |' in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ['dacs']
+
+
+def test_an_error_is_the_exit_status(main):
+    with pytest.raises(SystemExit, match='compare_runs: corda: nowhere does not exist'):
+        main(['corda=nowhere'])

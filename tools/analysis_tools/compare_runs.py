@@ -1,0 +1,64 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Put trained runs side by side: IoU per class, difference to a baseline, and curves.
+
+A run is named by its work dir; several seeds of one method are separated by commas, of which mean
+and standard deviation are shown.
+
+Example:
+    python tools/analysis_tools/compare_runs.py dacs=work_dirs/dacs corda=work_dirs/s1,work_dirs/s2
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mmseg_depthuda.comparison import (
+    ComparedRun,
+    comparison_table,
+    draw_classes,
+    draw_curves,
+    read_run,
+    write_table,
+)
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        'runs',
+        nargs='+',
+        metavar='RUN',
+        help='NAME=WORK_DIR[,WORK_DIR...] with a work dir per seed, or WORK_DIR, whose last part '
+        'is then the name',
+    )
+    parser.add_argument('--baseline', metavar='NAME', help='run to subtract; default: the first')
+    parser.add_argument(
+        '--out', type=Path, help='folder for comparison.csv, classes.png and curves.png'
+    )
+    return parser.parse_args(argv)
+
+
+def parse_run(argument: str) -> ComparedRun:
+    name, equals, work_dirs = argument.partition('=')
+    if not equals:
+        return read_run(Path(argument).name, [argument])
+    return read_run(name, work_dirs.split(','))
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    try:
+        runs = [parse_run(argument) for argument in args.runs]
+        print(comparison_table(runs, args.baseline))
+        if args.out is None:
+            return
+        write_table(args.out / 'comparison.csv', runs, args.baseline)
+        draw_classes(args.out / 'classes.png', runs)
+        draw_curves(args.out / 'curves.png', runs)
+    except ValueError as error:
+        sys.exit(f'compare_runs: {error}')
+    print(f'comparison.csv, classes.png and curves.png are in {args.out}.')
+
+
+if __name__ == '__main__':
+    main()
