@@ -18,6 +18,7 @@ from mmseg_depthuda.benchmarking.ladder import (
     STREET_WORLD_LADDER,
     claim_folder,
     plan_ladder,
+    report_ladder,
     run_ladder,
 )
 from mmseg_depthuda.streetworld.generation import WorldConfig, generate
@@ -55,7 +56,11 @@ def main(argv: list[str] | None = None) -> None:
         render_world()
     except ValueError as error:
         sys.exit(f'street_world_ladder: {error}')
-    errors = run_ladder(plan_ladder(args.folder, methods, args.seeds, args.cfg_options), args.jobs)
+    trainings = plan_ladder(args.folder, methods, args.seeds, args.cfg_options)
+    errors = run_ladder(trainings, args.jobs)
+    if any(training.is_finished for training in trainings):
+        print(report_ladder(args.folder, trainings))
+        print(f'Tables and pictures are in {args.folder}.')
     sys.exit('\n'.join(errors) or 0)
 
 

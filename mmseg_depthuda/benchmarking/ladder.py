@@ -13,8 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from mmseg_depthuda.comparison import (
+    comparison_table,
+    draw_classes,
+    draw_curves,
+    read_run,
+    write_table,
+)
 from mmseg_depthuda.engine.fileio import AtomicBackend, latest_checkpoint
-from mmseg_depthuda.engine.launch import config_folder
+from mmseg_depthuda.engine.launch import config_folder, find_config
+from mmseg_depthuda.reporting import TrainedRun, draw_report
 
 TOOLS = config_folder().parent / 'tools'
 
@@ -172,6 +180,43 @@ def run_ladder(trainings: Sequence[Training], jobs: int, report=print) -> list[s
         except BaseException:  # Ctrl-C: begin nothing more
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def report_ladder(folder: str | Path, trainings: Sequence[Training]) -> str:
+    """Tabulate what has been trained, and draw it.
+
+    Writes ``comparison.csv``, ``classes.png``, ``curves.png``, and ``predictions.png`` of the first
+    seed.
+
+    Args:
+        folder (str | Path): Where to write.
+        trainings (Sequence[Training]): Those that are not finished are left out.
+
+    Returns:
+        str: Table of all methods, mean and standard deviation over the seeds.
+
+    Raises:
+        ValueError: None is finished.
+    """
+    folder = Path(folder)
+    finished: dict[str, list[Training]] = {}
+    for training in trainings:
+        if training.is_finished:
+            finished.setdefault(training.method, []).append(training)
+    if not finished:
+        raise ValueError(f'no training in {folder} is finished')
+    runs = [read_run(name, [t.work_dir for t in own]) for name, own in finished.items()]
+    write_table(folder / 'comparison.csv', runs)
+    draw_classes(folder / 'classes.png', runs)
+    draw_curves(folder / 'curves.png', runs)
+    draw_report(
+        [
+            TrainedRun(name, find_config(own[0].config), Path(latest_checkpoint(own[0].work_dir)))
+            for name, own in finished.items()
+        ],
+        folder / 'predictions.png',
+    )
+    return comparison_table(runs)
 
 
 def claim_folder(folder: str | Path, methods: Mapping[str, Method], options: Sequence[str]) -> None:

@@ -16,6 +16,14 @@ import torch
 from mmengine.config import Config
 from mmseg.apis import MMSegInferencer
 
+from mmseg_depthuda.benchmarking.ladder import (
+    STREET_WORLD_LADDER,
+    plan_ladder,
+    report_ladder,
+    run_ladder,
+)
+from mmseg_depthuda.comparison import read_curves
+
 ROOT = Path(__file__).parents[2]
 SMALL = {
     'model.backbone.base_channels': 8,
@@ -159,3 +167,26 @@ def test_own_images_without_depth(tmp_path, environment, own_images):
     assert checkpoint['meta']['dataset_meta']['classes'] == ('background', 'road')
     weight = checkpoint['state_dict']['decode_head.final_seg.conv2d_list.0.weight']
     assert weight.shape[0] == 2
+
+
+def test_ladder_of_two_iterations(tmp_path, world, monkeypatch):
+    """The rungs' own options fit their configs: one that watches pseudo-labels, one without any."""
+    monkeypatch.setenv('STREET_WORLD_ROOT', str(world))
+    monkeypatch.setenv('OMP_NUM_THREADS', '1')
+    settings = SMALL | train_options(2)
+    settings['custom_hooks.1.interval'] = 1
+    options = [f'{key}={value}' for key, value in settings.items()]
+    rungs = {name: STREET_WORLD_LADDER[name] for name in ('source_only', 'corda_f')}
+    without_hooks = [option for option in options if not option.startswith('custom_hooks')]
+    trainings = [
+        *plan_ladder(tmp_path, {'source_only': rungs['source_only']}, [1], without_hooks),
+        *plan_ladder(tmp_path, {'corda_f': rungs['corda_f']}, [1], options),
+    ]
+    assert run_ladder(trainings, jobs=2) == []
+
+    table = report_ladder(tmp_path, trainings)
+    assert 'source_only' in table and 'corda_f' in table and 'bicycle' in table
+    curves = read_curves(trainings[1].work_dir)
+    assert sorted(curves['pseudo_label.accuracy']) == [1, 2]
+    for name in ('comparison.csv', 'classes.png', 'curves.png', 'predictions.png'):
+        assert (tmp_path / name).stat().st_size > 100
