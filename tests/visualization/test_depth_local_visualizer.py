@@ -1,77 +1,148 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""What MMSeg's visualiser cannot draw: other sizes, and depth on one side only."""
+"""All maps of a sample side by side, at the size of the maps."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from mmengine.structures import PixelData
 from mmseg.registry import VISUALIZERS
 from mmseg.structures import SegDataSample
+from mmseg.visualization import SegLocalVisualizer
 
-from mmseg_depthuda.stack import check_versions, installed_versions
+from mmseg_depthuda.visualization import DepthLocalVisualizer
 
 PALETTE = [[255, 0, 0], [0, 0, 255]]
+BLACK_OF_MAGMA, WHITE_OF_MAGMA = [0, 0, 3], [251, 252, 191]
+YELLOW_OF_VIRIDIS = [253, 231, 36]
+HEIGHT, WIDTH = 8, 12
+
+
+def make_visualizer(**options):
+    config = dict(type='DepthLocalVisualizer', name='test', vis_backends=[], alpha=1.0)
+    visualizer = VISUALIZERS.build(config | options)
+    visualizer.dataset_meta = dict(classes=('a', 'b'), palette=PALETTE)
+    return visualizer
 
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """Draw a sample over an image of one colour; alpha 1 paints the labels opaque."""
+    """Panels of a sample over an image; alpha 1 paints the labels opaque."""
 
     def draw(image, sample, **options):
-        visualizer = VISUALIZERS.build(
-            dict(type='DepthLocalVisualizer', name='test', vis_backends=[], alpha=1.0)
-        )
-        visualizer.dataset_meta = dict(classes=('a', 'b'), palette=PALETTE)
+        visualizer = make_visualizer()
         pictures = []
         monkeypatch.setattr(
             visualizer, 'add_image', lambda name, image, step: pictures.append(image)
         )
         visualizer.add_datasample('x', image, sample, with_labels=False, **options)
-        return pictures[0]
+        (picture,) = pictures
+        assert np.array_equal(visualizer.get_image(), picture)
+        assert picture.dtype == np.uint8
+        return np.split(picture, picture.shape[1] // WIDTH, axis=1)
 
     return draw
 
 
-def make_sample(height, width, depth=()):
-    labels = torch.zeros(1, height, width, dtype=torch.long)
-    labels[..., width // 2 :] = 1
+def make_sample(**maps):
+    labels = torch.zeros(1, HEIGHT, WIDTH, dtype=torch.long)
+    labels[..., WIDTH // 2 :] = 1
     sample = SegDataSample(
         gt_sem_seg=PixelData(data=labels), pred_sem_seg=PixelData(data=1 - labels)
     )
-    for name in depth:
-        sample.set_data({name: PixelData(data=torch.rand(1, height, width))})
+    for name, value in maps.items():
+        sample.set_data({name: PixelData(data=torch.full((1, HEIGHT, WIDTH), value))})
     return sample
 
 
 @pytest.mark.parametrize('scale', [1, 2])
-def test_ground_truth_and_prediction_in_the_size_of_the_labels(drawn, scale):
-    image = np.full((8 * scale, 12 * scale, 3), 90, np.uint8)
-    picture = drawn(image, make_sample(8, 12))
-    assert picture.shape == (8, 24, 3)
+def test_labels_and_prediction_in_the_size_of_the_labels(drawn, scale):
+    image = np.full((HEIGHT * scale, WIDTH * scale, 3), 90, np.uint8)
+    photo, truth, prediction = drawn(image, make_sample())
     red, blue = PALETTE
-    for column, colour in ((0, red), (11, blue), (12, blue), (23, red)):
-        assert picture[:, column].tolist() == 8 * [colour]
+    assert photo.shape == (HEIGHT, WIDTH, 3) and (photo == 90).all()
+    for panel, left, right in ((truth, red, blue), (prediction, blue, red)):
+        assert (panel[:, : WIDTH // 2] == left).all()
+        assert (panel[:, WIDTH // 2 :] == right).all()
 
 
-def test_depth_of_the_prediction_alone_does_not_break_the_picture(drawn):
-    sample = make_sample(8, 12, depth=['pred_depth_map'])
-    assert drawn(np.zeros((16, 24, 3), np.uint8), sample).shape == (16, 24, 3)
-    assert 'gt_depth_map' not in sample
+def test_depths_share_the_scale_of_the_truth(drawn):
+    sample = make_sample(gt_depth_map=2.0, pred_depth_map=0.0, depth_agreement=1.0)
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    *_, truth, prediction, agreement = panels = drawn(image, sample)
+    assert len(panels) == 6
+    colours = (WHITE_OF_MAGMA, BLACK_OF_MAGMA, YELLOW_OF_VIRIDIS)
+    for panel, colour in zip((truth, prediction, agreement), colours, strict=True):
+        assert np.abs(panel.astype(int) - colour).max() <= 1
 
 
-def test_depth_of_both_is_drawn(drawn):
-    sample = make_sample(8, 12, depth=['pred_depth_map', 'gt_depth_map'])
-    assert drawn(np.zeros((8, 12, 3), np.uint8), sample).shape == (16, 24, 3)
+def test_depth_of_the_prediction_alone_has_its_own_scale(drawn):
+    sample = make_sample(pred_depth_map=5.0)
+    *_, depth = panels = drawn(np.zeros((HEIGHT, WIDTH, 3), np.uint8), sample)
+    assert len(panels) == 4
+    assert np.abs(depth.astype(int) - WHITE_OF_MAGMA).max() <= 1
 
 
-def test_prediction_alone(drawn):
-    image = np.full((8, 12, 3), 7, np.uint8)
-    assert drawn(image, make_sample(8, 12), draw_gt=False)[0, 0].tolist() == PALETTE[1]
+def test_only_what_is_asked_for_is_drawn(drawn):
+    sample = make_sample(gt_depth_map=2.0, pred_depth_map=1.0, depth_agreement=1.0)
+    image = np.full((HEIGHT, WIDTH, 3), 7, np.uint8)
+    _, truth, _ = drawn(image, sample, draw_pred=False)
+    assert truth[0, 0].tolist() == PALETTE[0]
+    _, prediction, _, _ = drawn(image, sample, draw_gt=False)
+    assert prediction[0, 0].tolist() == PALETTE[1]
 
 
-@pytest.mark.skipif(
-    check_versions(installed_versions()) == 'original',
-    reason='MMSeg 1.2.2 hands None to its back ends where there is nothing to draw on the image',
+@pytest.mark.parametrize('sample', [None, SegDataSample()])
+def test_image_alone(drawn, sample):
+    (photo,) = drawn(np.full((HEIGHT, WIDTH, 3), 7, np.uint8), sample)
+    assert (photo == 7).all()
+
+
+def test_arrays_are_drawn_as_tensors_are(drawn):
+    """MMSeg's browse_dataset.py hands over NumPy arrays."""
+    sample = make_sample(gt_depth_map=2.0)
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    for a, b in zip(drawn(image, sample), drawn(image, sample.numpy()), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_out_file_holds_the_picture_in_the_right_colours(tmp_path):
+    visualizer = make_visualizer()
+    path = tmp_path / 'x.png'
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    visualizer.add_datasample('x', image, make_sample(), out_file=str(path), with_labels=False)
+    assert cv2.imread(str(path))[0, WIDTH].tolist() == PALETTE[0][::-1]
+
+
+def test_domain_is_part_of_the_name(monkeypatch):
+    visualizer, names = make_visualizer(), []
+    monkeypatch.setattr(visualizer, 'add_image', lambda name, image, step: names.append(name))
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    sample = SegDataSample(metainfo=dict(domain='target'))
+    visualizer.add_datasample('a.png', image, sample)
+    visualizer.add_datasample('a.png', image)
+    assert names == ['target_a.png', 'a.png']
+
+
+@pytest.mark.parametrize(
+    'backends', ['LocalVisBackend', ['LocalVisBackend'], [dict(type='LocalVisBackend')]]
 )
-def test_image_alone(drawn):
-    assert (drawn(np.full((8, 12, 3), 7, np.uint8), None) == 7).all()
+def test_back_ends_by_name(tmp_path, backends):
+    visualizer = make_visualizer(
+        name=f'{tmp_path}', vis_backends=backends, save_dir=str(tmp_path / 'out')
+    )
+    visualizer.add_image('x', np.zeros((4, 4, 3), np.uint8))
+    assert (tmp_path / 'out/vis_data/vis_image/x_0.png').exists()
+
+
+@given(
+    arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 1))
+)
+def test_names_are_written_where_mmseg_writes_them(mask):
+    mask[mask.shape[0] // 2, 0] = 1
+    visualizer = DepthLocalVisualizer.__new__(DepthLocalVisualizer)
+    expected = SegLocalVisualizer._get_center_loc(visualizer, mask)
+    assert np.array_equal(visualizer._get_center_loc(mask), expected)

@@ -1,5 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 import copy
+from types import SimpleNamespace
 
 import cv2
 import matplotlib
@@ -12,7 +13,10 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from mmseg_depthuda.engine.hooks import UDAVisualizationHook
-from mmseg_depthuda.engine.hooks.uda_visualization_hook import draw_mixed_sample
+from mmseg_depthuda.engine.hooks.uda_visualization_hook import (
+    add_depth_agreement,
+    draw_mixed_sample,
+)
 from tests.models.pair_training import Pairs, make_runner
 from tests.models.tiny_segmentor import (
     IGNORE,
@@ -28,13 +32,21 @@ HEIGHT, WIDTH = SIZE
 
 
 class Recorder(Hook):
+    """Keeps the mixed branches, and what the student of that iteration makes of them."""
+
     priority = 'LOWEST'
 
     def __init__(self):
         self.mixed = []
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        self.mixed.append(copy.deepcopy(data_batch.get('mixed')))
+        assert runner.model.training
+        mixed = copy.deepcopy(data_batch.get('mixed'))
+        if mixed is not None:
+            student = copy.deepcopy(runner.model).eval()
+            with torch.no_grad():
+                mixed['predictions'] = student(mixed['inputs'], mode='predict')
+        self.mixed.append(mixed)
 
 
 def train(work_dir, name, hooks, model=None, **hook_options):
@@ -89,21 +101,27 @@ def test_a_strip_per_image_at_the_interval(tmp_path, rgb):
         assert (labels == IGNORE).any()
         for index in (0, 1):
             strip = cv2.imread(str(pictures[f'mixed_{index}_{step}.png']))[..., ::-1].astype(int)
-            assert strip.shape == (HEIGHT, 5 * WIDTH, 3)
-            image, label, weight, difficulty, depth = np.split(strip, 5, axis=1)
+            assert strip.shape == (HEIGHT, 7 * WIDTH, 3)
+            image, label, seg, weight, difficulty, *depths = np.split(strip, 7, axis=1)
             assert np.abs(image - images[index]).max() <= 0.51
             assert np.array_equal(label, palette[labels[index, 0]])
+            prediction = branch['predictions'][index]
+            assert np.array_equal(seg, palette[prediction.pred_sem_seg.data[0]])
             expected = colours('viridis', stacked(branch, 'seg_weight')[index, 0])
             assert np.abs(weight - expected).max() <= 1
-            for panel, name in ((difficulty, 'adaptation_weight'), (depth, 'gt_depth_map')):
-                values = stacked(branch, name)[index, 0]
-                expected = colours('magma', values / np.percentile(values, 99))
-                assert np.abs(panel - expected).max() <= 5, name  # float32 may pick a neighbour
+            values = stacked(branch, 'adaptation_weight')[index, 0]
+            expected = colours('viridis', values / np.percentile(values, 99))
+            assert np.abs(difficulty - expected).max() <= 5  # float32 may pick a neighbour
+            truth = stacked(branch, 'gt_depth_map')[index, 0]
+            predicted = prediction.pred_depth_map.data[0].numpy()
+            for panel, values in zip(depths, (truth, predicted), strict=True):
+                expected = colours('magma', values / np.percentile(truth, 99))
+                assert np.abs(panel - expected).max() <= 5
 
 
 def test_panels_without_a_map_are_left_out(tmp_path):
     model = ConfigDict(segmentor_config(head_config('DeepLabV2Head')))
-    for dataset_depth, panels in ((True, 4), (False, 3)):
+    for dataset_depth, panels in ((True, 5), (False, 4)):
         name = f'dacs_{dataset_depth}'
         options = dict(depth=dataset_depth)
         runner = make_runner(
@@ -134,19 +152,47 @@ def test_a_strip_by_hand():
     sample = SegDataSample()
     sample.gt_sem_seg = PixelData(data=torch.tensor([[[0, 1], [1, 255]]]))
     sample.seg_weight = PixelData(data=torch.tensor([[[0.0, 1.0], [1.0, 0.0]]]))
+    prediction = SegDataSample()
+    prediction.pred_sem_seg = PixelData(data=torch.tensor([[[1, 1], [0, 0]]]))
     image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
-    palette = np.array([[10, 20, 30], [40, 50, 60]], dtype=np.uint8)
-    strip = draw_mixed_sample(image, sample, palette)
+    first, second = palette = np.array([[10, 20, 30], [40, 50, 60]], dtype=np.uint8)
+    strip = draw_mixed_sample(image, sample, prediction, palette)
     lowest, highest = [68, 1, 84], [253, 231, 37]  # both ends of viridis
     np.testing.assert_allclose(
         strip,
         [
-            [[0, 1, 2], [3, 4, 5], [10, 20, 30], [40, 50, 60], lowest, highest],
-            [[6, 7, 8], [9, 10, 11], [40, 50, 60], [0, 0, 0], highest, lowest],
+            [[0, 1, 2], [3, 4, 5], first, second, second, second, lowest, highest],
+            [[6, 7, 8], [9, 10, 11], second, [0, 0, 0], first, first, highest, lowest],
         ],
         atol=1,
     )
     assert strip.dtype == np.uint8
+
+
+class FixedDepths:
+    """A segmentor whose decoders see given depths, whatever the image."""
+
+    def __init__(self, source, target):
+        self.depths = dict(source=source, target=target)
+        self.decode_head = SimpleNamespace(
+            forward_depths=lambda features: self.depths, align_corners=False
+        )
+
+    def extract_feat(self, inputs):
+        return inputs
+
+
+def test_agreement_of_test_images_is_relative_to_the_targets_depth():
+    source = torch.tensor([[[[8.0, 12.0], [40.0, 0.0]]]])
+    target = torch.tensor([[[[10.0, 10.0], [10.0, -1.0]]]])
+    prediction = SegDataSample()
+    prediction.pred_sem_seg = PixelData(data=torch.zeros(1, 4, 4, dtype=torch.long))
+    add_depth_agreement(FixedDepths(source, target), torch.zeros(1, 3, 2, 2), [prediction])
+    agreement = prediction.depth_agreement.data
+    assert agreement.shape == (1, 4, 4)
+    # 1 - |8 - 10| / 10, 1 - |12 - 10| / 10, then two decoders that have nothing in common.
+    corners = agreement[0, ::3, ::3]
+    torch.testing.assert_close(corners, torch.tensor([[0.8, 0.8], [0.0, 0.0]]))
 
 
 @pytest.mark.parametrize('options', [dict(interval=0), dict(num_images=0)])
