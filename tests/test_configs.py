@@ -20,7 +20,6 @@ from mmseg.registry import DATASETS, MODELS, VISUALIZERS
 
 from mmseg_depthuda.datasets.label_protocols import PROTOCOLS
 from mmseg_depthuda.streetworld import WorldConfig, generate
-from mmseg_depthuda.streetworld.layouts import PARTS
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 EXPERIMENTS = sorted(
@@ -39,7 +38,8 @@ def roots(tmp_path_factory):
     """A small world in the layouts of GTA5, SYNTHIA and Cityscapes; CamVid's; plain folders."""
     root = tmp_path_factory.mktemp('data')
     layouts = ('gta', 'synthia', 'cityscapes')
-    world = WorldConfig(2, 2, 1, size=(96, 48), layouts=layouts, parts=PARTS)
+    parts = ('image', 'label', 'depth', 'disparity')
+    world = WorldConfig(2, 2, 1, size=(96, 48), layouts=layouts, parts=parts)
     generate(root / 'street_world', world)
     rng = np.random.default_rng(0)
 
