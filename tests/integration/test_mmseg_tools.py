@@ -25,7 +25,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import load_checkpoint
 from mmseg.apis import MMSegInferencer, inference_model, init_model
-from mmseg.registry import MODELS
+from mmseg.registry import DATASETS, MODELS
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 from torch.nn import functional as F
@@ -411,3 +411,44 @@ def test_publish_model(tmp_path, config, checkpoint):
     student = torch.load(checkpoint, weights_only=True)['state_dict']
     for name, values in segmentor.state_dict().items():
         assert torch.equal(values, student[name])
+
+
+def drawn_matrix(tool, *arguments):
+    """What a script draws, in percent of the pixels of a class; NaN for a class without any."""
+    with plt.rc_context({'savefig.dpi': 5}):  # it draws 300 dots per inch
+        run_tool(tool, *arguments)
+    (image,) = plt.gcf().axes[0].images
+    plt.close('all')
+    return np.ma.filled(image.get_array(), np.nan)
+
+
+@pytest.mark.filterwarnings('ignore:invalid value encountered in divide')
+@pytest.mark.parametrize(
+    'protocol, tool',
+    [
+        ('camvid11', TOOLS / 'analysis_tools/confusion_matrix.py'),
+        # MMSeg's script overflows on 17 classes and more: ours draws the matrix.
+        ('cityscapes19', ROOT / 'tools/analysis_tools/confusion_matrix.py'),
+    ],
+)
+def test_confusion_matrix(tmp_path, config, world, protocol, tool):
+    variant = tmp_path / 'variant.py'
+    variant.write_text(
+        f"_base_ = '{config}'\ntest_dataloader = dict(dataset=dict(protocol='{protocol}'))\n"
+    )
+    dataset = DATASETS.build(Config.fromfile(variant).test_dataloader.dataset)
+    num_classes = len(dataset.metainfo['classes'])
+    rng = np.random.default_rng(0)
+    expected = np.zeros((num_classes, num_classes))
+    for sample in dataset:
+        labels = sample['data_samples'].gt_sem_seg.data[0].numpy()
+        predictions = rng.integers(0, num_classes, labels.shape, dtype=np.uint8)
+        (tmp_path / 'predictions').mkdir(exist_ok=True)
+        name = Path(sample['data_samples'].img_path).name
+        cv2.imwrite(str(tmp_path / 'predictions' / name), predictions)
+        np.add.at(expected, (labels[labels < 255], predictions[labels < 255]), 1)
+    with np.errstate(invalid='ignore'):  # a class without any pixel
+        expected = 100 * expected / expected.sum(axis=1, keepdims=True)
+    drawn = drawn_matrix(tool, variant, tmp_path / 'predictions', tmp_path / 'drawn')
+    np.testing.assert_allclose(drawn, expected, rtol=1e-5)
+    assert (tmp_path / 'drawn/confusion_matrix.png').exists()

@@ -170,6 +170,16 @@ def test_ori_shape_follows_the_labels():
     assert resized['ori_shape'] == (4, 6)
 
 
+def test_labels_stay_behind_it_while_the_image_moves():
+    """As in the views of test-time augmentation."""
+    matched = MatchOriShapeToLabels()(sample())
+    labels, depth = matched['gt_seg_map'].copy(), matched['gt_depth_map'].copy()
+    view = RandomFlip(prob=1.0)(Resize(scale_factor=0.5, keep_ratio=True)(matched))
+    assert view['img'].shape[:2] == (labels.shape[0] // 2, labels.shape[1] // 2)
+    np.testing.assert_array_equal(view['gt_seg_map'], labels)
+    np.testing.assert_array_equal(view['gt_depth_map'], depth)
+
+
 def test_ori_shape_stays_without_labels():
     without = dict(img=np.zeros((4, 6, 3)), ori_shape=(8, 12))
     assert MatchOriShapeToLabels()(without)['ori_shape'] == (8, 12)
