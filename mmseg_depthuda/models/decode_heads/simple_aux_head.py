@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, SampleList
-from torch import Tensor
+from torch import Tensor, nn
 
 from .deeplab_v2_head import DeepLabV2Classifier
 from .seg_depth_head import SegDepthHead
@@ -24,14 +24,27 @@ class SimpleAuxHead(SegDepthHead):
         num_classes (int): Number of classes.
         num_summed (int): Summed branches of each :class:`DeepLabV2Classifier`. Defaults to 2, as
             released; the paper's network is 4.
+        trunks (bool): Give each task a trunk. False puts both classifiers straight on the
+            backbone's features, as the released script does, which is the network of DACS with a
+            classifier for depth. Defaults to True.
         **kwargs: The other arguments of :class:`SegDepthHead`.
 
     Source: "SimpleAux" in Table 1 of Wang et al., "Domain Adaptive Semantic Segmentation with
         Self-Supervised Depth Estimation", ICCV 2021.
     """
 
-    def __init__(self, in_channels: int, num_classes: int, num_summed: int = 2, **kwargs):
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        num_summed: int = 2,
+        trunks: bool = True,
+        **kwargs,
+    ):
         super().__init__(in_channels=in_channels, num_classes=num_classes, **kwargs)
+        if not trunks:
+            self.channels = in_channels
+            self.seg_trunk, self.depth_trunk = nn.Identity(), nn.Identity()
         self.final_seg = DeepLabV2Classifier(self.channels, self.out_channels, num_summed)
         self.final_depth = DeepLabV2Classifier(self.channels, 1, num_summed)
 

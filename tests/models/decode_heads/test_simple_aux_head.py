@@ -76,6 +76,16 @@ def test_parameters_are_two_trunks_and_two_classifiers():
     )
 
 
+def test_without_trunks_the_classifiers_sit_on_the_backbone(features):
+    head = build(trunks=False)
+    parameters = dict(head.named_parameters())
+    shapes = {name: tuple(p.shape) for name, p in parameters.items()}
+    assert shapes == aspp_shapes('final_seg', IN, CLASSES) | aspp_shapes('final_depth', IN, 1)
+    seg, depth = head.forward_seg_depth(features)
+    torch.testing.assert_close(seg, aspp(features[0], parameters, 'final_seg', 2))
+    torch.testing.assert_close(depth, aspp(features[0], parameters, 'final_depth', 2))
+
+
 def test_published_size():
     """Counted by hand: 2048 to 256 channels, 64 within the bottlenecks."""
     with torch.device('meta'):
