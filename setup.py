@@ -1,8 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Packaging of ``mmseg-depthuda``.
 
-Configs and tools are shipped inside the package as ``mmseg_depthuda/.mim/{configs,tools}``, the
-place where MMSegmentation keeps its own and MMEngine's ``PACKAGE::config`` notation looks for them.
+Configs, tools and the model index are shipped inside the package as ``mmseg_depthuda/.mim/``, the
+place where MMSegmentation keeps its own. (MMEngine's ``PACKAGE::config`` notation looks there too,
+but only into packages of OpenMMLab.)
 """
 
 import re
@@ -33,10 +34,12 @@ class BuildWithMim(build_py):
         super().run()
         if self.editable_mode:
             return
+        mim = Path(self.build_lib) / 'mmseg_depthuda' / '.mim'
         for folder in SHIPPED:
-            target = Path(self.build_lib) / 'mmseg_depthuda' / '.mim' / folder
-            shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(ROOT / folder, target, ignore=shutil.ignore_patterns('__pycache__'))
+            shutil.rmtree(mim / folder, ignore_errors=True)
+            ignored = shutil.ignore_patterns('__pycache__')
+            shutil.copytree(ROOT / folder, mim / folder, ignore=ignored)
+        shutil.copy(ROOT / 'model-index.yml', mim)
 
 
 setup(
@@ -49,7 +52,10 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['mmseg_depthuda', 'mmseg_depthuda.*']),
     install_requires=read_requirements('runtime.txt'),
-    extras_require={'tests': read_requirements('tests.txt')},
+    extras_require={
+        'tests': read_requirements('tests.txt'),
+        'docs': read_requirements('docs.txt'),
+    },
     cmdclass={'build_py': BuildWithMim},
     zip_safe=False,
 )

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from mmengine.config import Config
 
 import mmseg_depthuda
@@ -60,6 +61,9 @@ def test_installed_package_has_configs_and_tools(tmp_path):
         }
         shipped = built / '.mim' / folder
         assert source == {str(p.relative_to(shipped)) for p in shipped.rglob('*') if p.is_file()}
+    index = yaml.safe_load((built / '.mim' / 'model-index.yml').read_text())
+    for metafile in index['Import']:
+        assert (built / '.mim' / metafile).is_file(), metafile
     runtime = Config.fromfile(built / '.mim' / 'configs' / '_base_' / 'default_runtime.py')
     assert runtime.default_hooks.checkpoint.max_keep_ckpts >= 2
     assert (built / 'adaptation' / 'depth.py').is_file()
