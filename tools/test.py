@@ -6,7 +6,12 @@ import argparse
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmseg_depthuda.engine.launch import add_run_arguments, existing_checkpoint, load_config
+from mmseg_depthuda.engine.launch import (
+    add_run_arguments,
+    existing_checkpoint,
+    load_config,
+    save_predictions,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,7 +38,7 @@ def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
         cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
         cfg.model = dict(cfg.tta_model, module=cfg.model)
     if args.out:
-        cfg.test_evaluator.update(output_dir=args.out, keep_results=True)
+        save_predictions(cfg, args.out)
 
 
 def main() -> None:

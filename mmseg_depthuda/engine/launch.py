@@ -179,3 +179,21 @@ def existing_checkpoint(path: str) -> str:
             'check the path.'
         )
     return path
+
+
+def save_predictions(cfg: Config, folder: str) -> None:
+    """Let the IoU metric of a test write the segmentations that it compares.
+
+    Args:
+        cfg (Config): Its ``test_evaluator``, one metric or a list, is changed in place.
+        folder (str): Where the label PNGs go.
+
+    Raises:
+        ValueError: The config does not test with an IoU metric.
+    """
+    evaluators = cfg.test_evaluator
+    for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
+        if evaluator.type in ('IoUMetric', 'PerClassIoUMetric'):
+            evaluator.update(output_dir=folder, keep_results=True)
+            return
+    raise ValueError('--out needs an IoUMetric or PerClassIoUMetric in test_evaluator')

@@ -4,6 +4,7 @@
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from collections import OrderedDict
@@ -63,10 +64,8 @@ def command_lines(code: str) -> list[str]:
 
 
 def checkout(folder: Path) -> None:
-    """Make a folder look like a checkout whose ``configs/`` can be added to."""
-    (folder / 'configs').mkdir(parents=True)
-    for config_folder in (ROOT / 'configs').iterdir():
-        (folder / 'configs' / config_folder.name).symlink_to(config_folder)
+    """Make a folder look like a checkout whose ``configs/`` can be written to."""
+    shutil.copytree(ROOT / 'configs', folder / 'configs')
     (folder / 'tools').symlink_to(ROOT / 'tools')
 
 

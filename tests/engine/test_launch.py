@@ -150,3 +150,21 @@ def test_two_cpu_processes_are_joined(tmp_path, config):
     )
     assert process.returncode == 0, process.stderr
     assert process.stdout.count('joined') == 2
+
+
+@pytest.mark.parametrize('kind', ['IoUMetric', 'PerClassIoUMetric'])
+def test_predictions_are_saved_by_the_iou_metric(kind):
+    one = Config(dict(test_evaluator=dict(type=kind)))
+    launch.save_predictions(one, 'out')
+    assert one.test_evaluator == dict(type=kind, output_dir='out', keep_results=True)
+
+    several = Config(dict(test_evaluator=[dict(type='InverseDepthMetric'), dict(type=kind)]))
+    launch.save_predictions(several, 'out')
+    assert several.test_evaluator == [dict(type='InverseDepthMetric'), one.test_evaluator]
+
+
+def test_predictions_are_not_saved_without_an_iou_metric():
+    with pytest.raises(ValueError, match='--out needs an IoUMetric'):
+        launch.save_predictions(
+            Config(dict(test_evaluator=[dict(type='InverseDepthMetric')])), 'out'
+        )
