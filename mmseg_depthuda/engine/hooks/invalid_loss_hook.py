@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import torch
-from mmengine.dist import all_gather_object, all_reduce, get_rank, is_main_process
+from mmengine.dist import all_gather_object, all_reduce, barrier, get_rank, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
@@ -60,6 +60,7 @@ class InvalidLossHook(Hook):
         if is_main_process():
             runner.logger.error(message)
             message += self._write_down(runner, reports)
+        barrier()  # torchrun kills the main process in its writing once another one has ended
         raise InvalidLossError(message)
 
     def _write_down(self, runner: Runner, reports: list[dict]) -> str:
