@@ -17,13 +17,12 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
 from mmseg.apis import init_model
-from mmseg.models.utils import resize
 from mmseg.registry import DATASETS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmseg_depthuda.adaptation.difficulty import depth_agreement
 from mmseg_depthuda.engine.fileio import AtomicBackend
+from mmseg_depthuda.engine.hooks.uda_visualization_hook import add_depth_agreement
 
 
 @dataclass(frozen=True)
@@ -98,8 +97,8 @@ def draw_report(runs: Sequence[TrainedRun], path: str | Path, num_images: int = 
     """Draw images, labels, predictions, depth and difficulty of validation images.
 
     One row per image, taken at equal steps from the validation set of the first run. Columns:
-    image, truth, the segmentation of each run, and, of the last run that predicts depth, its
-    inverse depth and where its two depth decoders disagree.
+    image, truth, the segmentation of each run, and, of the last run with a depth decoder per
+    domain, its inverse depth and where the two decoders disagree.
 
     Args:
         runs (Sequence[TrainedRun]): Networks, trained on the same classes.
@@ -123,10 +122,10 @@ def draw_report(runs: Sequence[TrainedRun], path: str | Path, num_images: int = 
         for name, model in models.items():
             prediction = predict(model, sample)
             panels[name] = palette[prediction.pred_sem_seg.data.squeeze(0).cpu().numpy()]
-            if 'pred_depth_map' in prediction:
+            if hasattr(model.decode_head, 'forward_depths'):
                 depth_panels = {
                     'predicted inverse depth': prediction.pred_depth_map.data.squeeze(0).cpu(),
-                    'difficulty': difficulty_map(model, sample).cpu(),
+                    'difficulty': difficulty_map(model, sample, prediction).cpu(),
                 }
         rows.append(panels | depth_panels)
     _save_grid(rows, path)
@@ -147,34 +146,21 @@ def predict(model: nn.Module, sample: dict) -> SegDataSample:
 
 
 @torch.no_grad()
-def difficulty_map(model: nn.Module, sample: dict) -> Tensor:
+def difficulty_map(model: nn.Module, sample: dict, prediction: SegDataSample) -> Tensor:
     """Compute where the depth decoders of the two domains disagree on an image.
-
-    ``1 - depth_agreement`` (eq. 9 of CorDA), relative to the target decoder's own depth, because a
-    validation image need not come with depth.
 
     Args:
         model (nn.Module): Segmentor whose decode head has ``forward_depths``.
         sample (dict): As for :func:`predict`.
+        prediction (SegDataSample): Result of :func:`predict`; gets ``depth_agreement``, see
+            :func:`~mmseg_depthuda.engine.hooks.uda_visualization_hook.add_depth_agreement`.
 
     Returns:
         Tensor: (H, W) in 0..1, 1 where adaptation is hardest.
     """
     data = model.data_preprocessor(pseudo_collate([copy.deepcopy(sample)]), False)
-    depth = model.decode_head.forward_depths(model.extract_feat(data['inputs']))
-    depth = {
-        domain: resize(
-            prediction,
-            sample['inputs'].shape[1:],
-            mode='bilinear',
-            align_corners=model.align_corners,
-        )
-        for domain, prediction in depth.items()
-    }
-    # A decoder's depth that is not positive is a bad guess, not a pixel without depth: hard.
-    reference = depth['target'].clamp_min(1e-6)
-    agreement = depth_agreement(depth['source'], depth['target'], reference)
-    return 1 - agreement[0, 0]
+    add_depth_agreement(model, data['inputs'], [prediction])
+    return 1 - prediction.depth_agreement.data[0]
 
 
 def _save_grid(rows: Sequence[Mapping[str, np.ndarray | Tensor]], path: str | Path) -> None:

@@ -75,7 +75,7 @@ def test_difficulty_is_that_of_the_two_decoders(runs, source, target, expected):
         biases = [module.bias for module in decoder.modules() if hasattr(module, 'bias')]
         torch.nn.init.constant_(next(bias for bias in biases if bias is not None), value)
     sample = DATASETS.build(model.cfg.test_dataloader.dataset)[0]
-    difficulty = reporting.difficulty_map(model, sample)
+    difficulty = reporting.difficulty_map(model, sample, reporting.predict(model, sample))
     assert difficulty.shape == sample['inputs'].shape[1:]
     torch.testing.assert_close(difficulty, torch.full_like(difficulty, expected))
 

@@ -176,16 +176,16 @@ def test_ladder_of_two_iterations(tmp_path, world, monkeypatch):
     settings = SMALL | train_options(2)
     settings['custom_hooks.1.interval'] = 1
     options = [f'{key}={value}' for key, value in settings.items()]
-    rungs = {name: STREET_WORLD_LADDER[name] for name in ('source_only', 'corda_f')}
+    rungs = {name: STREET_WORLD_LADDER[name] for name in ('source_only', 'simple_aux')}
     without_hooks = [option for option in options if not option.startswith('custom_hooks')]
     trainings = [
         *plan_ladder(tmp_path, {'source_only': rungs['source_only']}, [1], without_hooks),
-        *plan_ladder(tmp_path, {'corda_f': rungs['corda_f']}, [1], options),
+        *plan_ladder(tmp_path, {'simple_aux': rungs['simple_aux']}, [1], options),
     ]
     assert run_ladder(trainings, jobs=2) == []
 
     table = report_ladder(tmp_path, trainings)
-    assert 'source_only' in table and 'corda_f' in table and 'bicycle' in table
+    assert 'source_only' in table and 'simple_aux' in table and 'bicycle' in table
     curves = read_curves(trainings[1].work_dir)
     assert sorted(curves['pseudo_label.accuracy']) == [1, 2]
     for name in ('comparison.csv', 'classes.png', 'curves.png', 'predictions.png'):

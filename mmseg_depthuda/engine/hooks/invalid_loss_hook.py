@@ -79,13 +79,14 @@ class InvalidLossHook(Hook):
             file.write(json.dumps(content, indent=2, allow_nan=False).encode())
         return (
             f' Written to {path}. Last checkpoint with finite weights: {checkpoint or "none yet"}. '
-            'Look at these files, lower the learning rate or clip gradients, and resume from it.'
+            'Look at these files, lower the learning rate or clip gradients, and '
+            + (f'go on with --resume {checkpoint}.' if checkpoint else 'train anew.')
         )
 
 
 def _report(losses: dict, data_batch: dict) -> dict:
     """What this process knows; numbers that JSON cannot write are strings."""
-    values = {name: float(value) for name, value in losses.items()}
+    values = {name: float(torch.as_tensor(value).detach()) for name, value in losses.items()}
     invalid = [name for name, value in values.items() if not abs(value) < float('inf')]
     # The sum is invalid because a term is, except where finite terms overflow in it.
     terms = [name for name in invalid if name != 'loss'] or invalid
