@@ -130,4 +130,5 @@ class PerClassIoUMetric(IoUMetric):
         if len(counts) > 1:
             return {}
         ((height, width),) = counts
-        return dict(eval_width=width, eval_height=height)
+        # MMEngine writes null for an integer into the JSON file of a test.
+        return dict(eval_width=float(width), eval_height=float(height))
