@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from mmengine.dataset import BaseDataset
 from PIL import Image
+from scipy.io import savemat
 
 from .label_protocols import LABELLINGS
 from .pair import SourceTargetDataset, SourceTargetIndex, seeded
@@ -29,7 +30,7 @@ def write_full_size_pairs(folder: Path, count: int) -> tuple[Path, Path]:
         count: Images per domain.
 
     Returns:
-        Roots of the source (GTA5's layout) and the target (Cityscapes', monocular depth).
+        Roots of the source (GTA5's layout) and the target (Cityscapes', stereo depth).
     """
     generator = np.random.default_rng(0)
     source, target = folder / 'gta', folder / 'cityscapes'
@@ -38,9 +39,11 @@ def write_full_size_pairs(folder: Path, count: int) -> tuple[Path, Path]:
         _write(source / 'images' / name, _photograph(generator, GTA5_SIZE))
         _write(source / 'disparity' / name, _disparity(generator, GTA5_SIZE))
         _write_palette(source / 'labels' / name, _label_ids(generator, GTA5_SIZE))
-        name = f'train/aachen/aachen_{i:06}_000019_leftImg8bit.png'
-        _write(target / 'leftImg8bit' / name, _photograph(generator, CITYSCAPES_SIZE))
-        _write(target / 'disparity' / name, _disparity(generator, CITYSCAPES_SIZE))
+        name = f'train/aachen/aachen_{i:06}_000019'
+        image = target / 'leftImg8bit' / f'{name}_leftImg8bit.png'
+        _write(image, _photograph(generator, CITYSCAPES_SIZE))
+        depth = target / 'depth' / f'{name}_depth_stereoscopic.mat'
+        _write_metres(depth, _disparity(generator, CITYSCAPES_SIZE) / np.float32(1000))
     return source, target
 
 
@@ -55,6 +58,11 @@ def _write_palette(path: Path, label_ids: np.ndarray) -> None:
     image = Image.fromarray(label_ids)
     image.putpalette([value for value in range(256) for _ in range(3)])
     image.save(path)
+
+
+def _write_metres(path: Path, metres: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    savemat(path, dict(depth_map=metres), do_compression=True)
 
 
 def _photograph(generator: np.random.Generator, size: tuple[int, int]) -> np.ndarray:

@@ -77,11 +77,18 @@ def test_pair_holds_what_each_pipeline_packs(pairs):
 
 def test_length_and_integer_index(pairs):
     assert len(pairs) == 5
-    assert len(list(pairs)) == 5
     assert_same(pairs[4], pairs[SourceTargetIndex(4, 1, 4)])
     for index in (5, -1):
         with pytest.raises(IndexError):
             pairs[index]
+
+
+def test_iterates_over_the_samples_of_both_domains(pairs):
+    samples = list(pairs)
+    assert [s['data_samples'].metainfo['domain'] for s in samples] == ['source', 'target'] * 5
+    expected = pairs[3]
+    for sample, domain in zip(samples[6:8], ('source', 'target'), strict=True):
+        assert torch.equal(sample['inputs'], expected[domain]['inputs'])
 
 
 def test_equal_indices_give_equal_pairs_and_other_seeds_others(pairs):

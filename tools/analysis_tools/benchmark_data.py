@@ -26,7 +26,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--config',
         default='_base_/datasets/uda_gta_to_cityscapes_512x512.py',
-        help='config of the pipelines to measure (GTA5 to Cityscapes with monocular depth)',
+        help='config of the pipelines to measure (GTA5 to Cityscapes with stereo depth)',
     )
     parser.add_argument('--files', type=int, default=8, help='images per domain (default: 8)')
     parser.add_argument('--pairs', type=int, default=32, help='pairs to draw (default: 32)')
