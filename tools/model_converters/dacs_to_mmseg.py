@@ -2,31 +2,19 @@
 """Convert a released DACS checkpoint:
 ``python tools/model_converters/dacs_to_mmseg.py IN OUT``."""
 
-import argparse
-import sys
-
 from mmseg_depthuda.released_weights import dacs_to_mmseg
+from mmseg_depthuda.released_weights.command_line import run_converter
 
 
 def main(args: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description='Convert a released DACS checkpoint to one of MMSegmentation. '
-        'See docs/weights.md.'
+    run_converter(
+        dacs_to_mmseg,
+        'Convert a released DACS checkpoint to one of MMSegmentation.',
+        source='released checkpoint',
+        target='checkpoint to write',
+        args=args,
+        with_teacher=True,
     )
-    parser.add_argument('source', metavar='IN', help='released checkpoint')
-    parser.add_argument('target', metavar='OUT', help='checkpoint to write')
-    parser.add_argument(
-        '--weights',
-        choices=['student', 'teacher'],
-        default='student',
-        help='which weights become the state_dict (default: student, as published; the teacher '
-        'then goes along as ema_state_dict)',
-    )
-    parsed = parser.parse_args(args)
-    try:
-        print(dacs_to_mmseg(parsed.source, parsed.target, parsed.weights))
-    except (ValueError, OSError) as error:
-        sys.exit(f'dacs_to_mmseg: {error}')
 
 
 if __name__ == '__main__':

@@ -2,24 +2,18 @@
 """Convert back to the released layout:
 ``python tools/model_converters/mmseg_to_corda.py IN OUT``."""
 
-import argparse
-import sys
-
 from mmseg_depthuda.released_weights import mmseg_to_corda
+from mmseg_depthuda.released_weights.command_line import run_converter
 
 
 def main(args: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description='Convert a checkpoint of CorDA or DACS on ResNet-101 to the layout of the '
-        'released ones. See docs/weights.md.'
+    run_converter(
+        mmseg_to_corda,
+        'Convert a checkpoint of CorDA or DACS on ResNet-101 to the layout of the released ones.',
+        source='MMSegmentation checkpoint',
+        target='file to write',
+        args=args,
     )
-    parser.add_argument('source', metavar='IN', help='MMSegmentation checkpoint')
-    parser.add_argument('target', metavar='OUT', help='file to write')
-    parsed = parser.parse_args(args)
-    try:
-        print(mmseg_to_corda(parsed.source, parsed.target))
-    except (ValueError, OSError) as error:
-        sys.exit(f'mmseg_to_corda: {error}')
 
 
 if __name__ == '__main__':
