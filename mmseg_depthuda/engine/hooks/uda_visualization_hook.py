@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel
 from mmengine.runner import Runner
@@ -67,8 +68,10 @@ class UDAVisualizationHook(Hook):
         data_batch: dict | None = None,
         outputs: dict | None = None,
     ) -> None:
-        """Draw every ``interval`` iterations if the batch has a mixed branch."""
-        if not self.every_n_train_iters(runner, self.interval) or 'mixed' not in data_batch:
+        """Draw every ``interval`` iterations if the batch has a mixed branch; the main process
+        does."""
+        is_due = is_main_process() and self.every_n_train_iters(runner, self.interval)
+        if not is_due or 'mixed' not in data_batch:
             return
         model = bare_model(runner.model)
         palette = np.array(runner.visualizer.dataset_meta['palette'], dtype=np.uint8)
