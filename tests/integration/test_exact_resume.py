@@ -33,6 +33,8 @@ CONFIGS = dict(
 ITERATIONS, VALIDATED_EVERY, SAVED_EVERY = 6, 4, 2
 SIZE = (96, 48)
 TIMES = ('time', 'data_time')
+# MMEngine 0.10.7 loads what it skips.
+MMENGINE_SKIPS = hasattr(InfiniteSampler, 'skip')
 serial = count()
 
 
@@ -234,16 +236,14 @@ def test_a_killed_process(tmp_path, world, unbroken):
     check(tmp_path, unbroken('corda'))
 
 
-@pytest.mark.skipif(
-    not hasattr(InfiniteSampler, 'skip'), reason='this MMEngine loads what it skips'
-)
 def test_behind_a_checkpoint_and_before_its_validation(tmp_path, unbroken, loaded_pairs):
     interrupted(tmp_path, 'corda', iteration=VALIDATED_EVERY, in_validation=True)
     loaded_pairs.clear()
     runner = train(tmp_path, 'corda', resume='auto')
     check(tmp_path, unbroken('corda'))
-    batch_size = runner.cfg.train_dataloader.batch_size
-    assert len(loaded_pairs) == batch_size * (ITERATIONS - VALIDATED_EVERY)
+    if MMENGINE_SKIPS:
+        batch_size = runner.cfg.train_dataloader.batch_size
+        assert len(loaded_pairs) == batch_size * (ITERATIONS - VALIDATED_EVERY)
 
 
 def test_behind_the_last_checkpoint(tmp_path, unbroken, loaded_pairs, monkeypatch):
@@ -256,7 +256,7 @@ def test_behind_the_last_checkpoint(tmp_path, unbroken, loaded_pairs, monkeypatc
     loaded_pairs.clear()
     train(tmp_path, 'corda', resume='auto')
     check(tmp_path, unbroken('corda'))
-    assert not loaded_pairs
+    assert not (MMENGINE_SKIPS and loaded_pairs)
     # Whatever can be resumed or tested has got its name when it was complete.
     written = {path.name for path in tmp_path.glob('*.pth')}
     assert written <= renamed
