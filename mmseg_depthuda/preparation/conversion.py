@@ -63,7 +63,8 @@ def prepare_split(split: Split, folder: Path | None, workers: int = 1) -> SplitR
         workers: Processes.
 
     Raises:
-        FileNotFoundError: If a folder is missing, or there is no image.
+        FileNotFoundError: If a folder is missing, or there is no image, or a folder holds nothing
+            that belongs to the images.
         ValueError: If two images differ only in their suffix.
         OSError: If a file cannot be written.
     """

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os.path as osp
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 from mmseg_depthuda.datasets import CityscapesDepthDataset
@@ -77,10 +78,13 @@ class Split:
         """List the images, sorted, with where their other files belong.
 
         Raises:
-            FileNotFoundError: If there is no image.
+            FileNotFoundError: If there is no image, or for a kind of file none of any image.
             ValueError: If two images differ only in their suffix.
         """
         root = self.labelled.data_prefix['img_path']
+        images = self.labelled.list_images()
+        for dataset in (self.labelled, *self.depth.values()):
+            _check_layout(dataset, images)
         return [
             Sample(
                 name,
@@ -90,8 +94,24 @@ class Split:
                 self.converted.companion_path('seg_map_path', stem),
                 {kind: _depth_files(dataset, stem) for kind, dataset in self.depth.items()},
             )
-            for stem, name in self.labelled.list_images().items()
+            for stem, name in images.items()
         ]
+
+
+def _check_layout(dataset: DepthSegDataset, stems: Iterable[str]) -> None:
+    """Tell a folder of another layout from an incomplete one, before every image is read."""
+    for key in sorted(dataset.data_prefix.keys() - {'img_path'}):
+        expected = [dataset.companion_path(key, stem) for stem in stems]
+        if any(map(osp.isfile, expected)):
+            continue
+        folder = Path(dataset.data_prefix[key])
+        found = next((path for path in folder.rglob('*') if path.is_file()), None)
+        raise FileNotFoundError(
+            f'{key}: {folder} holds none of the {len(expected)} files that belong to the images, '
+            f'such as {expected[0]}; it holds '
+            f'{"no file at all" if found is None else f"others, such as {found}"}. Check the root '
+            'and the folder options; what to verify of the depth is an option, too.'
+        )
 
 
 def _depth_files(dataset: DepthSegDataset, stem: str) -> dict[str, str]:

@@ -138,6 +138,23 @@ def test_missing_folder(gta_root, capsys, missing):
     assert contents(gta_root) == before
 
 
+@pytest.mark.parametrize('folder', ['labels', 'disparity'])
+def test_folder_of_another_layout(gta_root, capsys, folder):
+    inner = gta_root / folder / 'inner'
+    outer = list((gta_root / folder).iterdir())
+    inner.mkdir()
+    for path in outer:
+        path.rename(inner / path.name)
+    before = contents(gta_root)
+    assert prepare_gta5([str(gta_root)]) == 2
+    error = capsys.readouterr().err
+    assert f'{gta_root / folder} holds none of the {len(outer)} files' in error
+    assert f'it holds others, such as {inner}' in error
+    assert contents(gta_root) == before
+    inner_option = '--labels' if folder == 'labels' else '--depth'
+    assert prepare_gta5([str(gta_root), inner_option, f'{folder}/inner', '--workers', '1']) == 0
+
+
 def test_missing_depth_of_cityscapes(cityscapes_root, capsys):
     (cityscapes_root / 'depth').rename(cityscapes_root / 'gone')
     assert prepare_cityscapes([str(cityscapes_root), '--depth', 'stereo']) == 2

@@ -226,11 +226,11 @@ def test_output_of_a_label_that_broke_since_is_removed(files, gta_root):
 
 
 def test_train_ids_of_somebody_else_are_not_removed(gta_root):
-    """A copy of Cityscapes may hold train ids only."""
-    for path in (gta_root / 'labels').glob('*.png'):
+    """A copy may hold train ids alone, here for all images but the first."""
+    for path in sorted((gta_root / 'labels').glob('*.png'))[1:]:
         path.rename(path.with_name(f'{path.stem}_labelTrainIds.png'))
     before = contents(gta_root)
-    assert len(prepare_gta(gta_root).skipped) == 5
+    assert len(prepare_gta(gta_root).skipped) == 4
     after = contents(gta_root)
     assert {path: after.get(path) for path in before} == before
 
