@@ -242,7 +242,7 @@ def deeplab_init_to_mmseg(source: str | Path, target: str | Path) -> str:
     kind, variable, configs = (
         ('ImageNet only', 'DEEPLAB_IMAGENET_INIT', 'the configs *_imagenet.py')
         if scaled
-        else ('ImageNet+COCO', 'DEEPLAB_INIT', 'the other configs on ResNet-101')
+        else ('ImageNet+COCO', 'DEEPLAB_INIT', 'the configs *_r101_* without _imagenet')
     )
     return _report(
         f'ResNet-101, {kind} by its names: {len(backbone)} tensors',
