@@ -29,6 +29,8 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='SegVisualizationHook'),
+    # Classes, depth and optimisers that do not go together end a training before it begins.
+    training_check=dict(type='TrainingCheckHook'),
     # Checkpoints of another method or number of classes are refused; see StrictLoadHook to allow
     # loading in part.
     strict_load=dict(type='StrictLoadHook'),

@@ -8,6 +8,7 @@ from .difficulty import batch_mean, depth_agreement, unit_mean
 from .ema import ema_alpha, ema_update
 from .mixing import mix
 from .pseudo_labels import confident_share, pseudo_label_weight, pseudo_labels
+from .self_information import fuse_with_depth, mean_entropy, weighted_self_information
 
 __all__ = [
     'INVALID_DEPTH',
@@ -19,10 +20,13 @@ __all__ = [
     'draw_strong_augmentation',
     'ema_alpha',
     'ema_update',
+    'fuse_with_depth',
+    'mean_entropy',
     'mix',
     'pseudo_label_weight',
     'pseudo_labels',
     'strong_augmentation',
     'unit_mean',
     'valid_depth',
+    'weighted_self_information',
 ]

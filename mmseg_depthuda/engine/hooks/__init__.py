@@ -6,6 +6,7 @@ from .plain_checkpoint_hook import PlainCheckpointHook
 from .pseudo_label_quality_hook import PseudoLabelQualityHook
 from .resume_hook import ResumeHook
 from .strict_load_hook import StrictLoadHook
+from .training_check_hook import TrainingCheckHook
 from .uda_visualization_hook import UDAVisualizationHook
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     'PseudoLabelQualityHook',
     'ResumeHook',
     'StrictLoadHook',
+    'TrainingCheckHook',
     'UDAVisualizationHook',
 ]

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
+from mmengine.runner.checkpoint import get_state_dict
 from mmseg.registry import HOOKS
 from torch import Tensor
 
@@ -22,6 +23,9 @@ class StrictLoadHook(Hook):
     another number of classes, leaves part of the model at its initial values and the run goes on
     after a warning. This hook stops it. It sees every checkpoint the runner loads (``load_from``,
     ``resume``, the argument of ``tools/test.py``), not the pretrained weights of ``init_cfg``.
+
+    What a model names in ``training_only`` (regular expressions, such as the discriminators of
+    :class:`AdversarialSegmentor`) may be missing in a test.
 
     Loading in part on purpose is spelled out in the config:
     ``default_hooks.strict_load.allow_missing=['^decode_head']``.
@@ -52,7 +56,12 @@ class StrictLoadHook(Hook):
             ValueError: A tensor is missing, unexpected or of another shape, and not allowed to be,
                 or the checkpoint shares no tensor with the model.
         """
-        wanted = _shapes(bare_model(runner.model).state_dict())
+        model = bare_model(runner.model)
+        # MMEngine's own, because the parts of a model may be wrapped one by one.
+        wanted = _shapes(get_state_dict(model))
+        allow_missing = list(self.allow_missing)
+        if not isinstance(runner._train_loop, BaseLoop):  # a config, until a training builds it
+            allow_missing += map(re.compile, getattr(model, 'training_only', ()))
         found = {
             re.sub(r'^module\.', '', name): shape
             for name, shape in _shapes(checkpoint.get('state_dict', checkpoint)).items()
@@ -63,7 +72,7 @@ class StrictLoadHook(Hook):
             name for name in wanted.keys() - found.keys() if 'num_batches_tracked' not in name
         }
         problems = {
-            'missing in the checkpoint': _unmatched(missing, self.allow_missing),
+            'missing in the checkpoint': _unmatched(missing, allow_missing),
             'without a place in the model': _unmatched(
                 found.keys() - wanted.keys(), self.allow_unexpected
             ),
@@ -71,7 +80,7 @@ class StrictLoadHook(Hook):
                 f'{name} (checkpoint {found[name]}, model {wanted[name]})'
                 for name in sorted(
                     {
-                        *_unmatched(reshaped, self.allow_missing),
+                        *_unmatched(reshaped, allow_missing),
                         *_unmatched(reshaped, self.allow_unexpected),
                     }
                 )

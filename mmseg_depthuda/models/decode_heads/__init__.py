@@ -1,5 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 from .corda_head import CorDAHead
+from .dada_head import DADAHead
 from .deeplab_v2_head import DeepLabV2Classifier, DeepLabV2Head
 from .seg_depth_head import SegDepthHead
 from .seg_weight_mixin import SegWeightMixin
@@ -7,6 +8,7 @@ from .simple_aux_head import SimpleAuxHead
 
 __all__ = [
     'CorDAHead',
+    'DADAHead',
     'DeepLabV2Classifier',
     'DeepLabV2Head',
     'SegDepthHead',

@@ -2,7 +2,7 @@
 """CorDA's multi-task head: segmentation and depth that inform each other, depth decoded per
 domain."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mmseg_depthuda.adaptation.difficulty import batch_mean, depth_agreement, unit_mean
 
 from .deeplab_v2_head import DeepLabV2Classifier
-from .seg_depth_head import SegDepthHead
+from .seg_depth_head import SegDepthHead, task_trunk
 from .seg_weight_mixin import stack_pixel_data
 
 # Depth decoders that a branch needs: a mixed image shows surfaces of both domains.
@@ -115,6 +115,9 @@ class CorDAHead(SegDepthHead):
 
     def _init_layers(self, initial_seg: str, num_summed: int, distillation: bool) -> None:
         channels, domains = self.channels, ('source', 'target')
+        self.seg_trunk, self.depth_trunk = (
+            task_trunk(self.in_channels, channels, self.norm_cfg) for _ in range(2)
+        )
         self.initial_seg_on_backbone = initial_seg == 'aspp'
         if self.initial_seg_on_backbone:
             self.initial_seg = DeepLabV2Classifier(self.in_channels, self.out_channels, num_summed)
@@ -132,8 +135,12 @@ class CorDAHead(SegDepthHead):
 
     # -- forward -----------------------------------------------------------------------------------
 
-    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Final segmentation logits (N, num_classes, h, w) at feature resolution."""
+    def forward(
+        self, inputs: Sequence[Tensor], tasks: Collection[str] | None = None
+    ) -> Tensor | dict[str, Tensor]:
+        """Final predictions; see :meth:`SegDepthHead.forward`."""
+        if tasks is not None:
+            return super().forward(inputs, tasks)
         _, seg, depth = self._initial_features(inputs)
         return self.final_seg(self._distilled_seg(seg, depth))
 
@@ -229,6 +236,14 @@ class CorDAHead(SegDepthHead):
                 _by_domain(initial, mask), gt_depth
             )
         return losses
+
+    def loss_by_feat(
+        self, seg_logits: Tensor | dict[str, Tensor], batch_data_samples: SampleList
+    ) -> dict[str, Tensor]:
+        """Not available: the losses are of initial predictions, too, see :meth:`loss`."""
+        raise NotImplementedError(
+            'CorDAHead is trained by UDASegmentor, whose branches go through CorDAHead.loss'
+        )
 
     def _seg_losses(
         self,

@@ -38,6 +38,13 @@ def stack_pixel_data(batch_data_samples: SampleList, name: str) -> Tensor | None
     return torch.stack([sample.get(name).data for sample in batch_data_samples])
 
 
+def upsample(prediction: Tensor, size: tuple[int, int], align_corners: bool) -> Tensor:
+    """Resize a prediction (N, C, h, w) bilinearly to (N, C, H, W), unless it has that size."""
+    if tuple(prediction.shape[2:]) == tuple(size):
+        return prediction
+    return resize(prediction, size, mode='bilinear', align_corners=align_corners, warning=False)
+
+
 class SegWeightMixin:
     """Lets a decode head weight its segmentation loss by the samples' ``seg_weight``.
 
@@ -84,13 +91,7 @@ class SegWeightMixin:
         Returns:
             dict[str, Tensor]: The losses by name, and ``acc_seg``.
         """
-        seg_logits = resize(
-            seg_logits,
-            seg_label.shape[2:],
-            mode='bilinear',
-            align_corners=self.align_corners,
-            warning=False,
-        )
+        seg_logits = upsample(seg_logits, seg_label.shape[2:], self.align_corners)
         options = dict(ignore_index=self.ignore_index)
         if seg_weight is not None:
             options['weight'] = seg_weight.expand(seg_label.shape).squeeze(1)

@@ -4,12 +4,10 @@
 from collections.abc import Sequence
 
 from mmseg.registry import MODELS
-from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
 from .deeplab_v2_head import DeepLabV2Classifier
-from .seg_depth_head import SegDepthHead
-from .seg_weight_mixin import stack_pixel_data
+from .seg_depth_head import SegDepthHead, task_trunk
 
 
 @MODELS.register_module()
@@ -42,43 +40,18 @@ class SimpleAuxHead(SegDepthHead):
         **kwargs,
     ):
         super().__init__(in_channels=in_channels, num_classes=num_classes, **kwargs)
-        if not trunks:
+        if trunks:
+            self.seg_trunk, self.depth_trunk = (
+                task_trunk(in_channels, self.channels, self.norm_cfg) for _ in range(2)
+            )
+        else:
             self.channels = in_channels
             self.seg_trunk, self.depth_trunk = nn.Identity(), nn.Identity()
         self.final_seg = DeepLabV2Classifier(self.channels, self.out_channels, num_summed)
         self.final_depth = DeepLabV2Classifier(self.channels, 1, num_summed)
-
-    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Segmentation logits (N, num_classes, h, w) at feature resolution."""
-        return self.forward_seg_depth(inputs)[0]
 
     def forward_seg_depth(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Logits (N, num_classes, h, w) and inverse depth (N, 1, h, w) at feature resolution."""
         features = self._transform_inputs(inputs)
         seg = self.final_seg(self.seg_trunk(features))
         return seg, self.final_depth(self.depth_trunk(features))
-
-    def loss(
-        self, inputs: Sequence[Tensor], batch_data_samples: SampleList, train_cfg: ConfigType
-    ) -> dict[str, Tensor]:
-        """Losses of one branch.
-
-        Args:
-            inputs (Sequence[Tensor]): Feature maps of the backbone.
-            batch_data_samples (list[SegDataSample]): With ``gt_sem_seg``; ``gt_depth_map`` if there
-                is depth; ``seg_weight`` in the mixed branch. The branch is the metainfo
-                ``domain``, 'source' if absent.
-            train_cfg (dict): Not used.
-
-        Returns:
-            dict[str, Tensor]: ``loss_seg`` and, where there is depth, ``loss_depth``.
-        """
-        seg_logits, depth = self.forward_seg_depth(inputs)
-        losses = self.loss_by_feat(seg_logits, batch_data_samples)
-        gt_depth = stack_pixel_data(batch_data_samples, 'gt_depth_map')
-        if gt_depth is not None:
-            weight = self.depth_weights[batch_data_samples[0].metainfo.get('domain', 'source')]
-            losses['loss_depth'] = weight * self.loss_depth(
-                self._upsample(depth, gt_depth), gt_depth
-            )
-        return losses

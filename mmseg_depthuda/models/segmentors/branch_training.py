@@ -7,9 +7,6 @@ from contextlib import nullcontext
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
-# The target branch carries no loss of its own in self-training: what it teaches is in 'mixed'.
-TRAINED_BRANCHES = ('source', 'mixed')
-
 
 def train_by_branch(
     model: nn.Module, module: nn.Module, data: dict, optim_wrapper: OptimWrapper
@@ -34,11 +31,12 @@ def train_by_branch(
     """
     with optim_wrapper.optim_context(model):
         branches = module.data_preprocessor(data, training=True)
-    names = [name for name in TRAINED_BRANCHES if name in branches]
+    names = [name for name in module.trained_branches if name in branches]
     if not names:
         raise ValueError(
             f'The batch has the branches {sorted(branches)}, none of which carries a loss: one of '
-            f'{TRAINED_BRANCHES} is needed. Take SourceTargetDataset as the training dataset.'
+            f'{module.trained_branches} is needed. Take SourceTargetDataset as the training '
+            'dataset.'
         )
     log_vars = OrderedDict(loss=0.0)
     for name in names:
@@ -51,14 +49,20 @@ def train_by_branch(
             if is_last:
                 optim_wrapper.update_params(loss)
             else:
-                _accumulate(loss, optim_wrapper)
+                add_gradient(loss, optim_wrapper)
         branch_log = {key: value.detach() for key, value in branch_log.items()}
         log_vars['loss'] = log_vars['loss'] + branch_log.pop('loss')
         log_vars.update({f'{name}.{key}': value for key, value in branch_log.items()})
     return log_vars
 
 
-def _accumulate(loss: Tensor, optim_wrapper: OptimWrapper) -> None:
-    """Add the gradient of ``loss`` without counting an iteration of gradient accumulation."""
+def add_gradient(loss: Tensor, optim_wrapper: OptimWrapper) -> None:
+    """Add the gradient of one of several losses of an iteration, without a step.
+
+    Args:
+        loss (Tensor): Scalar; its graph is freed.
+        optim_wrapper (OptimWrapper): Wrapper of the optimiser. Its count of iterations, by which it
+            accumulates gradients, stays as it is.
+    """
     optim_wrapper.backward(optim_wrapper.scale_loss(loss))
     optim_wrapper._inner_count -= 1  # backward() counts every call as one iteration

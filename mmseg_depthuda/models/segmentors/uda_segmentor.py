@@ -5,11 +5,13 @@ import torch
 from mmengine.optim import OptimWrapper
 from mmengine.structures import PixelData
 from mmseg.models import EncoderDecoder
-from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils import ConfigType, OptSampleList, SampleList
 from torch import Tensor
+
+from mmseg_depthuda.models.decode_heads.seg_weight_mixin import upsample
+from mmseg_depthuda.models.wrappers.bare_model import bare_model
 
 from .branch_training import train_by_branch
 
@@ -26,10 +28,13 @@ class UDASegmentor(EncoderDecoder):
         **kwargs: Arguments of MMSeg's ``EncoderDecoder``.
     """
 
+    # The target branch carries no loss of its own in self-training: what it teaches is in 'mixed'.
+    trained_branches = ('source', 'mixed')
+
     @property
     def predicts_depth(self) -> bool:
         """bool: Whether predictions carry ``pred_depth_map``."""
-        return getattr(self.decode_head, 'predicts_depth', False)
+        return getattr(bare_model(self.decode_head), 'predicts_depth', False)
 
     def _init_decode_head(self, decode_head: ConfigType) -> None:
         super()._init_decode_head(decode_head)
@@ -80,13 +85,7 @@ class UDASegmentor(EncoderDecoder):
         features = self.extract_feat(inputs)
         head = self.decode_head
         logits = head.forward_initial_seg(features) if initial else head(features)
-        return resize(
-            logits,
-            inputs.shape[2:],
-            mode='bilinear',
-            align_corners=head.align_corners,
-            warning=False,
-        )
+        return upsample(logits, inputs.shape[2:], head.align_corners)
 
     @torch.no_grad()
     def target_agreement(self, inputs: Tensor, data_samples: SampleList) -> Tensor | None:

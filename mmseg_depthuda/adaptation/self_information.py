@@ -1,0 +1,82 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""What entropy-based adaptation aligns: weighted self-information, alone or fused with depth."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def weighted_self_information(logits: Tensor) -> Tensor:
+    r"""Share of every class in the uncertainty of a pixel, :math:`-p_c \log p_c / \log C`.
+
+    Over the classes it sums to the normalised entropy of the pixel: 1 where all classes are equally
+    likely, 0 where one is certain.
+
+    Args:
+        logits: (N, C, H, W), floating point, C > 1, at the resolution that is to be aligned.
+
+    Returns:
+        Same shape, float32 (float64 for float64 logits), each value in 0..1.
+
+    Raises:
+        ValueError: If there are not at least two classes.
+
+    Source:
+        Vu et al., "ADVENT: Adversarial Entropy Minimization for Domain Adaptation in Semantic
+        Segmentation", CVPR 2019, eq. 2 and sec. 3.3; DADA, eq. 5.
+
+    Example:
+        >>> weighted_self_information(torch.zeros(1, 2, 1, 1)).flatten()  # two equal classes
+        tensor([0.5000, 0.5000])
+    """
+    if logits.ndim != 4 or logits.shape[1] < 2:
+        raise ValueError(
+            'self-information needs logits (N, C, H, W) of at least two classes, got '
+            f'{tuple(logits.shape)}'
+        )
+    # The logarithm of the softmax stays finite where the softmax itself is 0.
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    log_probability = logits.log_softmax(dim=1, dtype=dtype)
+    return log_probability.exp() * log_probability * (-1 / math.log(logits.shape[1]))
+
+
+def mean_entropy(logits: Tensor) -> Tensor:
+    """Normalised entropy of the predicted classes, averaged over the pixels.
+
+    Args:
+        logits: (N, C, H, W), floating point, C > 1.
+
+    Returns:
+        Scalar in 0..1.
+
+    Source:
+        Direct entropy minimisation ("MinEnt") of Vu et al., ADVENT, CVPR 2019, eq. 3.
+    """
+    return weighted_self_information(logits).sum(dim=1).mean()
+
+
+def fuse_with_depth(information: Tensor, inverse_depth: Tensor) -> Tensor:
+    """Depth-aware self-information: near surfaces count more.
+
+    Args:
+        information: Weighted self-information, (N, C, H, W).
+        inverse_depth: Predicted inverse depth, (N, 1, H, W), any scale.
+
+    Returns:
+        (N, C, H, W), the product.
+
+    Raises:
+        ValueError: If the sizes differ, which broadcasting might hide.
+
+    Source:
+        "DADA fusion", sec. 3.2 of Vu et al., "DADA: Depth-Aware Domain Adaptation in Semantic
+        Segmentation", ICCV 2019.
+    """
+    batch, _, *size = information.shape
+    if inverse_depth.shape != (batch, 1, *size):
+        raise ValueError(
+            f'the depth of self-information {tuple(information.shape)} must be '
+            f'{(batch, 1, *size)}, got {tuple(inverse_depth.shape)}'
+        )
+    return information * inverse_depth

@@ -1,0 +1,121 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""DADA's head: depth out of a residual auxiliary block, whose features go back into the main
+stream."""
+
+from collections.abc import Collection, Sequence
+
+from mmengine.model import BaseModule
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from .deeplab_v2_head import DeepLabV2Classifier
+from .seg_depth_head import SegDepthHead
+
+
+class ResidualAuxiliaryBlock(BaseModule):
+    """Encodes features into depth and decodes the encoding into factors of the features.
+
+    Convolution weights are drawn from N(0, 0.01).
+
+    Args:
+        in_channels (int): Channels of the features, a multiple of 16.
+        channels (int): Channels of the first two convolutions; the third has a quarter.
+        fusion (bool): Multiply the features by what the encoding decodes to. Without it the block
+            predicts depth and leaves the features as they are.
+
+    Source: Mordan et al., "Revisiting Multi-Task Learning with ROCK", NeurIPS 2018; with the
+        product as in DADA, sec. 3.1.
+    """
+
+    def __init__(self, in_channels: int, channels: int, fusion: bool):
+        super().__init__(init_cfg=dict(type='Normal', layer='Conv2d', std=0.01))
+        self.encoder = nn.Sequential(
+            nn.Conv2d(in_channels, channels, 1),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels // 4, 1),
+        )
+        self.decoder = nn.Conv2d(channels // 4, in_channels, 1) if fusion else None
+
+    def encode(self, features: Tensor) -> Tensor:
+        """(N, in_channels, h, w) to the encoding (N, channels / 4, h, w)."""
+        return self.encoder(features)
+
+    def depth(self, encoding: Tensor) -> Tensor:
+        """Mean of the encoding over its channels, (N, 1, h, w)."""
+        return encoding.mean(dim=1, keepdim=True)
+
+    def fuse(self, features: Tensor, encoding: Tensor) -> Tensor:
+        """Features (N, in_channels, h, w) times the decoded encoding."""
+        if self.decoder is None:
+            return features
+        return features * self.decoder(encoding).relu()
+
+
+@MODELS.register_module()
+class DADAHead(SegDepthHead):
+    """Depth-aware segmentation head: a residual auxiliary block before DeepLab-v2's classifier.
+
+    Args:
+        in_channels (int): Channels of the backbone's features, a multiple of 16.
+        num_classes (int): Number of classes.
+        channels (int, optional): Width of the block's encoder. Defaults to None: a quarter of
+            ``in_channels``, as published.
+        feature_fusion (bool): Feed depth back into the features ("Feat. Fusion" of DADA's Table 3).
+            Defaults to True.
+        num_summed (int): Summed branches of :class:`DeepLabV2Classifier`. Defaults to 4.
+        source_depth_weight (float): Weight of the depth loss. Defaults to 0.001.
+        **kwargs: The other arguments of :class:`SegDepthHead`.
+
+    Source: Vu et al., "DADA: Depth-Aware Domain Adaptation in Semantic Segmentation", ICCV 2019,
+        sec. 3.1, and its release.
+    """
+
+    needs_source_depth = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        channels: int | None = None,
+        feature_fusion: bool = True,
+        num_summed: int = 4,
+        source_depth_weight: float = 0.001,
+        **kwargs,
+    ):
+        channels = in_channels // 4 if channels is None else channels
+        if channels % 4:
+            raise ValueError(
+                f'channels must be a multiple of 4, got {channels}: in_channels={in_channels} '
+                'would have to be one of 16, or channels be set'
+            )
+        super().__init__(
+            in_channels=in_channels,
+            num_classes=num_classes,
+            channels=channels,
+            source_depth_weight=source_depth_weight,
+            **kwargs,
+        )
+        self.auxiliary_block = ResidualAuxiliaryBlock(in_channels, channels, feature_fusion)
+        self.classifier = DeepLabV2Classifier(in_channels, self.out_channels, num_summed)
+
+    def forward_seg_depth(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Logits (N, num_classes, h, w) and inverse depth (N, 1, h, w) at feature resolution."""
+        predictions = self.forward(inputs, tasks=('seg', 'depth'))
+        return predictions['seg'], predictions['depth']
+
+    def forward(
+        self, inputs: Sequence[Tensor], tasks: Collection[str] | None = None
+    ) -> Tensor | dict[str, Tensor]:
+        """Predictions at feature resolution, and nothing but those asked for; see
+        :meth:`SegDepthHead.forward`."""
+        features, block = self._transform_inputs(inputs), self.auxiliary_block
+        wanted = ('seg',) if tasks is None else tasks
+        predictions = {}
+        encoding = block.encode(features)
+        if 'seg' in wanted:
+            predictions['seg'] = self.classifier(block.fuse(features, encoding))
+        if 'depth' in wanted:
+            predictions['depth'] = block.depth(encoding)
+        return predictions['seg'] if tasks is None else predictions
