@@ -1,11 +1,13 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""IoU of every class and of subsets of the classes, as numbers and with the size they hold at."""
+"""IoU of every class, of subsets of the classes and of every image, with the size they hold at."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.logging import MMLogger, print_log
 from mmseg.evaluation import IoUMetric
@@ -15,31 +17,52 @@ from torch import Tensor
 from mmseg_depthuda.datasets.label_protocols import get_protocol
 
 from .compared_size import compared_size, named_sizes
+from .image_scores import ImageScores, score_images, write_image_scores
 
 
 @METRICS.register_module()
 class PerClassIoUMetric(IoUMetric):
-    """MMSeg's ``IoUMetric`` that also returns the IoU of each class and mIoUs over subsets.
+    """MMSeg's ``IoUMetric`` that also returns the IoU of each class, means over subsets of the
+    classes, and the mean of what single images reach.
 
     Published SYNTHIA results are means over 16 and over 13 of the 19 classes of the network. One
     evaluation gives them all: ``class_subsets=dict(mIoU_16='synthia16', mIoU_13='cityscapes13')``.
     The prediction is the network's, over all classes: restricting the mean does not restrict it.
 
+    The mIoU of an image is over the classes that its label or its prediction contains;
+    ``image_mIoU`` is the mean over the images. ``per_image_scores`` keeps them, for
+    ``tools/analysis_tools/negative_transfer.py``.
+
     Args:
         class_subsets (Mapping[str, str | Sequence[str]], optional): Name of a mean -> the classes
             it is over, by name or as the name of a protocol in
             :data:`~mmseg_depthuda.datasets.label_protocols.PROTOCOLS`.
+        per_image_scores (str | Path, optional): CSV file for what each image reaches, see
+            :func:`~mmseg_depthuda.evaluation.image_scores.write_image_scores`. Every evaluation
+            replaces it.
         **kwargs: Arguments of MMSeg's ``IoUMetric``.
 
     Raises:
         ValueError: A protocol is unknown, a subset is empty, names a class twice or, when the
-            dataset is known, one that the dataset does not have.
+            dataset is known, one that the dataset does not have; ``per_image_scores`` is no file
+            that can be written, or nothing is scored (``format_only``).
     """
 
     def __init__(
-        self, class_subsets: Mapping[str, str | Sequence[str]] | None = None, **kwargs
+        self,
+        class_subsets: Mapping[str, str | Sequence[str]] | None = None,
+        per_image_scores: str | Path | None = None,
+        **kwargs,
     ) -> None:
         super().__init__(**kwargs)
+        if per_image_scores is not None:
+            if not isinstance(per_image_scores, str | Path) or Path(per_image_scores).is_dir():
+                raise ValueError(
+                    f'per_image_scores must name a CSV file to write, got {per_image_scores!r}'
+                )
+            if self.format_only:
+                raise ValueError('format_only compares with no label: remove per_image_scores')
+        self.per_image_scores = per_image_scores
         self.class_subsets = {
             name: get_protocol(subset).classes if isinstance(subset, str) else tuple(subset)
             for name, subset in (class_subsets or {}).items()
@@ -77,47 +100,87 @@ class PerClassIoUMetric(IoUMetric):
         Raises:
             ValueError: The two differ in size.
         """
-        sizes = []
-        if not self.format_only:
-            sizes = [compared_size(one, 'pred_sem_seg', 'gt_sem_seg') for one in data_samples]
+        if self.format_only:
+            super().process(data_batch, data_samples)
+            return
+        sizes = [compared_size(one, 'pred_sem_seg', 'gt_sem_seg') for one in data_samples]
+        paths = [self._image_path(one) for one in data_samples]
         counted = len(self.results)
         super().process(data_batch, data_samples)
         self.results[counted:] = [
-            (*areas, size) for areas, size in zip(self.results[counted:], sizes, strict=True)
+            (*areas, size, path)
+            for areas, size, path in zip(self.results[counted:], sizes, paths, strict=True)
         ]
 
+    def _image_path(self, sample: dict) -> str | None:
+        path = sample.get('img_path')
+        if path is None and self.per_image_scores is not None:
+            raise ValueError(
+                'per_image_scores needs the name of each image: leave img_path in the meta_keys of '
+                'PackSegInputs in the test pipeline'
+            )
+        return path
+
     def compute_metrics(
-        self, results: list[tuple[Tensor, Tensor, Tensor, Tensor, tuple[int, int]]]
+        self, results: list[tuple[Tensor, Tensor, Tensor, Tensor, tuple[int, int], str | None]]
     ) -> dict[str, float]:
         """Sum the areas of all images and divide.
 
         Args:
             results (list): Per image the areas of intersection, union, prediction and label, each
-                (num_classes,), in pixels, and the size (H, W) of the label.
+                (num_classes,), in pixels, the size (H, W) of the label, and the image file.
 
         Returns:
             dict[str, float]: What ``IoUMetric`` returns; ``IoU.CLASS`` and the means over the
             subsets, in percent; NaN for a class that neither a label nor a prediction contains,
-            which the means leave out; and ``eval_width`` and ``eval_height``, the size at which
-            prediction and label were compared, unless the images differ in it.
+            which the means leave out; ``image_mIoU``, the mean over the images of their own mIoU,
+            in percent; and ``eval_width`` and ``eval_height``, the size at which prediction and
+            label were compared, unless the images differ in it.
         """
-        metrics = super().compute_metrics([areas for *areas, _ in results])
+        metrics = super().compute_metrics([areas for *areas, _, _ in results])
         if self.format_only:
             return metrics
-        intersection, union = (
-            torch.stack([image[index] for image in results]).sum(0) for index in (0, 1)
+        intersection, union, label = (
+            torch.stack([image[index] for image in results]) for index in (0, 1, 3)
         )
-        iou = 100 * intersection / union
+        iou = 100 * intersection.sum(0) / union.sum(0)
         if self.nan_to_num is not None:
             iou = iou.nan_to_num(100 * self.nan_to_num)
         names = self.dataset_meta['classes']
         for name, subset in self.class_subsets.items():
             indices = [names.index(class_name) for class_name in subset]
             metrics[name] = iou[indices].nanmean().item()
-        metrics |= self._size_metrics([size for *_, size in results], metrics)
+        sizes = [size for *_, size, _ in results]
+        scores = score_images(
+            [path or '' for *_, path in results],
+            names,
+            intersection.numpy(),
+            union.numpy(),
+            label.numpy(),
+            sizes,
+        )
+        metrics['image_mIoU'] = self._mean_over_images(scores)
+        metrics |= self._size_metrics(sizes, metrics)
         return metrics | {
             f'IoU.{name}': value for name, value in zip(names, iou.tolist(), strict=True)
         }
+
+    def _mean_over_images(self, scores: ImageScores) -> float:
+        """Write the scores of the images where they are asked for, and average them."""
+        scored = np.isfinite(scores.miou)
+        if not scored.all():
+            print_log(
+                f'{(~scored).sum()} of {len(scored)} images have no labelled pixel and no mIoU of '
+                'their own; image_mIoU leaves them out',
+                MMLogger.get_current_instance(),
+            )
+        if self.per_image_scores is not None:
+            write_image_scores(self.per_image_scores, scores)
+            print_log(
+                f'scores of {len(scored)} images written to {self.per_image_scores}',
+                MMLogger.get_current_instance(),
+            )
+        return scores.miou[scored].mean().item() if scored.any() else float('nan')
 
     def _size_metrics(
         self, sizes: Sequence[tuple[int, int]], metrics: Mapping[str, float]

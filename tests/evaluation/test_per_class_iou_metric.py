@@ -139,6 +139,44 @@ def test_formatting_alone_needs_no_labels(tmp_path):
     assert (tmp_path / 'frame.png').exists()
 
 
+def test_images_without_a_labelled_pixel_have_no_share_in_the_mean(log_lines):
+    metric = build()
+    ignored = sample([[0, 1]], [[255, 255]])
+    metric.process(None, [*FRAMES, ignored])
+    # road 3/4, sky 1/2; road 1/2, car 0/1.
+    assert metric.evaluate(size=3)['image_mIoU'] == pytest.approx((62.5 + 25) / 2)
+    assert any(line.startswith('1 of 3 images have no labelled pixel') for line in log_lines)
+    metric.process(None, [ignored])
+    assert math.isnan(metric.evaluate(size=1)['image_mIoU'])
+
+
+def test_scores_of_single_images_do_not_depend_on_nan_to_num():
+    metric = build(nan_to_num=0)
+    metric.process(None, FRAMES)
+    assert metric.evaluate(size=2)['image_mIoU'] == pytest.approx((62.5 + 25) / 2)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(per_image_scores=True), 'must name a CSV file to write, got True'),
+        (dict(per_image_scores='.'), r"must name a CSV file to write, got '\.'"),
+        (dict(per_image_scores='a.csv', format_only=True, output_dir='out'), 'format_only compare'),
+    ],
+)
+def test_a_file_of_scores_that_cannot_be_is_refused(options, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        build(**options)
+
+
+def test_scores_of_images_without_names_are_refused(tmp_path):
+    nameless = FRAMES[0] | dict(img_path=None)
+    build().process(None, [nameless])
+    with pytest.raises(ValueError, match='leave img_path in the meta_keys of PackSegInputs'):
+        build(per_image_scores=tmp_path / 'a.csv').process(None, [nameless])
+
+
 @pytest.mark.parametrize(
     ('subset', 'message'),
     [
