@@ -55,7 +55,8 @@ class AdversarialSegmentor(UDASegmentor):
     Args:
         alignments (Mapping[str, Mapping]): By name, each with
 
-            * ``discriminator`` (dict): such as ``dict(type='FCNDiscriminator', in_channels=19)``;
+            * ``discriminator`` (dict): defaults to ``dict(type='FCNDiscriminator')``; its
+              ``in_channels`` are those of what it looks at;
             * ``space`` (str): ``'self_information'``, ``'depth'`` or ``'depth_aware'``;
             * ``head`` (str): ``'decode_head'`` (default) or ``'auxiliary_head'``;
             * ``adversarial_weight`` (float): weight of the loss of being recognised (default
@@ -82,9 +83,9 @@ class AdversarialSegmentor(UDASegmentor):
         discriminators = {}
         for name, settings in alignments.items():
             settings = dict(settings)
-            discriminators[name] = MODELS.build(settings.pop('discriminator'))
+            discriminator = settings.pop('discriminator', dict(type='FCNDiscriminator'))
             self.alignments[name] = self._alignment(name, **settings)
-            self._check_channels(name, discriminators[name])
+            discriminators[name] = self._build_discriminator(name, discriminator)
         self.discriminators = DiscriminatorDict(discriminators)
 
     def _alignment(
@@ -111,16 +112,19 @@ class AdversarialSegmentor(UDASegmentor):
             )
         return Alignment(head, space, adversarial_weight, discriminator_weight)
 
-    def _check_channels(self, name: str, discriminator: nn.Module) -> None:
+    def _build_discriminator(self, name: str, discriminator: ConfigType) -> nn.Module:
         alignment = self.alignments[name]
         head = getattr(self, alignment.head)
         channels = head.out_channels if 'seg' in SPACES[alignment.space] else 1
-        if getattr(discriminator, 'in_channels', channels) != channels:
+        discriminator = dict(discriminator)
+        if discriminator.setdefault('in_channels', channels) != channels:
             raise ValueError(
-                f'alignments.{name}.discriminator has in_channels={discriminator.in_channels}, but '
-                f'{alignment.space} of {alignment.head} has {channels} channels'
+                f'alignments.{name}.discriminator has in_channels={discriminator["in_channels"]}, '
+                f'but {alignment.space} of {alignment.head} has {channels} channels'
                 + ('' if channels == 1 else ', one per class')
+                + '. Leave in_channels out to have it follow the head.'
             )
+        return MODELS.build(discriminator)
 
     # -- training --------------------------------------------------------------------------------
 
