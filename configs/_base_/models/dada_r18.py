@@ -1,0 +1,14 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# DADA on the small network.
+_base_ = './advent_r18.py'
+model = dict(
+    decode_head=dict(
+        _delete_=True,
+        type='DADAHead',
+        in_channels=256,
+        in_index=3,
+        num_classes=19,
+        num_summed=2,
+    ),
+    alignments=dict(main=dict(space='depth_aware', discriminator_weight=1.0)),
+)
