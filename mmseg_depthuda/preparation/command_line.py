@@ -1,20 +1,11 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The command lines of ``tools/dataset_converters/{gta,synthia,cityscapes}.py``.
-
-Exit status: 0 if every file can be used, 1 if some were skipped, 2 if nothing could be done or the
-run could not be finished (bad arguments, a missing folder, a full disk, a killed worker), 130 if it
-was interrupted (Ctrl-C, SIGTERM).
-"""
+"""The command lines of ``tools/dataset_converters/{gta,synthia,cityscapes}.py``."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import signal
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mmseg_depthuda.datasets import GTA5DepthDataset, SYNTHIADepthDataset
@@ -23,10 +14,9 @@ from mmseg_depthuda.datasets.label_protocols import PROTOCOLS
 from mmseg_depthuda.engine.fileio import atomic_write
 
 from .conversion import prepare_split
+from .exit_status import COMPLETE, SKIPPED, exit_status, positive_integer
 from .report import report, summary
 from .splits import Split, cityscapes_splits, folder_split
-
-COMPLETE, SKIPPED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
 
 def prepare_gta5(argv: Sequence[str] | None = None) -> int:
@@ -119,7 +109,7 @@ def _parser(name: str, root: str) -> argparse.ArgumentParser:
     parser.add_argument(
         '--protocol', choices=sorted(PROTOCOLS), default='cityscapes19', help='(cityscapes19)'
     )
-    parser.add_argument('--workers', type=_positive, default=2, help='processes (2)')
+    parser.add_argument('--workers', type=positive_integer, default=2, help='processes (2)')
     parser.add_argument(
         '--check-only', action='store_true', help='read everything, convert and write nothing'
     )
@@ -132,50 +122,23 @@ def _parser(name: str, root: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a positive number')
-    return int(text)
-
-
 def _out(args: argparse.Namespace) -> str:
     return args.out_dir or args.root
 
 
 def _run(name: str, args: argparse.Namespace, list_splits: Callable[[], list[Split]]) -> int:
     folder = None if args.check_only else Path(_out(args), 'prepared', args.protocol)
-    try:
-        with _terminated_like_interrupted():
-            results = [prepare_split(split, folder, args.workers) for split in list_splits()]
-            content = report(results, name, args.protocol)
-            _write_report(args.report or (folder and folder / 'report.json'), content)
-    except (OSError, ValueError) as error:
-        print(f'{name}: {error}', file=sys.stderr)
-        return FAILED
-    except BrokenProcessPool:
-        print(
-            f'{name}: a worker process was killed, perhaps for lack of memory. The same command '
-            'goes on from here; try fewer --workers.',
-            file=sys.stderr,
-        )
-        return FAILED
-    except KeyboardInterrupt:
-        print(f'{name}: interrupted. The same command goes on from here.', file=sys.stderr)
-        return INTERRUPTED
-    print(summary(content))
-    if folder is not None:
-        print(f'Lists, class statistics and report: {folder}')
-    return COMPLETE if content['complete'] else SKIPPED
 
+    def prepare() -> int:
+        results = [prepare_split(split, folder, args.workers) for split in list_splits()]
+        content = report(results, name, args.protocol)
+        _write_report(args.report or (folder and folder / 'report.json'), content)
+        print(summary(content))
+        if folder is not None:
+            print(f'Lists, class statistics and report: {folder}')
+        return COMPLETE if content['complete'] else SKIPPED
 
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM raise KeyboardInterrupt, as Ctrl-C does, so that the workers are seen off."""
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+    return exit_status(name, prepare)
 
 
 def _write_report(path: Path | None, content: dict) -> None:
