@@ -180,7 +180,7 @@ class AdversarialSegmentor(UDASegmentor):
                     for key, value in head.loss_by_feat(own, branch['data_samples']).items():
                         losses[f'{prefix}{key}'] = value
                 with torch.no_grad():
-                    maps = self._maps(predictions)
+                    maps = _detached(self._maps(predictions))
             loss, log = self.parse_losses(losses)
             add_gradient(loss, optim_wrapper)
         return _detached(log), maps
@@ -199,7 +199,7 @@ class AdversarialSegmentor(UDASegmentor):
                 }
             loss, log = self.parse_losses(losses)
             optim_wrapper.update_params(loss)
-        return _detached(log), {name: one.detach() for name, one in maps.items()}
+        return _detached(log), _detached(maps)
 
     def _discriminate(
         self, source: Maps, target: Maps, optim_wrapper: OptimWrapper
@@ -299,8 +299,8 @@ def _domain_loss(logits: Tensor, label: float) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
 
 
-def _detached(log: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach() for name, value in log.items()}
+def _detached(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach() for name, value in tensors.items()}
 
 
 @contextmanager

@@ -1,0 +1,314 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Three iterations of AdvEnt, DADA and its ablations against a second, plain implementation.
+
+The second one shares the backbone alone. It restates heads and discriminators by functions, writes
+the losses out, takes all gradients at once, and updates with the optimisers of PyTorch.
+"""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.config import ConfigDict
+from mmengine.device import get_device
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+
+from tests.models.plain_layers import aspp, pointwise
+from tests.models.tiny_segmentor import (
+    IGNORE,
+    MEAN,
+    NUM_CLASSES,
+    STD,
+    enlarge_classifiers,
+    head_config,
+    make_branch,
+    segmentor_config,
+)
+
+ITERATIONS = 3
+SIZE = (40, 64)
+LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 5e-4
+DISCRIMINATOR_RATE, BETAS = 1e-3, (0.9, 0.99)
+
+ADVENT = head_config('DeepLabV2Head')
+AUXILIARY = dict(
+    type='DeepLabV2Head',
+    in_channels=32,
+    in_index=2,
+    num_classes=NUM_CLASSES,
+    loss_decode=dict(
+        type='CrossEntropyLoss', loss_name='loss_seg', loss_weight=0.1, avg_non_ignore=True
+    ),
+)
+DADA = head_config('DADAHead', source_depth_weight=0.01)
+
+
+def alignment(space, weight=0.5, discriminator_weight=1.0, head='decode_head'):
+    """The published weight of 0.001 would hide the adversarial gradient in any tolerance."""
+    return dict(
+        space=space,
+        head=head,
+        adversarial_weight=weight,
+        discriminator_weight=discriminator_weight,
+        discriminator=dict(type='FCNDiscriminator', base_channels=8),
+    )
+
+
+CASES = {
+    'advent': (ADVENT, None, dict(main=alignment('self_information', 0.5, 0.5))),
+    'advent, multi-level': (
+        ADVENT,
+        AUXILIARY,
+        dict(
+            main=alignment('self_information', 0.5, 0.5),
+            aux=alignment('self_information', 0.1, 0.5, head='auxiliary_head'),
+        ),
+    ),
+    'dada': (DADA, None, dict(main=alignment('depth_aware', 0.05))),
+    'S3': (DADA, None, dict(main=alignment('self_information'))),
+    'S4': (DADA | dict(feature_fusion=False), None, dict(depth=alignment('depth', 0.2))),
+    'S5': (DADA, None, dict(depth=alignment('depth', 0.2))),
+    'S6': (
+        DADA,
+        None,
+        dict(main=alignment('self_information'), depth=alignment('depth', 0.2)),
+    ),
+}
+
+
+def build(head, auxiliary, alignments):
+    torch.manual_seed(3)
+    config = segmentor_config(
+        head,
+        type='AdversarialSegmentor',
+        alignments=alignments,
+        data_preprocessor=dict(type='UDADataPreProcessor', mean=MEAN, std=STD, size=SIZE),
+    )
+    if auxiliary:
+        config['auxiliary_head'] = auxiliary
+    model = MODELS.build(ConfigDict(config))
+    model.init_weights()
+    enlarge_classifiers(model)
+    for name, parameter in model.named_parameters():  # N(0, 0.01) predicts depths near 0
+        if 'auxiliary_block' in name and name.endswith('weight'):
+            parameter.data *= 15
+    return model.double().to(get_device()).train()
+
+
+def draw_batch(step):
+    return dict(
+        source=make_branch(10 * step, size=SIZE, name='source'),
+        target=make_branch(10 * step + 5, size=SIZE, name='target', depth=False),
+    )
+
+
+# -- the second implementation ---------------------------------------------------------------------
+
+
+def normalised(branch):
+    mean, std = (torch.tensor(x, dtype=torch.float64).view(3, 1, 1) for x in (MEAN, STD))
+    return ((torch.stack(branch['inputs']).double() - mean) / std).to(get_device())
+
+
+def stack(branch, name):
+    maps = [sample.get(name).data for sample in branch['data_samples']]
+    return torch.stack(maps).to(get_device())
+
+
+def enlarge(prediction):
+    return F.interpolate(prediction, SIZE, mode='bilinear', align_corners=True)
+
+
+def plain_head(features, p, prefix, head):
+    """Upsampled logits, and depth where the head predicts it."""
+    x = features[head['in_index']]
+    if head['type'] == 'DeepLabV2Head':
+        return enlarge(aspp(x, p, f'{prefix}.classifier', 4)), None
+    block = f'{prefix}.auxiliary_block'
+    e = F.relu(pointwise(x, p, f'{block}.encoder.0'))
+    e = F.conv2d(e, p[f'{block}.encoder.2.weight'], p[f'{block}.encoder.2.bias'], padding=1)
+    e = pointwise(F.relu(e), p, f'{block}.encoder.4')
+    depth = e.sum(1, keepdim=True) / e.shape[1]
+    if head.get('feature_fusion', True):
+        x = x * F.relu(pointwise(e, p, f'{block}.decoder'))
+    return enlarge(aspp(x, p, f'{prefix}.classifier', 4)), enlarge(depth)
+
+
+def plain_discriminator(x, p, name):
+    for index in (0, 2, 4, 6, 8):
+        if index:
+            x = F.leaky_relu(x, 0.2)
+        weight, bias = (p[f'{name}.layers.{index}.{part}'] for part in ('weight', 'bias'))
+        x = F.conv2d(x, weight, bias, stride=2, padding=1)
+    return x
+
+
+def aligned(space, logits, depth):
+    if space == 'depth':
+        return depth
+    p = logits.softmax(1)
+    information = -p * torch.log2(p + 1e-30) / torch.log2(torch.tensor(float(NUM_CLASSES)).double())
+    return information * depth if space == 'depth_aware' else information
+
+
+def binary_cross_entropy(logits, label):
+    probability = torch.sigmoid(logits)
+    return -torch.log(probability if label else 1 - probability).mean()
+
+
+def plain_berhu(prediction, target):
+    valid = target > 0
+    error = (prediction - target)[valid].abs()
+    c = 0.2 * error.detach().max()
+    return torch.where(error <= c, error, (error**2 + c**2) / (2 * c)).mean()
+
+
+class Plain:
+    """Backbone module, parameters of everything else by name, and the two optimisers."""
+
+    def __init__(self, model, head, auxiliary, alignments):
+        self.heads = dict(decode_head=head) | (dict(auxiliary_head=auxiliary) if auxiliary else {})
+        self.alignments = alignments
+        self.backbone = copy.deepcopy(model.backbone)
+        self.p = {
+            name.removeprefix('discriminators.'): value.detach().clone().requires_grad_()
+            for name, value in model.named_parameters()
+            if not name.startswith('backbone.')
+        }
+        self.in_discriminators = {n for n in self.p if n.split('.')[0] in alignments}
+        segmentor = [v for n, v in self.p.items() if n not in self.in_discriminators]
+        segmentor += [v for v in self.backbone.parameters() if v.requires_grad]
+        self.segmentor = torch.optim.SGD(
+            segmentor, LEARNING_RATE, MOMENTUM, weight_decay=WEIGHT_DECAY
+        )
+        self.discriminator = torch.optim.Adam(
+            [self.p[n] for n in self.in_discriminators], DISCRIMINATOR_RATE, BETAS
+        )
+
+    def predict(self, images):
+        features = self.backbone(images)
+        return {
+            prefix: plain_head(features, self.p, prefix, head)
+            for prefix, head in self.heads.items()
+        }
+
+    def maps(self, predictions):
+        return {
+            name: aligned(one['space'], *predictions[one['head']])
+            for name, one in self.alignments.items()
+        }
+
+    def step(self, batch):
+        log = {}
+        label = stack(batch['source'], 'gt_sem_seg')[:, 0]
+        on_source = self.predict(normalised(batch['source']))
+        for prefix, name, weight in (('decode_head', '', 1.0), ('auxiliary_head', 'aux.', 0.1)):
+            if prefix in on_source:
+                logits, depth = on_source[prefix]
+                log[f'source.{name}loss_seg'] = weight * F.cross_entropy(
+                    logits, label, ignore_index=IGNORE
+                )
+        if on_source['decode_head'][1] is not None:
+            log['source.loss_depth'] = 0.01 * plain_berhu(
+                on_source['decode_head'][1], stack(batch['source'], 'gt_depth_map')
+            )
+        on_target = self.predict(normalised(batch['target']))
+        target_maps, source_maps = self.maps(on_target), self.maps(on_source)
+        for name, one in target_maps.items():
+            log[f'target.loss_adversarial_{name}'] = self.alignments[name][
+                'adversarial_weight'
+            ] * binary_cross_entropy(plain_discriminator(one, self.p, name), label=0)
+        total = sum(log.values())
+        parameters = self.segmentor.param_groups[0]['params']
+        gradients = torch.autograd.grad(total, parameters, allow_unused=True)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+
+        losses = {}
+        for name, one in self.alignments.items():
+            for domain, maps, truth in (('source', source_maps, 0), ('target', target_maps, 1)):
+                logits = plain_discriminator(maps[name].detach(), self.p, name)
+                losses[f'discriminator.loss_{name}_{domain}'] = one[
+                    'discriminator_weight'
+                ] * binary_cross_entropy(logits, truth)
+                right = (logits > 0) == bool(truth)
+                log[f'discriminator.acc_{name}_{domain}'] = 100 * right.double().mean()
+        parameters = self.discriminator.param_groups[0]['params']
+        gradients = torch.autograd.grad(sum(losses.values()), parameters)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        self.segmentor.step()
+        self.discriminator.step()
+        return log | losses | dict(loss=total)
+
+    def named_parameters(self):
+        for name, value in self.p.items():
+            yield ('discriminators.' if name in self.in_discriminators else '') + name, value
+        for name, value in self.backbone.named_parameters():
+            yield f'backbone.{name}', value
+
+
+# -- the comparison --------------------------------------------------------------------------------
+
+
+def gradients_at_step(model, optim_wrapper):
+    """Filled with all gradients by name whenever an optimiser is about to step."""
+    seen = {}
+
+    def remember(*_):
+        for name, parameter in model.named_parameters():
+            if parameter.grad is not None:
+                seen[name] = parameter.grad.clone()
+
+    for wrapper in optim_wrapper.values():
+        wrapper.optimizer.register_step_pre_hook(remember)
+    return seen
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_three_iterations_equal_a_second_implementation(case):
+    init_default_scope('mmseg')
+    model = build(*CASES[case])
+    plain = Plain(model, *CASES[case])
+    start = {name: value.detach().clone() for name, value in model.named_parameters()}
+    optim_wrapper = build_optim_wrapper(
+        model,
+        dict(
+            constructor='AdversarialOptimWrapperConstructor',
+            segmentor=dict(
+                optimizer=dict(
+                    type='SGD', lr=LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
+                )
+            ),
+            discriminator=dict(optimizer=dict(type='Adam', lr=DISCRIMINATOR_RATE, betas=BETAS)),
+        ),
+    )
+    gradients = gradients_at_step(model, optim_wrapper)
+    for step in range(ITERATIONS):
+        gradients.clear()
+        expected_log = plain.step(draw_batch(step))
+        log = model.train_step(draw_batch(step), optim_wrapper)
+
+        comparable = {name: value for name, value in log.items() if 'acc_seg' not in name}
+        assert comparable.keys() == expected_log.keys()
+        for name, value in comparable.items():
+            assert float(value) == pytest.approx(float(expected_log[name]), rel=1e-9), name
+        for name, parameter in plain.named_parameters():
+            if parameter.grad is not None:
+                scale = parameter.grad.abs().max()
+                assert scale > 0, name
+                difference = (gradients[name] - parameter.grad).abs().max()
+                assert difference <= 1e-8 * scale, name
+        state = dict(plain.named_parameters())
+        assert state.keys() == start.keys()
+        for name, parameter in model.named_parameters():
+            torch.testing.assert_close(parameter, state[name], rtol=1e-8, atol=1e-10)
+    unmoved = {
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad and torch.equal(parameter, start[name])
+    }
+    assert not unmoved
