@@ -2,7 +2,7 @@
 """Finished runs side by side: read their files, and write tables and curves.
 
 A method is compared by one run or by several with different seeds, of which mean and standard
-deviation are shown.
+deviation are shown. The checkpoints of one run are compared, too.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ from matplotlib.figure import Figure
 from prettytable import PrettyTable
 
 from mmseg_depthuda.engine.fileio import AtomicBackend
+from mmseg_depthuda.evaluation.checkpoints import (
+    CHECKPOINT_METRICS,
+    best_iteration,
+    read_checkpoint_metrics,
+)
 
 Curve = Mapping[int, float]
 """Value by iteration."""
@@ -42,11 +47,14 @@ class ComparedRun:
         name: How tables and pictures call it.
         metrics: Per seed what its evaluation has given, percentages by name.
         curves: Per seed what its training has logged; may be empty.
+        checkpoints: Per seed what the evaluation of each checkpoint has given, by iteration; may be
+            empty.
     """
 
     name: str
     metrics: Sequence[Mapping[str, float]]
     curves: Sequence[Mapping[str, Curve]] = field(default=())
+    checkpoints: Sequence[Mapping[int, Mapping[str, float]]] = field(default=())
 
     def values(self, metric: str) -> list[float]:
         """Values of the seeds; NaN where a class occurs nowhere.
@@ -73,18 +81,22 @@ def read_run(name: str, work_dirs: Iterable[str | Path]) -> ComparedRun:
         name (str): How to call it.
         work_dirs (Iterable[str | Path]): Work dirs of ``tools/train.py``; the result of
             ``tools/test.py`` is looked for there and in ``test/`` below, and the last validation
-            stands in where there is none.
+            stands in where there is none. Its checkpoints are those that
+            ``tools/analysis_tools/evaluate_checkpoints.py`` has evaluated, or the validated ones.
 
     Returns:
-        ComparedRun: Metrics and curves.
+        ComparedRun: Metrics, curves and checkpoints.
 
     Raises:
         ValueError: A work dir holds no evaluation.
     """
-    curves, metrics = [], []
+    curves, metrics, checkpoints = [], [], []
     for work_dir in map(Path, work_dirs):
         curves.append(read_curves(work_dir))
-        metrics.append(read_test(work_dir) or _last_validation(curves[-1]))
+        validations = _validations(curves[-1])
+        evaluated = read_checkpoint_metrics(work_dir / CHECKPOINT_METRICS) or validations
+        checkpoints.append(evaluated)
+        metrics.append(read_test(work_dir) or _last(validations) or _last(evaluated))
         if not metrics[-1]:
             raise ValueError(
                 f'{name}: {work_dir} '
@@ -92,7 +104,7 @@ def read_run(name: str, work_dirs: Iterable[str | Path]) -> ComparedRun:
                 + '. Name the work dir of a training with a validation, or test its checkpoint: '
                 f'python tools/test.py CONFIG CHECKPOINT --work-dir {work_dir / "test"}'
             )
-    return ComparedRun(name, metrics, curves)
+    return ComparedRun(name, metrics, curves, checkpoints)
 
 
 def read_curves(work_dir: str | Path) -> dict[str, dict[int, float]]:
@@ -164,12 +176,16 @@ def _read_lines(path: Path) -> list[dict]:
     return rows
 
 
-def _last_validation(curves: Mapping[str, Curve]) -> dict[str, float]:
-    """Metrics of the last iteration that was validated."""
-    if not curves.get('mIoU'):
-        return {}
-    last = max(curves['mIoU'])
-    return {name: curve[last] for name, curve in curves.items() if last in curve}
+def _validations(curves: Mapping[str, Curve]) -> dict[int, dict[str, float]]:
+    """Metrics by iteration that was validated."""
+    return {
+        step: {name: curve[step] for name, curve in curves.items() if step in curve}
+        for step in curves.get('mIoU', {})
+    }
+
+
+def _last(metrics: Mapping[int, Mapping[str, float]]) -> Mapping[str, float]:
+    return metrics[max(metrics)] if metrics else {}
 
 
 # -- comparing -------------------------------------------------------------------------------------
@@ -272,6 +288,46 @@ def comparison_rows(
             row[f'{name} difference'] = mean(own) - reference
         rows.append(row)
     return rows
+
+
+# -- the best checkpoint ---------------------------------------------------------------------------
+
+
+def best_checkpoints(run: ComparedRun, metric: str) -> tuple[ComparedRun, list[int]]:
+    """Take the best checkpoint of each seed in place of the last.
+
+    It is chosen by what it reaches on the very images that it is then reported on: a maximum over
+    noisy values, hence optimistic, and the more so, the more checkpoints there are. The published
+    protocol of AdvEnt and DADA reports it.
+
+    Args:
+        run (ComparedRun): Its seeds, with ``checkpoints``.
+        metric (str): What decides, see :func:`~mmseg_depthuda.evaluation.checkpoints.\
+best_iteration`.
+
+    Returns:
+        tuple[ComparedRun, list[int]]: The run with the metrics of these checkpoints, whose name
+        says of how many they are the best, and their iterations.
+
+    Raises:
+        ValueError: A seed has no evaluated checkpoint, or none with this metric.
+    """
+    if not run.checkpoints or not all(run.checkpoints):
+        raise ValueError(
+            f'{run.name}: a work dir holds no evaluation of single checkpoints. Train with '
+            'train_cfg.val_interval, or evaluate what was kept: python '
+            'tools/analysis_tools/evaluate_checkpoints.py CONFIG WORK_DIR'
+        )
+    try:
+        iterations = [best_iteration(evaluated, metric) for evaluated in run.checkpoints]
+    except ValueError as error:
+        raise ValueError(f'{run.name}: {error}') from error
+    counts = '/'.join(dict.fromkeys(str(len(evaluated)) for evaluated in run.checkpoints))
+    metrics = [
+        evaluated[iteration]
+        for evaluated, iteration in zip(run.checkpoints, iterations, strict=True)
+    ]
+    return ComparedRun(f'{run.name} (best of {counts} checkpoints)', metrics), iterations
 
 
 # -- writing ---------------------------------------------------------------------------------------
@@ -431,6 +487,80 @@ def mean_curve(run: ComparedRun, name: str) -> tuple[np.ndarray, np.ndarray, np.
     values = np.array([[curve[step] for step in steps] for curve in curves])
     deviation = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(len(steps))
     return np.array(steps), values.mean(axis=0), deviation
+
+
+# -- checkpoints of one run ------------------------------------------------------------------------
+
+
+def checkpoint_table(metrics: Mapping[int, Mapping[str, float]], metric: str) -> str:
+    """Set the checkpoints of a training below each other for a terminal.
+
+    Args:
+        metrics (Mapping[int, Mapping[str, float]]): What each reaches, by iteration.
+        metric (str): By which the best one is chosen.
+
+    Returns:
+        str: A row per checkpoint with this metric, the means and the depth errors, the best and the
+        last one marked; and a line that says what the best one is worth.
+
+    Raises:
+        ValueError: As :func:`~mmseg_depthuda.evaluation.checkpoints.best_iteration`.
+    """
+    best, last = best_iteration(metrics, metric), max(metrics)
+    names = dict.fromkeys(name for own in metrics.values() for name in own)
+    names = [
+        metric,
+        *(name for name in names if name != metric and _is_mean(name)),
+        *(name for name in names if name != metric and name in _DEPTH_ERRORS),
+    ]
+    table = PrettyTable(['iteration', *names, ''], align='r')
+    table.align[''] = 'l'
+    for iteration, own in sorted(metrics.items()):
+        marks = [mark for mark, marked in (('best', best), ('last', last)) if iteration == marked]
+        cells = [_number(name, own.get(name, math.nan)) for name in names]
+        table.add_row([iteration, *cells, ', '.join(marks)])
+    return (
+        f'{table.get_string()}\n'
+        f'best: of {len(metrics)} checkpoints by {metric}, chosen on the very images that it is '
+        'measured on, hence optimistic. last: not chosen.'
+    )
+
+
+def draw_checkpoints(
+    path: str | Path, metrics: Mapping[int, Mapping[str, float]], metric: str
+) -> None:
+    """Draw what the checkpoints of a training reach, the best and the last one marked.
+
+    Args:
+        path (str | Path): Picture to write.
+        metrics (Mapping[int, Mapping[str, float]]): What each reaches, by iteration.
+        metric (str): What to draw, by which the best one is chosen.
+    """
+    best, last = best_iteration(metrics, metric), max(metrics)
+    steps = sorted(metrics)
+    values = [metrics[step].get(metric, math.nan) for step in steps]
+    figure = Figure((5, 3.2), dpi=100, layout='tight')
+    axis = figure.subplots()
+    axis.plot(steps, values, color='C0', lw=1, marker='o', ms=3)
+    for step, colour, name in ((best, 'C3', f'best of {len(steps)}'), (last, 'C2', 'last')):
+        value = metrics[step].get(metric, math.nan)
+        label = f'{name}: {_number(metric, value)} at {step}'
+        axis.scatter([step], [value], s=60, facecolor='none', edgecolor=colour, label=label)
+    axis.set_xlabel('iteration', fontsize=8)
+    axis.set_ylabel(metric, fontsize=8)
+    axis.tick_params(labelsize=7)
+    axis.legend(fontsize=7)
+    _save(figure, path)
+
+
+def _is_mean(name: str) -> bool:
+    return bool(_MEANS.fullmatch(name)) or name == 'image_mIoU'
+
+
+def _number(metric: str, value: float) -> str:
+    if math.isnan(value):
+        return '-'
+    return f'{value:.{3 if metric in _DEPTH_ERRORS else 2}f}'
 
 
 def _save(figure: Figure, path: str | Path) -> None:

@@ -94,6 +94,24 @@ def test_an_empty_work_dir_is_an_error_with_its_remedy(tmp_path, made, message):
         comparison.read_run('corda', [tmp_path / 'a'])
 
 
+def test_checkpoints_are_the_validated_ones_or_those_evaluated_afterwards(tmp_path):
+    rows = [dict(metrics(1.0, 3.0), step=10), train_row(20, 0.5), dict(metrics(2.0, 2.0), step=20)]
+    write_attempt(tmp_path, '20260101_100000', rows)
+    run = comparison.read_run('run', [tmp_path])
+    assert list(run.checkpoints[0]) == [10, 20]
+    assert run.checkpoints[0][10] == metrics(1.0, 3.0)
+    stored = {'30': dict(metrics=metrics(4.0, 4.0)), '5': dict(metrics=metrics(5.0, NAN))}
+    path = tmp_path / 'checkpoint_metrics.json'
+    path.write_text(json.dumps(dict(checkpoints=stored) | dict(settings={})).replace('NaN', 'null'))
+    run = comparison.read_run('run', [tmp_path])
+    assert list(run.checkpoints[0]) == [5, 30]
+    assert math.isnan(run.checkpoints[0][5]['IoU.sky'])
+    assert run.values('IoU.road') == [2.0]
+    # Without any validation the last of them stands in.
+    (tmp_path / '20260101_100000' / 'vis_data' / 'scalars.json').unlink()
+    assert comparison.read_run('run', [tmp_path]).values('IoU.road') == [4.0]
+
+
 # -- comparing -------------------------------------------------------------------------------------
 
 
@@ -146,6 +164,33 @@ def test_names_must_tell_the_runs_apart(runs):
 def test_a_metric_that_a_seed_lacks_is_named(runs):
     with pytest.raises(ValueError, match=r'source: 1 of 1 runs were evaluated without abs_rel'):
         runs[0].values('abs_rel')
+
+
+# -- the best checkpoint ---------------------------------------------------------------------------
+
+FIRST = {10: metrics(40.0, 40.0), 20: metrics(80.0, 20.0), 30: metrics(50.0, 30.0)}
+SECOND = {10: metrics(60.0, 50.0), 20: metrics(50.0, 40.0)}
+
+
+def test_the_best_checkpoint_of_each_seed():
+    run = ComparedRun('corda', [FIRST[30], SECOND[20]], checkpoints=[FIRST, SECOND])
+    best, iterations = comparison.best_checkpoints(run, 'mIoU')
+    assert best.name == 'corda (best of 3/2 checkpoints)'
+    assert iterations == [20, 10]
+    assert best.values('IoU.road') == [80.0, 60.0]
+    rows = {row['metric']: row for row in comparison.comparison_rows([run, best])}
+    assert rows['mIoU'][f'{best.name} difference'] == (50 + 55) / 2 - (40 + 45) / 2
+    assert comparison.best_checkpoints(run, 'IoU.sky')[1] == [10, 10]
+    same = ComparedRun('dacs', [FIRST[30]] * 2, checkpoints=[FIRST, FIRST])
+    assert comparison.best_checkpoints(same, 'mIoU')[0].name == 'dacs (best of 3 checkpoints)'
+
+
+def test_runs_without_a_best_checkpoint(runs):
+    with pytest.raises(ValueError, match=r'source: a work dir holds no evaluation of single check'):
+        comparison.best_checkpoints(runs[0], 'mIoU')
+    run = ComparedRun('corda', [FIRST[30]], checkpoints=[FIRST])
+    with pytest.raises(ValueError, match=r'corda: no checkpoint was evaluated by mIoU_16'):
+        comparison.best_checkpoints(run, 'mIoU_16')
 
 
 # -- writing ---------------------------------------------------------------------------------------
@@ -242,3 +287,28 @@ def test_picture_of_the_curves(tmp_path, figures):
 def test_curves_need_a_training(runs, tmp_path):
     with pytest.raises(ValueError, match='no run has logged a loss'):
         comparison.draw_curves(tmp_path / 'curves.png', runs)
+
+
+def test_table_of_the_checkpoints_of_a_run():
+    extra = {step: own | dict(image_mIoU=1.0, abs_rel=0.25) for step, own in FIRST.items()}
+    del extra[10]['abs_rel']
+    table = comparison.checkpoint_table(extra, 'IoU.sky')
+    assert ['iteration', 'IoU.sky', 'mIoU', 'image_mIoU', 'abs_rel', ''] in cells(table)
+    assert ['10', '40.00', '40.00', '1.00', '-', 'best'] in cells(table)
+    assert ['20', '20.00', '50.00', '1.00', '0.250', ''] in cells(table)
+    assert ['30', '30.00', '40.00', '1.00', '0.250', 'last'] in cells(table)
+    assert 'best: of 3 checkpoints by IoU.sky, chosen on the very images' in table
+    assert ['20', '50.00', 'best, last'] in cells(
+        comparison.checkpoint_table({step: FIRST[step] for step in (10, 20)}, 'mIoU')
+    )
+
+
+def test_picture_of_the_checkpoints(tmp_path, figures):
+    path = tmp_path / 'new' / 'checkpoints.png'
+    comparison.draw_checkpoints(path, {step: FIRST[step] for step in (30, 10, 20)}, 'mIoU')
+    (axis,) = figures[0].axes
+    assert axis.lines[0].get_xydata().tolist() == [[10, 40], [20, 50], [30, 40]]
+    assert [mark.get_offsets().tolist() for mark in axis.collections] == [[[20, 50]], [[30, 40]]]
+    names = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert names == ['best of 3: 50.00 at 20', 'last: 40.00 at 30']
+    assert cv2.imread(str(path)).std() > 1

@@ -48,6 +48,26 @@ def test_without_a_folder_it_only_prints(tmp_path, monkeypatch, capsys, main):
     assert [path.name for path in tmp_path.iterdir()] == ['dacs']
 
 
+def test_the_best_checkpoint_beside_the_last(tmp_path, monkeypatch, capsys, main):
+    monkeypatch.chdir(tmp_path)
+    write_work_dir(tmp_path / 'dacs', 40.0, loss=1.0)
+    row = {'mIoU': 70.0, 'IoU.road': 70.0, 'eval_width': 8, 'eval_height': 4, 'step': 5}
+    scalars = tmp_path / 'dacs/20260101_100000/vis_data/scalars.json'
+    scalars.write_text(json.dumps(row) + '\n' + scalars.read_text())
+    main(['dacs', '--best', 'mIoU', '--out', 'report'])
+    output = capsys.readouterr().out
+    assert '| class | dacs | dacs (best of 2 checkpoints) |' in output
+    assert '| mIoU  | 40.0 |                 70.0 (+30.0) |' in output
+    assert 'dacs (best of 2 checkpoints): iteration 5\n' in output
+    assert 'chosen by mIoU on the very images that they are measured on: optimistic' in output
+    header = (tmp_path / 'report/comparison.csv').read_text().splitlines()[0]
+    assert 'dacs (best of 2 checkpoints) difference' in header
+    with pytest.raises(
+        SystemExit, match="compare_runs: dacs: no checkpoint can be chosen by 'loss'"
+    ):
+        main(['dacs', '--best', 'loss'])
+
+
 def test_an_error_is_the_exit_status(main):
     with pytest.raises(SystemExit, match='compare_runs: corda: nowhere does not exist'):
         main(['corda=nowhere'])
