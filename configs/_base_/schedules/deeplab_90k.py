@@ -1,8 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # The published schedule of DADA, and of what it is measured against: 90 000 iterations of one source
 # and one target image, 10 x learning rate on the heads, poly decay to 0. The paper has
-# weight_decay=1e-4. A snapshot every 2000 iterations; the best one on the validation data is kept,
-# as the published numbers are of it, beside the last.
+# weight_decay=1e-4.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='RepeatedSGD', lr=2.5e-4, momentum=0.9, weight_decay=5e-4),
@@ -13,5 +12,3 @@ param_scheduler = [dict(type='PolyLR', eta_min=0.0, power=0.9, begin=0, end=9000
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=90000, val_interval=2000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-randomness = dict(seed=1234)
-default_hooks = dict(checkpoint=dict(interval=2000, save_best='mIoU', rule='greater'))
