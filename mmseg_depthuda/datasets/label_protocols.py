@@ -48,6 +48,17 @@ _CAMVID_PALETTE = {
     'bicyclist': (0, 128, 192),
 }
 
+# Each category in the colour of its most frequent class.
+_CATEGORY_PALETTE = {
+    'flat': _CITYSCAPES_PALETTE['road'],
+    'construction': _CITYSCAPES_PALETTE['building'],
+    'object': _CITYSCAPES_PALETTE['pole'],
+    'nature': _CITYSCAPES_PALETTE['vegetation'],
+    'sky': _CITYSCAPES_PALETTE['sky'],
+    'human': _CITYSCAPES_PALETTE['person'],
+    'vehicle': _CITYSCAPES_PALETTE['car'],
+}
+
 CITYSCAPES_19 = tuple(_CITYSCAPES_PALETTE)
 CITYSCAPES_16 = tuple(c for c in CITYSCAPES_19 if c not in ('terrain', 'truck', 'train'))
 """The 16 of the 19 classes over which SYNTHIA results are reported (mIoU)."""
@@ -55,8 +66,17 @@ CITYSCAPES_13 = tuple(c for c in CITYSCAPES_16 if c not in ('wall', 'fence', 'po
 """The 13 of the 19 classes over which SYNTHIA results are also reported (mIoU*)."""
 
 
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(',')]
+
+
 def _raw(names: str) -> Mapping[int, str]:
-    return MappingProxyType(dict(enumerate(name.strip() for name in names.split(','))))
+    return MappingProxyType(dict(enumerate(_names(names))))
+
+
+def _merged(**raw_names: str) -> Mapping[str, str]:
+    """Raw name -> class, from the raw names of each class."""
+    return MappingProxyType({raw: name for name, text in raw_names.items() for raw in _names(text)})
 
 
 _FILE_LABELLINGS: Mapping[str, Mapping[int, str]] = MappingProxyType(
@@ -74,6 +94,19 @@ _FILE_LABELLINGS: Mapping[str, Mapping[int, str]] = MappingProxyType(
             'person, bicycle, motorcycle, parking, road work, traffic light, terrain, rider, '
             'truck, bus, train, wall, lane marking'
         ),
+        # Mapillary Vistas v1.2, in the order of its `config.json`.
+        'vistas_ids': _raw(
+            'Bird, Ground Animal, Curb, Fence, Guard Rail, Barrier, Wall, Bike Lane, '
+            'Crosswalk - Plain, Curb Cut, Parking, Pedestrian Area, Rail Track, Road, '
+            'Service Lane, Sidewalk, Bridge, Building, Tunnel, Person, Bicyclist, Motorcyclist, '
+            'Other Rider, Lane Marking - Crosswalk, Lane Marking - General, Mountain, Sand, Sky, '
+            'Snow, Terrain, Vegetation, Water, Banner, Bench, Bike Rack, Billboard, Catch Basin, '
+            'CCTV Camera, Fire Hydrant, Junction Box, Mailbox, Manhole, Phone Booth, Pothole, '
+            'Street Light, Pole, Traffic Sign Frame, Utility Pole, Traffic Light, '
+            'Traffic Sign (Back), Traffic Sign (Front), Trash Can, Bicycle, Boat, Bus, Car, '
+            'Caravan, Motorcycle, On Rails, Other Vehicle, Trailer, Truck, Wheeled Slow, '
+            'Car Mount, Ego Vehicle, Unlabeled'
+        ),
         'camvid_ids': _raw(','.join(_CAMVID_PALETTE) + ', void'),
     }
 )
@@ -86,11 +119,14 @@ class LabelProtocol:
     Attributes:
         palette: Class name -> RGB colour, in training order.
         merged: Raw name -> class name, for raw names that are not themselves a class of the
-            protocol.
+            protocol, in every labelling.
+        merged_from: Labelling -> raw name -> class name, for protocols that treat the same name
+            differently by dataset.
     """
 
     palette: Mapping[str, tuple[int, int, int]]
     merged: Mapping[str, str] = field(default_factory=dict)
+    merged_from: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -133,6 +169,42 @@ PROTOCOLS: Mapping[str, LabelProtocol] = MappingProxyType(
                 'rider': 'bicyclist',
                 'motorcycle': 'bicyclist',
                 'bicycle': 'bicyclist',
+            },
+        ),
+        # DADA's 7 classes. What a dataset's row does not name is ignored there: the rows differ in
+        # terrain, wall, parking, rider, motorcycle and more.
+        'categories7': LabelProtocol(
+            _CATEGORY_PALETTE,
+            merged_from={
+                'cityscapes_ids': _merged(
+                    flat='road, sidewalk',
+                    construction='building, wall, fence',
+                    object='pole, traffic light, traffic sign',
+                    nature='vegetation, terrain',
+                    human='person, rider',
+                    vehicle='car, truck, bus, caravan, trailer, train, motorcycle, bicycle',
+                ),
+                'synthia_ids': _merged(
+                    flat='road, sidewalk, lane marking',
+                    construction='building, fence',
+                    object='pole, traffic light, traffic sign',
+                    nature='vegetation',
+                    human='person',
+                    vehicle='car, bicycle',
+                ),
+                'vistas_ids': _merged(
+                    flat='Road, Sidewalk, Crosswalk - Plain, Curb Cut, Parking, '
+                    'Lane Marking - Crosswalk, Lane Marking - General, Bike Lane, '
+                    'Pedestrian Area, Rail Track, Service Lane, Terrain',
+                    construction='Building, Wall, Fence, Curb, Guard Rail, Barrier, Bridge, Tunnel',
+                    object='Pole, Traffic Light, Traffic Sign (Front), Traffic Sign (Back), '
+                    'Traffic Sign Frame, Street Light, Utility Pole, Pothole',
+                    nature='Vegetation',
+                    sky='Sky',
+                    human='Person, Bicyclist, Motorcyclist, Other Rider',
+                    vehicle='Bicycle, Boat, Bus, Car, Caravan, Motorcycle, On Rails, '
+                    'Other Vehicle, Trailer, Truck, Wheeled Slow',
+                ),
             },
         ),
     }
@@ -202,7 +274,8 @@ def label_map(labelling: str, protocol: str) -> dict[int, int]:
         raise ValueError(f'labelling={labelling!r} is unknown. Choose one of {sorted(LABELLINGS)}.')
     target = get_protocol(protocol)
     index = {name: i for i, name in enumerate(target.classes)}
-    index.update({raw: index[name] for raw, name in target.merged.items()})
+    merged = target.merged | target.merged_from.get(labelling, {})
+    index.update({raw: index[name] for raw, name in merged.items()})
     mapping = {raw: index.get(name, IGNORE_INDEX) for raw, name in LABELLINGS[labelling].items()}
     absent = [name for i, name in enumerate(target.classes) if i not in mapping.values()]
     if absent:
