@@ -31,6 +31,7 @@ LADDER = (
     'simple_aux/simple_aux',
     'corda/corda',
 )
+ADVERSARIAL = ('advent/advent', 'dada/dada')
 
 
 @pytest.fixture(scope='module')
@@ -107,6 +108,10 @@ def predicts_depth(cfg):
     return getattr(MODELS.get(cfg.model.decode_head.type), 'predicts_depth', False)
 
 
+def is_adversarial(cfg):
+    return cfg.model.type == 'AdversarialSegmentor'
+
+
 # -- the parts of a config -------------------------------------------------------------------------
 
 
@@ -125,6 +130,17 @@ def test_every_rung_of_the_ladder_has_its_experiments():
     assert {f'{name}.py' for name in expected} <= set(EXPERIMENTS)
 
 
+def test_the_adversarial_family_has_its_experiments():
+    expected = {'advent/minent_r101_syn2cs_16', 'advent/advent_r101_syn2cs_16_multi_level'}
+    expected |= {'advent/advent_r101_gta2cs', 'advent/minent_r18_sim2real'}
+    expected |= {f'dada/dada_r101_syn2cs_16_s{number}' for number in (3, 4, 5, 6)}
+    for method in ADVERSARIAL:
+        expected |= {f'{method}_r18_{pair}' for pair in ('sim2real', 'sim2camvid')}
+    for method in ('source_only/source_only', *ADVERSARIAL):
+        expected.add(f'{method}_r101_syn2cs_16')
+    assert {f'{name}.py' for name in expected} <= set(EXPERIMENTS)
+
+
 def test_head_and_datasets_have_the_same_classes(cfg):
     training = cfg.train_dataloader.dataset
     labelled = [training.get('source', training), cfg.val_dataloader.dataset]
@@ -140,11 +156,23 @@ def test_model_gives_logits(cfg):
 
 def test_optimiser_and_schedule(cfg):
     model, _ = build(cfg)
-    optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
+    optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     assert cfg.param_scheduler[-1]['end'] == cfg.train_cfg.max_iters
-    trained = {id(p) for group in optimizer.param_groups for p in group['params']}
-    assert {id(p) for p in model.parameters() if p.requires_grad} <= trained
-    if cfg.optim_wrapper.optimizer.type == 'RepeatedSGD':
+    wrappers = [optim_wrapper]
+    if is_adversarial(cfg):
+        wrappers = [optim_wrapper['segmentor'], optim_wrapper['discriminator']]
+        assert wrappers[1].optimizer.defaults['betas'] == (0.9, 0.99)
+        assert wrappers[1].optimizer.defaults['lr'] == 1e-4
+    trained = [
+        id(p)
+        for wrapper in wrappers
+        for group in wrapper.optimizer.param_groups
+        for p in group['params']
+    ]
+    assert len(trained) == len(set(trained))
+    assert {id(p) for p in model.parameters() if p.requires_grad} <= set(trained)
+    optimizer = wrappers[0].optimizer
+    if type(optimizer).__name__ == 'RepeatedSGD':
         assert sorted({group['repeats'] for group in optimizer.param_groups}) == [1, 3, 4]
         assert len(optimizer.param_groups) == 4
 
@@ -153,7 +181,8 @@ def test_hooks_are_built(cfg, tmp_path):
     VISUALIZERS.build(dict(cfg.visualizer, save_dir=str(tmp_path)))  # SegVisualizationHook wants it
     for hook in [*cfg.get('custom_hooks', []), *cfg.default_hooks.values()]:
         HOOKS.build(hook)
-    self_training = 'target' in cfg.train_dataloader.dataset
+    adapts_alone = cfg.model.type in ('AdversarialSegmentor', 'MinEntSegmentor')
+    self_training = 'target' in cfg.train_dataloader.dataset and not adapts_alone
     assert any(h.type == 'DACSHook' for h in cfg.get('custom_hooks', [])) == self_training
 
 
@@ -173,10 +202,14 @@ def test_name_says_what_it_is(cfg, name):
         .replace('simple_aux', 'simple-aux')
         .replace('own_images', 'own-images')
         .replace('no_distillation', 'no-distillation')
+        .replace('multi_level', 'multi-level')
         .split('_')
     )
-    head = {'corda': 'CorDAHead', 'simple-aux': 'SimpleAuxHead'}.get(method, 'DeepLabV2Head')
-    assert cfg.model.decode_head.type == head
+    heads = {'corda': 'CorDAHead', 'simple-aux': 'SimpleAuxHead', 'dada': 'DADAHead'}
+    assert cfg.model.decode_head.type == heads.get(method, 'DeepLabV2Head')
+    segmentors = dict.fromkeys(('advent', 'dada'), 'AdversarialSegmentor')
+    segmentors['minent'] = 'MinEntSegmentor'
+    assert cfg.model.type == segmentors.get(method, 'UDASegmentor')
     assert cfg.model.backbone.depth == int(backbone[1:])
     training = cfg.train_dataloader.dataset
     if method == 'corda':
@@ -190,17 +223,51 @@ def test_name_says_what_it_is(cfg, name):
     kinds = dict(gta2cs='GTA5', syn2cs='SYNTHIA', cs2cs='Cityscapes')
     assert source.type == f'{kinds[pair]}DepthDataset'
     checkpoint = cfg.model.backbone.init_cfg.checkpoint
-    if 'imagenet' in variant:
+    if 'imagenet' in variant or cfg.train_cfg.max_iters == 90000:
         assert checkpoint == 'open-mmlab://detectron2/resnet101_caffe'
     else:
         assert checkpoint == 'pretrained/resnet101_imagenet_coco.pth'
-    if predicts_depth(cfg):
+    if cfg.train_cfg.max_iters == 90000:
+        check_adversarial_family(cfg, method, pair, variant)
+    elif predicts_depth(cfg):
         assert training.target.depth == ('mono' if 'mono' in variant else 'stereo')
         initial_seg = dict(gta2cs='aspp', syn2cs='conv')[pair]
         assert cfg.model.decode_head.get('initial_seg', initial_seg) == initial_seg
         hook = cfg.custom_hooks[0]
         expected = 0.1 if method == 'corda' and pair == 'gta2cs' else 0.0
         assert hook.get('initial_pseudo_labels', 0.0) == expected
+
+
+# Table 3 of DADA: what is adapted, and whether depth is fed back.
+ABLATIONS = {
+    's3': (['self_information'], True),
+    's4': (['depth'], False),
+    's5': (['depth'], True),
+    's6': (['self_information', 'depth'], True),
+}
+
+
+def check_adversarial_family(cfg, method, pair, variant):
+    """What AdvEnt and DADA publish, and what the name promises."""
+    assert cfg.model.decode_head.num_summed == 4
+    assert cfg.train_dataloader.batch_size == 1 and cfg.randomness.seed == 1234
+    assert cfg.train_cfg.val_interval == cfg.default_hooks.checkpoint.interval == 2000
+    assert cfg.default_hooks.checkpoint.save_best == 'mIoU'
+    number = dict(gta2cs=19).get(pair) or int(variant[0])
+    assert cfg.model.decode_head.num_classes == number
+    alignments = cfg.model.get('alignments', {})
+    spaces = [alignment.space for alignment in alignments.values()]
+    weights = [alignment.adversarial_weight for alignment in alignments.values()]
+    losses = {alignment.discriminator_weight for alignment in alignments.values()}
+    if method == 'advent':
+        levels = 2 if 'multi-level' in variant else 1
+        assert spaces == ['self_information'] * levels and losses == {0.5}
+        assert weights == [0.001, 0.0002][:levels]
+        assert ('auxiliary_head' in cfg.model) == (levels == 2)
+    if method == 'dada':
+        expected, fusion = ABLATIONS.get(variant[-1], (['depth_aware'], True))
+        assert spaces == expected and losses == {1.0} and set(weights) == {0.001}
+        assert cfg.model.decode_head.get('feature_fusion', True) == fusion
 
 
 # -- one iteration -------------------------------------------------------------------------------
@@ -213,11 +280,13 @@ def small(cfg):
     cfg.model.decode_head.in_channels = 64
     if predicts_depth(cfg):
         cfg.model.decode_head.channels = 16
+    if 'auxiliary_head' in cfg.model:
+        cfg.model.auxiliary_head.in_channels = 32
     training = cfg.train_dataloader.dataset
     for dataset in (training.get('source', training), training.get('target', training)):
         cropped = [step for step in dataset.pipeline if step.get('crop_size') == (512, 512)]
-        for step in dataset.pipeline if cropped else ():
-            if 'scale' in step:
+        for step in dataset.pipeline:
+            if 'scale' in step and (cropped or max(step.scale) >= 640):
                 step.scale = tuple(side // 8 for side in step.scale)
         for step in cropped:
             step.crop_size = (64, 64)
@@ -265,6 +334,23 @@ def train_one_iteration(cfg, tmp_path, name):
 def expected_losses(cfg, name):
     if 'target' not in cfg.train_dataloader.dataset:
         return {'loss', 'loss_seg', 'acc_seg'}
+    if cfg.model.type == 'MinEntSegmentor':
+        return {'loss', 'source.loss_seg', 'source.acc_seg', 'target.loss_entropy'}
+    if is_adversarial(cfg):
+        source = ['loss_seg', 'acc_seg'] + ['loss_depth'] * predicts_depth(cfg)
+        if 'auxiliary_head' in cfg.model:
+            source += ['aux.loss_seg', 'aux.acc_seg']
+        return {'loss', *(f'source.{name}' for name in source)}.union(
+            *(
+                [f'target.loss_adversarial_{name}']
+                + [
+                    f'discriminator.{kind}_{name}_{domain}'
+                    for kind in ('loss', 'acc')
+                    for domain in ('source', 'target')
+                ]
+                for name in cfg.model.alignments
+            )
+        )
     seg, depth = {'loss_seg'}, {'loss_depth'}
     if cfg.model.decode_head.type == 'CorDAHead':
         seg, depth = seg | {'loss_initial_seg'}, depth | {'loss_initial_depth'}
@@ -294,9 +380,10 @@ def test_trains_one_iteration(cfg, name, tmp_path):
     recorder = train_one_iteration(cfg, tmp_path, name)
     assert set(recorder.losses) == expected_losses(cfg, name)
     assert all(np.isfinite(value) for value in recorder.losses.values()), recorder.losses
-    terms = [value for term, value in recorder.losses.items() if '_' in term and 'acc' not in term]
-    assert min(terms) > 0
-    assert recorder.losses['loss'] == pytest.approx(sum(terms), rel=1e-5)
+    terms = {term: v for term, v in recorder.losses.items() if '_' in term and 'acc' not in term}
+    assert min(terms.values()) > 0
+    of_segmentor = [v for term, v in terms.items() if not term.startswith('discriminator.')]
+    assert recorder.losses['loss'] == pytest.approx(sum(of_segmentor), rel=1e-5)
     unmoved = {n for n in recorder.trainable if n.startswith(expected_unmoved(name) or 'none')}
     assert recorder.trainable - recorder.moved == unmoved
     assert recorder.moved <= recorder.trainable
