@@ -1,12 +1,14 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Train CorDA's ladder on the street world over several seeds and tabulate it.
+"""Train methods on the street world over several seeds and tabulate them.
 
 Renders the street world, trains source-only, DACS, SimpleAux, CorDA (F), CorDA (FD) and the oracle
-with every seed, tests them, and writes table and pictures with mean and standard deviation. Called
-again, it goes on where it stopped.
+with every seed, or other methods, tests them, and writes table and pictures with mean and standard
+deviation. Called again, it goes on where it stopped.
 
-Example:
+Examples:
     python tools/street_world_ladder.py work_dirs/ladder --seeds 1 2 3 --jobs 2
+    python tools/street_world_ladder.py work_dirs/adversarial --jobs 2 \\
+        --methods source_only minent advent dada
 """
 
 import argparse
@@ -15,6 +17,7 @@ import sys
 from pathlib import Path
 
 from mmseg_depthuda.benchmarking.ladder import (
+    STREET_WORLD_ADVERSARIAL,
     STREET_WORLD_LADDER,
     claim_folder,
     plan_ladder,
@@ -22,6 +25,9 @@ from mmseg_depthuda.benchmarking.ladder import (
     run_ladder,
 )
 from mmseg_depthuda.streetworld.generation import WorldConfig, generate
+
+METHODS = STREET_WORLD_LADDER | STREET_WORLD_ADVERSARIAL
+LAYOUTS = ('gta', 'synthia', 'cityscapes')
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -31,9 +37,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--methods',
         nargs='+',
-        choices=STREET_WORLD_LADDER,
+        choices=METHODS,
         default=list(STREET_WORLD_LADDER),
-        help='rungs to train',
+        help="methods to train; default: CorDA's ladder",
     )
     parser.add_argument('--jobs', type=int, default=1, help='trainings at a time')
     parser.add_argument(
@@ -45,12 +51,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def render_world() -> None:
     """The street world of the benchmarks, where the configs look for it; a complete one is kept."""
     root = Path(os.environ.get('STREET_WORLD_ROOT', 'data/street_world'))
-    generate(root, WorldConfig(source_images=600, train_images=600, val_images=100), workers=2)
+    world = WorldConfig(source_images=600, train_images=600, val_images=100, layouts=LAYOUTS)
+    generate(root, world, workers=2)
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    methods = {name: STREET_WORLD_LADDER[name] for name in args.methods}
+    methods = {name: METHODS[name] for name in args.methods}
     try:
         claim_folder(args.folder, methods, args.cfg_options)
         render_world()

@@ -49,6 +49,13 @@ STREET_WORLD_LADDER = {
     'oracle': Method('source_only/oracle_r18_sim2real.py'),
 }
 """The ladder of CorDA's Table 1 on the street world, between its lower and its upper bound."""
+STREET_WORLD_ADVERSARIAL = {
+    'source_only': STREET_WORLD_LADDER['source_only'],
+    'minent': Method('advent/minent_r18_sim2real.py'),
+    'advent': Method('advent/advent_r18_sim2real.py'),
+    'dada': Method('dada/dada_r18_sim2real.py'),
+}
+"""The adversarial family on the street world, from its baseline to DADA."""
 
 
 @dataclass(frozen=True)
