@@ -1,0 +1,98 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""What turns disparity into metres."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mmseg_depthuda.datasets.file_integrity import read_intact
+
+from .rectification import StereoPairError
+
+FOCAL_OF_WIDTH = (0.2, 10.0)  # fields of view from 136 to 6 degrees
+BASELINES = (0.005, 20.0)  # metres
+
+
+@dataclass(frozen=True)
+class StereoCamera:
+    """A rectified stereo rig.
+
+    Attributes:
+        fx: Focal length in pixels.
+        baseline: Distance of the two cameras in metres.
+        u0: Column of the principal point, if known.
+        name: Where the numbers come from, for messages.
+    """
+
+    fx: float
+    baseline: float
+    u0: float | None = None
+    name: str = '--fx and --baseline'
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.fx) and self.fx > 0):
+            raise ValueError(f'{self.name}: fx is {self.fx}, but must be positive, in pixels.')
+        low, high = BASELINES
+        if not low <= self.baseline <= high:
+            raise ValueError(
+                f'{self.name}: the baseline is {self.baseline}, but must be between {low} and '
+                f'{high} metres. Is it given in another unit?'
+            )
+
+    @property
+    def focal_baseline(self) -> float:
+        """``fx * baseline``: depth in metres times disparity in pixels."""
+        return self.fx * self.baseline
+
+    def check_fits(self, width: int) -> None:
+        """Compare with the width of the images.
+
+        Args:
+            width: Pixels.
+
+        Raises:
+            StereoPairError: If the camera cannot have taken images of that width, for
+                example because they were resized.
+        """
+        low, high = (share * width for share in FOCAL_OF_WIDTH)
+        off_centre = self.u0 is not None and not 0.25 * width <= self.u0 <= 0.75 * width
+        if not low <= self.fx <= high or off_centre:
+            centre = '' if self.u0 is None else f' and u0 {self.u0:g}'
+            raise StereoPairError(
+                f'{self.name}: fx {self.fx:g}{centre} do not belong to images {width} pixels wide. '
+                'A camera of the original images must be scaled with them: multiply fx (and u0) by '
+                'new width / original width.'
+            )
+
+
+def read_camera(path: str | Path) -> StereoCamera:
+    """Read a camera file of Cityscapes.
+
+    Args:
+        path: JSON file with ``extrinsic.baseline`` (metres), ``intrinsic.fx`` (pixels) and
+            optionally ``intrinsic.u0``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If a number is missing or impossible.
+    """
+    data = read_intact(path, 'camera')
+    try:
+        content = json.loads(data)
+        intrinsic = content['intrinsic']
+        u0 = intrinsic.get('u0')
+        return StereoCamera(
+            fx=float(intrinsic['fx']),
+            baseline=float(content['extrinsic']['baseline']),
+            u0=None if u0 is None else float(u0),
+            name=f'camera: {path}',
+        )
+    except (AttributeError, KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f'camera: {path} must be a JSON file with the numbers extrinsic.baseline (metres) and '
+            f'intrinsic.fx (pixels), but: {error!r}.'
+        ) from error

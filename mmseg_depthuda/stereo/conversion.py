@@ -1,0 +1,235 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""From stereo pairs to depth files: in parallel, resumable, nothing half written."""
+
+from __future__ import annotations
+
+import json
+import os.path as osp
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from mmseg_depthuda.engine.fileio import atomic_write
+from mmseg_depthuda.preparation import map_in_processes
+
+from .cameras import StereoCamera, read_camera
+from .files import ENCODERS, LARGEST_OFFICIAL_DISPARITY, StereoPair, read_image
+from .matching import MIN_DISPARITY, NEAREST_METRES, largest_disparity, match_stereo
+from .rectification import StereoPairError, check_rectified
+
+MATCHER_VERSION = 1  # raise it whenever the same pair gives another result than before
+RECORD = 'stereo_depth.json'
+PAIRS_LOOKED_AT = 5
+
+
+@dataclass(frozen=True)
+class MatchingOptions:
+    """What a user chooses; see :func:`match_stereo`.
+
+    Attributes:
+        nearest: Distance of the nearest thing in sight, metres. With the camera, it gives the
+            largest disparity.
+        max_disparity: Largest disparity in pixels, instead.
+        block_size: Side of the matching window; ``None``: by the width of the image.
+        min_disparity: Disparity of the farthest thing that is measured, pixels.
+        inpaint: Whether to fill gaps.
+    """
+
+    nearest: float = NEAREST_METRES
+    max_disparity: float | None = None
+    block_size: int | None = None
+    min_disparity: float = MIN_DISPARITY
+    inpaint: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ('nearest', 'min_disparity', 'max_disparity'):
+            value = getattr(self, name)
+            if value is not None and not (np.isfinite(value) and value > 0):
+                raise ValueError(f'{name} must be positive, got {value}.')
+        if self.block_size is not None and (self.block_size < 1 or self.block_size % 2 == 0):
+            raise ValueError(f'block_size must be a positive odd number, got {self.block_size}.')
+
+    def disparity(self, left: np.ndarray, right: np.ndarray, camera: StereoCamera) -> np.ndarray:
+        """Match a pair; arguments, result and errors as :func:`match_stereo`."""
+        largest = self.max_disparity
+        if largest is None:
+            largest = largest_disparity(left.shape[1], camera.focal_baseline, self.nearest)
+        return match_stereo(left, right, largest, self.block_size, self.min_disparity, self.inpaint)
+
+
+@dataclass(frozen=True)
+class PairResult:
+    """What became of a pair.
+
+    Attributes:
+        name: The pair.
+        valid_share: Share of the pixels that have depth; ``None`` if nothing was written.
+        problem: Why the pair was skipped; ``None`` if it was not.
+    """
+
+    name: str
+    valid_share: float | None = None
+    problem: str | None = None
+
+
+def convert_pairs(
+    pairs: Sequence[StereoPair],
+    options: MatchingOptions,
+    workers: int = 1,
+    description: str = 'pairs',
+) -> list[PairResult]:
+    """Write the depth files of pairs that do not have them yet.
+
+    Files that exist are never overwritten.
+
+    Args:
+        pairs: The pairs.
+        options: How they are matched.
+        workers: Processes.
+        description: What the progress bar is called.
+
+    Returns:
+        One result per pair that lacked a file, in the order of the pairs.
+
+    Raises:
+        ValueError: If of some pairs spread over the data none is a rectified stereo pair of
+            the camera: then something is wrong with all of them.
+        OSError: If a file cannot be written.
+    """
+    open_pairs = [pair for pair in map(_without_existing, pairs) if pair.outputs]
+    if open_pairs:
+        _look_at_some(pairs)
+    work = partial(convert_pair, options=options)
+    with closing(map_in_processes(work, open_pairs, workers)) as results:
+        return list(
+            track(
+                results,
+                description=description,
+                total=len(open_pairs),
+                console=Console(stderr=True),
+            )
+        )
+
+
+def _without_existing(pair: StereoPair) -> StereoPair:
+    missing = {kind: path for kind, path in pair.outputs.items() if not osp.exists(path)}
+    return pair._replace(outputs=missing)
+
+
+def _look_at_some(pairs: Sequence[StereoPair]) -> None:
+    """Raise what all of a few pairs spread over the data have in common: a wrong geometry."""
+    places = np.linspace(0, len(pairs) - 1, min(PAIRS_LOOKED_AT, len(pairs)))
+    problems = []
+    for pair in (pairs[round(place)] for place in places):
+        try:
+            _read_checked(pair)
+        except StereoPairError as error:
+            problems.append(f'{pair.left}: {error}')
+        except (OSError, ValueError):
+            continue  # damaged files say nothing about the others; they are reported one by one
+        else:
+            return
+    if problems:
+        raise ValueError(
+            f'{len(problems)} pairs were looked at, and none can be matched. {problems[0]}'
+        )
+
+
+def convert_pair(pair: StereoPair, options: MatchingOptions) -> PairResult:
+    """Match a pair and write its depth files.
+
+    Args:
+        pair: The pair.
+        options: How it is matched.
+
+    Returns:
+        What became of it; files that cannot be used are reported, not raised.
+
+    Raises:
+        OSError: If a file cannot be written.
+    """
+    try:
+        left, right, camera = _read_checked(pair)
+        disparity = options.disparity(left, right, camera)
+        if 'cityscapes_disparity' in pair.outputs and disparity.max() > LARGEST_OFFICIAL_DISPARITY:
+            raise ValueError(
+                f'a disparity of {disparity.max():.1f} pixels is more than the official files of '
+                f'Cityscapes hold, {LARGEST_OFFICIAL_DISPARITY:.1f}. Set --max-disparity 255, or '
+                'write --kinds stereo.'
+            )
+        valid = np.count_nonzero(disparity)
+        if valid == 0:
+            raise ValueError(
+                'nothing was matched. Is the range of disparities (--nearest, --max-disparity, '
+                '--min-disparity) that of the images?'
+            )
+    except (OSError, ValueError) as error:
+        return PairResult(pair.name, problem=_naming(pair, str(error)))
+    except cv2.error as error:  # from the decoder of a damaged file
+        return PairResult(pair.name, problem=_naming(pair, f'{type(error).__name__}: {error}'))
+    for kind, path in pair.outputs.items():
+        with atomic_write(path, durable=False) as file:
+            file.write(ENCODERS[kind].encode(disparity, camera))
+    return PairResult(pair.name, valid_share=valid / disparity.size)
+
+
+def _read_checked(pair: StereoPair) -> tuple[np.ndarray, np.ndarray, StereoCamera]:
+    """Both images and the camera, once they are known to fit together."""
+    left, right = read_image(pair.left, 'left image'), read_image(pair.right, 'right image')
+    if left.shape != right.shape:
+        raise ValueError(
+            f'left image: {pair.left} is {left.shape[1]}x{left.shape[0]}, but its right image '
+            f'{pair.right} is {right.shape[1]}x{right.shape[0]}. Rectified images have one size: '
+            'restore the pair, or leave it out.'
+        )
+    camera = pair.camera if isinstance(pair.camera, StereoCamera) else read_camera(pair.camera)
+    camera.check_fits(left.shape[1])
+    check_rectified(left, right)
+    return left, right, camera
+
+
+def _naming(pair: StereoPair, problem: str) -> str:
+    """The problem with the file it is about."""
+    return problem if any(str(p) in problem for p in pair[1:4]) else f'{pair.left}: {problem}'
+
+
+def check_record(out: str | Path, options: MatchingOptions, camera: StereoCamera | None) -> None:
+    """Make sure that a folder gets depth files of one kind of matching only.
+
+    Args:
+        out: Folder; the record ``stereo_depth.json`` is written there.
+        options: How the pairs are matched now.
+        camera: Camera of all pairs, if there is one.
+
+    Raises:
+        ValueError: If the record says that it was done otherwise before.
+        OSError: If it cannot be written.
+    """
+    path = Path(out, RECORD)
+    settings = dict(version=MATCHER_VERSION, **asdict(options))
+    if camera is not None:
+        settings.update(fx=camera.fx, baseline=camera.baseline)
+    if path.exists():
+        try:
+            earlier = json.loads(path.read_text(encoding='utf-8'))
+        except ValueError as error:
+            raise ValueError(f'{path} is not valid JSON ({error}). Delete it.') from error
+        different = sorted(
+            key for key in settings.keys() | earlier.keys() if settings.get(key) != earlier.get(key)
+        )
+        if different:
+            raise ValueError(
+                f'{path} records other settings of an earlier run: '
+                + ', '.join(f'{k} was {earlier.get(k)}, now {settings.get(k)}' for k in different)
+                + f'. Use the same, choose another folder, or delete the depth files and {path}.'
+            )
+        return
+    with atomic_write(path) as file:
+        file.write(json.dumps(settings, indent=1).encode())
