@@ -1,10 +1,19 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """The command line of the negative transfer rate."""
 
+import csv
+import runpy
+import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+from mmengine.config import Config
+from mmseg.registry import DATASETS
+
+from tests.evaluation.checkpointed_run import make_run
 
 SCRIPT = Path(__file__).parents[3] / 'tools/analysis_tools/negative_transfer.py'
 
@@ -52,3 +61,51 @@ def test_an_error_is_the_exit_status(tmp_path, capsys, main):
     with pytest.raises(SystemExit):
         main(['so.csv', 'dacs.csv', '--out', 'plots'])
     assert '--out must end in .png' in capsys.readouterr().err
+
+
+def image_miou(prediction, label):
+    """Mean over the classes of the label and the prediction, in percent, ignored pixels aside."""
+    known = label != 255
+    prediction, label = prediction[known], label[known]
+    classes = np.union1d(prediction, label)
+    iou = [
+        ((prediction == c) & (label == c)).sum() / ((prediction == c) | (label == c)).sum()
+        for c in classes
+    ]
+    return 100 * np.mean(iou)
+
+
+def test_from_tests_of_two_checkpoints_to_the_rate(tmp_path, capsys, monkeypatch, main):
+    """Against the PNGs of predictions that test.py --out writes."""
+    config, work_dir = make_run(tmp_path, [1, 2])
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    miou = []
+    for step in (1, 2):
+        checkpoint, out = work_dir / f'iter_{step}.pth', tmp_path / f'out{step}'
+        options = ['--cfg-options', f'test_evaluator.per_image_scores=images{step}.csv']
+        argv = ['test.py', config, checkpoint, '--out', out, '--work-dir', work_dir, *options]
+        monkeypatch.setattr(sys, 'argv', [str(argument) for argument in argv])
+        runpy.run_path(str(SCRIPT.parents[1] / 'test.py'), run_name='__main__')
+        dataset = DATASETS.build(Config.fromfile(config).test_dataloader.dataset)
+        samples = [dataset[index]['data_samples'] for index in range(len(dataset))]
+        miou.append(
+            [
+                image_miou(
+                    cv2.imread(
+                        str(out / f'{Path(sample.img_path).stem}.png'), cv2.IMREAD_UNCHANGED
+                    ),
+                    sample.gt_sem_seg.data[0].numpy(),
+                )
+                for sample in samples
+            ]
+        )
+        with open(f'images{step}.csv', newline='') as file:
+            rows = list(csv.DictReader(file))
+        folder = tmp_path / 'world/cityscapes/leftImg8bit/val'
+        assert [str(folder / row['image']) for row in rows] == [s.img_path for s in samples]
+        assert [float(row['mIoU']) for row in rows] == pytest.approx(miou[-1])
+    capsys.readouterr()
+    main(['images1.csv', 'images2.csv'])
+    worse = sum(after < before for before, after in zip(*miou, strict=True))
+    output = ' '.join(capsys.readouterr().out.split())
+    assert f'| images2 | {100 * worse / len(miou[0]):.1f} % | {worse} |' in output
