@@ -298,7 +298,7 @@ def best_checkpoints(run: ComparedRun, metric: str) -> tuple[ComparedRun, list[i
 
     It is chosen by what it reaches on the very images that it is then reported on: a maximum over
     noisy values, hence optimistic, and the more so, the more checkpoints there are. The published
-    protocol of AdvEnt and DADA reports it.
+    protocol of DADA reports it.
 
     Args:
         run (ComparedRun): Its seeds, with ``checkpoints``.
