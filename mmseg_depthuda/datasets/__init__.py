@@ -20,7 +20,14 @@ from .label_protocols import (
 from .pair import SourceTargetDataset, SourceTargetIndex
 from .samplers import SourceTargetSampler
 from .synthia import SYNTHIADepthDataset
-from .transforms import LoadInverseDepth, LoadLabels, MatchOriShapeToLabels, ResizeWithDepth
+from .transforms import (
+    LoadInverseDepth,
+    LoadLabels,
+    MatchOriShapeToLabels,
+    ResizeAndPad,
+    ResizeWithDepth,
+)
+from .vistas import MapillaryDepthDataset
 
 __all__ = [
     'CITYSCAPES_13',
@@ -34,8 +41,10 @@ __all__ = [
     'GTA5DepthDataset',
     'LoadInverseDepth',
     'LoadLabels',
+    'MapillaryDepthDataset',
     'MatchOriShapeToLabels',
     'RareClassSampling',
+    'ResizeAndPad',
     'ResizeWithDepth',
     'SYNTHIADepthDataset',
     'SourceTargetDataset',

@@ -1,6 +1,11 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 from .depth_files import DEPTH_ENCODINGS, DEPTH_FILES
-from .geometric import MatchOriShapeToLabels, ResizeWithDepth, resize_depth_bilinear
+from .geometric import (
+    MatchOriShapeToLabels,
+    ResizeAndPad,
+    ResizeWithDepth,
+    resize_depth_bilinear,
+)
 from .loading import LoadInverseDepth, LoadLabels, read_inverse_depth, read_labels
 
 __all__ = [
@@ -9,6 +14,7 @@ __all__ = [
     'LoadInverseDepth',
     'LoadLabels',
     'MatchOriShapeToLabels',
+    'ResizeAndPad',
     'ResizeWithDepth',
     'read_inverse_depth',
     'read_labels',

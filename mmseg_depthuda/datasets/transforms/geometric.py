@@ -1,11 +1,16 @@
 # Licensed under the Apache License 2.0, see LICENSE.
+from collections.abc import Sequence
+
 import cv2
+import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.datasets.transforms import Resize
 from mmseg.registry import TRANSFORMS
 
 from mmseg_depthuda.adaptation.depth import INVALID_DEPTH, valid_depth
+
+from ..label_protocols import IGNORE_INDEX
 
 
 def resize_depth_bilinear(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -72,6 +77,77 @@ class ResizeWithDepth(Resize):
 
 
 @TRANSFORMS.register_module()
+class ResizeAndPad(ResizeWithDepth):
+    """Give images of any aspect ratio one size: as large as fits, the rest padded right and below.
+
+    MMCV's ``Resize(keep_ratio=True)`` turns the box for portrait images: to 640x320, it makes a
+    3000x4000 image 320x427, which does not fit.
+
+    Padding is ``pad_val`` in the image, 255 (ignored) in labels, invalid in depth. Where
+    ``gt_seg_map`` or ``gt_depth_map`` are loaded behind this transform, they keep their size. The
+    padding is then to be cut off the prediction before it is resized to theirs, which MMSeg does
+    if the sample says so: ``PackSegInputs(meta_keys=('img_path', 'ori_shape', 'img_shape',
+    'pad_shape', 'img_padding_size'))``. Not so behind :class:`MatchOriShapeToLabels`, which
+    compares padding with padding.
+
+    Required keys: ``img``, ``seg_fields``. Modified: ``img``, ``img_shape`` (padded) and all
+    ``seg_fields``. Added: ``scale_factor``, ``pad_shape``, and ``img_padding_size``, the pixels
+    ``(left, right, top, bottom)`` that are padding.
+
+    Args:
+        scale: ``(width, height)`` of the result in pixels.
+        pad_val: Value of the padding in the image, for each of its channels in the order of the
+            file's loader (BGR). The network sees 0 where it is the mean of the data preprocessor.
+        **kwargs: As in :class:`ResizeWithDepth`: ``interpolation``, ``depth_interpolation``,
+            ``backend``. ``interpolation='area'`` averages what falls into a pixel; the others skip
+            most pixels of a large image.
+
+    Raises:
+        ValueError: If ``scale`` or ``pad_val`` do not have this form, or ``keep_ratio`` or
+            ``scale_factor`` are given.
+    """
+
+    def __init__(self, scale: Sequence[int], pad_val: Sequence[float], **kwargs) -> None:
+        if not _is_sequence(scale, 2) or min(scale) < 1:
+            raise ValueError(f'scale={scale!r} must be (width, height) in pixels.')
+        if not _is_sequence(pad_val, 3) or not all(0 <= value <= 255 for value in pad_val):
+            raise ValueError(
+                f'pad_val={pad_val!r} must be three values of 0..255, one per channel.'
+            )
+        if rejected := kwargs.keys() & {'keep_ratio', 'scale_factor'}:
+            raise ValueError(f'ResizeAndPad does not take {sorted(rejected)}: it keeps the ratio.')
+        super().__init__(scale=tuple(scale), **kwargs)
+        self.pad_val = tuple(round(value) for value in pad_val)
+
+    def transform(self, results: dict) -> dict:
+        results = super().transform(results)
+        height, width = results['img_shape']
+        shape = self.scale[::-1]
+        results['img'] = mmcv.impad(results['img'], shape=shape, pad_val=self.pad_val)
+        for key in results['seg_fields']:
+            fill = INVALID_DEPTH if key == 'gt_depth_map' else IGNORE_INDEX
+            results[key] = mmcv.impad(results[key], shape=shape, pad_val=fill)
+        results['img_shape'] = shape
+        results['pad_shape'] = results['img'].shape
+        results['img_padding_size'] = (0, shape[1] - width, 0, shape[0] - height)
+        return results
+
+    def _resize_img(self, results: dict) -> None:
+        height, width = results['img'].shape[:2]
+        factor = min(self.scale[0] / width, self.scale[1] / height)
+        # Labels and depth are resized to this scale, too.
+        results['scale'] = max(round(width * factor), 1), max(round(height * factor), 1)
+        super()._resize_img(results)
+
+    def __repr__(self) -> str:
+        return f'{super().__repr__()[:-1]}, pad_val={self.pad_val})'
+
+
+def _is_sequence(value: object, length: int) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and len(value) == length
+
+
+@TRANSFORMS.register_module()
 class MatchOriShapeToLabels(BaseTransform):
     """Make MMSeg predict and evaluate at the size of the (resized) label map instead of the size of
     the file.
@@ -81,13 +157,17 @@ class MatchOriShapeToLabels(BaseTransform):
     the size of the image file. Labels and depth stay as they are from here on: transforms behind
     it, such as the scales and flips of test-time augmentation, change the image alone.
 
-    Modified keys: ``ori_shape``, ``seg_fields``.
+    Labels that :class:`ResizeAndPad` padded stay padded, and so does the prediction: padding is
+    ignored because its label is 255.
+
+    Modified keys: ``ori_shape``, ``seg_fields``; removed: ``img_padding_size``.
     """
 
     def transform(self, results: dict) -> dict:
         if 'gt_seg_map' in results:
             results['ori_shape'] = results['gt_seg_map'].shape
             results['seg_fields'] = []
+            results.pop('img_padding_size', None)
         return results
 
     def __repr__(self) -> str:

@@ -1,16 +1,26 @@
 # Licensed under the Apache License 2.0, see LICENSE.
+import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from mmengine.config import ConfigDict
+from mmengine.dataset import pseudo_collate
+from mmengine.model import BaseModule
 from mmseg.datasets.transforms import RandomCrop, RandomFlip, Resize
+from mmseg.registry import MODELS
 
+from mmseg_depthuda.datasets import MapillaryDepthDataset
 from mmseg_depthuda.datasets.transforms import (
     MatchOriShapeToLabels,
+    ResizeAndPad,
     ResizeWithDepth,
     resize_depth_bilinear,
 )
+from mmseg_depthuda.evaluation import PerClassIoUMetric
+from mmseg_depthuda.models import UDASegmentor  # noqa: F401
 
 
 def reference_resize(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -163,6 +173,185 @@ def test_crop_and_flip_of_mmseg_move_depth_with_the_image():
     assert moved['img'][0, 0, 0] == moved['img'][0, 1, 0] + 1
     np.testing.assert_array_equal(moved['gt_seg_map'], moved['img'][..., 0])
     np.testing.assert_array_equal(moved['gt_depth_map'], moved['img'][..., 0])
+
+
+# -- any aspect ratio ------------------------------------------------------------------------------
+
+MEAN = (104.00698793, 116.66876762, 122.67891434)
+
+
+@pytest.mark.parametrize(
+    ('shape', 'content', 'padding'),  # (height, width), and (left, right, top, bottom)
+    [
+        ((40, 30), (32, 24), (0, 40, 0, 0)),  # portrait
+        ((30, 40), (32, 43), (0, 21, 0, 0)),  # 4:3
+        ((10, 40), (16, 64), (0, 0, 0, 16)),  # panorama
+        ((20, 40), (32, 64), (0, 0, 0, 0)),  # the ratio of the box
+        ((1, 300), (1, 64), (0, 0, 0, 31)),  # would vanish when rounded
+    ],
+)
+def test_fits_the_box_and_pads_the_rest(shape, content, padding):
+    before = sample(shape)
+    padded = ResizeAndPad(scale=(64, 32), pad_val=MEAN, interpolation='area')(sample(shape))
+    assert padded['img'].shape == padded['pad_shape'] == (32, 64, 3)
+    assert padded['img_shape'] == (32, 64)
+    assert padded['img_padding_size'] == padding
+    assert padded['scale_factor'] == (content[1] / shape[1], content[0] / shape[0])
+    inside = np.zeros((32, 64), dtype=bool)
+    inside[: content[0], : content[1]] = True
+    for key, interpolation, fill in (
+        ('img', cv2.INTER_AREA, (104, 117, 123)),
+        ('gt_seg_map', cv2.INTER_NEAREST, 255),
+        ('gt_depth_map', cv2.INTER_NEAREST, 0),
+    ):
+        expected = cv2.resize(before[key], content[::-1], interpolation=interpolation)
+        np.testing.assert_array_equal(padded[key][inside].ravel(), expected.ravel())
+        assert (padded[key][~inside] == fill).all()
+        assert padded[key].dtype == before[key].dtype
+
+
+@given(st.tuples(st.integers(1, 90), st.integers(1, 90)))
+def test_ratio_is_kept_and_the_box_is_touched(shape):
+    padded = ResizeAndPad(scale=(64, 32), pad_val=MEAN)(sample(shape))
+    _, right, _, bottom = padded['img_padding_size']
+    width, height = 64 - right, 32 - bottom
+    assert min(right, bottom) == 0 and padded['img'].shape == (32, 64, 3)
+    # Half a pixel of rounding, at least one pixel.
+    exact = min(64 / shape[1], 32 / shape[0])
+    assert abs(width - shape[1] * exact) <= 0.5 or width == 1
+    assert abs(height - shape[0] * exact) <= 0.5 or height == 1
+
+
+def test_bilinear_depth_of_any_aspect_ratio():
+    before = sample((40, 30))
+    padded = ResizeAndPad(scale=(64, 32), pad_val=MEAN, depth_interpolation='bilinear')(
+        sample((40, 30))
+    )['gt_depth_map']
+    np.testing.assert_array_equal(
+        padded[:, :24], resize_depth_bilinear(before['gt_depth_map'], (24, 32))
+    )
+    assert (padded[:, 24:] == 0).all()
+
+
+def test_network_sees_zero_where_there_is_padding():
+    padded = ResizeAndPad(scale=(64, 32), pad_val=MEAN)(sample((40, 30)))['img'][:, 24:]
+    assert np.abs(padded - np.array(MEAN)).max() < 0.5
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (dict(scale=640), 'scale=640 must be .width, height.'),
+        (dict(scale=(640, 0)), 'must be .width, height.'),
+        (dict(pad_val=0), 'pad_val=0 must be three values'),
+        (dict(pad_val=(0, 0, 256)), 'pad_val=.* must be three values'),
+        (dict(keep_ratio=True), r"does not take \['keep_ratio'\]"),
+    ],
+)
+def test_bad_arguments_of_resize_and_pad(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ResizeAndPad(**(dict(scale=(64, 32), pad_val=MEAN) | arguments))
+
+
+@MODELS.register_module()
+class Brightness(BaseModule):
+    """Backbone of stride 4: the mean of the normalised image."""
+
+    def forward(self, inputs):
+        return (torch.nn.functional.avg_pool2d(inputs.mean(1, keepdim=True), 4),)
+
+
+@pytest.fixture
+def brightness_segmentor():
+    """Calls what is brighter than the mean sky, and the rest flat."""
+    head = dict(type='FCNHead', in_channels=1, channels=1, num_classes=7, in_index=0)
+    model = MODELS.build(
+        ConfigDict(
+            type='UDASegmentor',
+            data_preprocessor=dict(type='UDADataPreProcessor', mean=MEAN, std=(1, 1, 1)),
+            backbone=dict(type='Brightness'),
+            decode_head=dict(head, num_convs=0, concat_input=False),
+            test_cfg=dict(mode='whole'),
+        )
+    )
+    classifier = model.decode_head.conv_seg
+    with torch.no_grad():
+        classifier.weight.zero_()
+        classifier.weight[0], classifier.weight[4] = -1, 1
+        classifier.bias[:] = torch.tensor([0.0, -1e4, -1e4, -1e4, 0, -1e4, -1e4])
+    return model.eval()
+
+
+@pytest.fixture
+def vistas(tmp_path):
+    """A portrait and a panorama. The quarter towards the padding is bright sky, the rest dark road,
+    both as far from the mean, so that the interpolated prediction changes at the very boundary."""
+    for folder in ('images', 'labels'):
+        (tmp_path / 'validation' / folder).mkdir(parents=True)
+    portrait, panorama = np.full((128, 64), 13, np.uint8), np.full((64, 256), 13, np.uint8)
+    portrait[:, 48:], panorama[48:] = 27, 27
+    for name, ids in (('portrait', portrait), ('panorama', panorama)):
+        image = np.repeat(np.where(ids == 27, 215, 14)[..., None], 3, axis=2)
+        cv2.imwrite(str(tmp_path / f'validation/images/{name}.jpg'), image)
+        cv2.imwrite(str(tmp_path / f'validation/labels/{name}.png'), ids)
+    return tmp_path
+
+
+RESIZED = dict(type='ResizeAndPad', scale=(64, 32), pad_val=MEAN, interpolation='area')
+PACKED = dict(
+    type='PackSegInputs',
+    meta_keys=('img_path', 'ori_shape', 'img_shape', 'pad_shape', 'img_padding_size'),
+)
+LABELS, MATCHED = dict(type='LoadLabels'), dict(type='MatchOriShapeToLabels')
+
+
+@pytest.mark.parametrize(
+    ('steps', 'shapes', 'road', 'sky'),
+    [
+        # Compared at the network's size: 3/4 and 1/4 of 16x32 and 64x16.
+        ([LABELS, RESIZED, MATCHED], [(32, 64)] * 2, 384 + 768, 128 + 256),
+        # Compared at the size of the files: the prediction loses its padding and is enlarged.
+        ([RESIZED, LABELS], [(64, 256), (128, 64)], 12288 + 6144, 4096 + 2048),
+    ],
+    ids=['resized', 'full'],
+)
+def test_padding_does_not_count(brightness_segmentor, vistas, steps, shapes, road, sky):
+    """Test pipeline, network and metric, on images of two shapes in a batch."""
+    dataset = MapillaryDepthDataset(
+        protocol='categories7',
+        split='validation',
+        data_root=str(vistas),
+        test_mode=True,
+        pipeline=[dict(type='LoadImageFromFile'), *steps, PACKED],
+    )
+    batch = pseudo_collate([dataset[0], dataset[1]])
+    with torch.no_grad():
+        samples = brightness_segmentor.test_step(batch)
+    assert [one.pred_sem_seg.shape for one in samples] == shapes
+    metric = PerClassIoUMetric()
+    metric.dataset_meta = dataset.metainfo
+    metric.process(batch, [one.to_dict() for one in samples])
+    areas = sum(one[3] for one in metric.results)  # labelled pixels of each class
+    assert areas.tolist() == [road, 0, 0, 0, sky, 0, 0]
+    scores = metric.evaluate(2)
+    assert scores['IoU.flat'] == scores['IoU.sky'] == scores['mIoU'] == 100
+
+
+def test_without_labels_the_prediction_has_the_shape_of_the_file(brightness_segmentor, vistas):
+    """As MMSegInferencer runs the test pipeline of a network that is evaluated at its own size."""
+    dataset = MapillaryDepthDataset(
+        split='validation',
+        data_root=str(vistas),
+        data_prefix=dict(seg_map_path=None),
+        pipeline=[dict(type='LoadImageFromFile'), LABELS, RESIZED, MATCHED, PACKED],
+    )
+    (predicted,) = brightness_segmentor.test_step(pseudo_collate([dataset[1]]))
+    expected = np.zeros((1, 128, 64))
+    expected[:, :, 48:] = 4
+    np.testing.assert_array_equal(predicted.pred_sem_seg.data, expected)
+
+
+# -- size of the evaluation ------------------------------------------------------------------------
 
 
 def test_ori_shape_follows_the_labels():
