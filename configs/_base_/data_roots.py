@@ -4,8 +4,10 @@
 gta_root = '{{$GTA_ROOT:data/gta}}'
 synthia_root = '{{$SYNTHIA_ROOT:data/synthia}}'
 cityscapes_root = '{{$CITYSCAPES_ROOT:data/cityscapes}}'
+mapillary_root = '{{$MAPILLARY_ROOT:data/mapillary}}'
 camvid_root = '{{$CAMVID_ROOT:data/camvid}}'
-# Written by tools/dataset_converters/street_world.py; holds gta/, synthia/ and cityscapes/.
+# Written by tools/dataset_converters/street_world.py; holds gta/, synthia/, cityscapes/ and
+# mapillary/, as far as its --layouts name them.
 street_world_root = '{{$STREET_WORLD_ROOT:data/street_world}}'
 # Depth predicted for CamVid's frames: train/NAME.png, 16 bit.
 camvid_pseudo_depth_root = '{{$CAMVID_PSEUDO_DEPTH_ROOT:data/camvid_pseudo_depth}}'

@@ -60,8 +60,8 @@ class SourceTargetDataset(Dataset):
         target: MMEngine dataset or its config. Needs neither labels nor depth.
 
     Raises:
-        ValueError: If a dataset is empty, the source has no labels, or both have labels of
-            different classes.
+        ValueError: If a dataset is empty, the source has no labels, or the target declares other
+            classes, be its labels loaded or not.
     """
 
     def __init__(self, source: dict | BaseDataset, target: dict | BaseDataset) -> None:
@@ -82,16 +82,17 @@ class SourceTargetDataset(Dataset):
             raise ValueError(
                 'The source dataset has no labels. Set data_prefix.seg_map_path of `source`.'
             )
-        if 'seg_map_path' not in self.target.get_data_info(0):
-            return
+        # Also where its labels are not loaded: in its classes the target will be evaluated.
         source_classes, target_classes = (
-            list(dataset.metainfo.get('classes', ())) for dataset in (self.source, self.target)
+            list(dataset.metainfo.get('classes') or ()) for dataset in (self.source, self.target)
         )
-        if source_classes != target_classes:
+        is_labelled = 'seg_map_path' in self.target.get_data_info(0)
+        if (target_classes or is_labelled) and source_classes != target_classes:
             raise ValueError(
-                f'Source and target are labelled with different classes, {source_classes} and '
-                f'{target_classes}. Give both the same protocol, or drop data_prefix.seg_map_path '
-                'of `target`.'
+                f'Source and target have different classes: {type(self.source).__name__} has '
+                f'{source_classes} and {type(self.target).__name__} has {target_classes}. Give '
+                'both the same `protocol` (or `metainfo`), also if the labels of the target are '
+                'not loaded.'
             )
 
     @property

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The on-disk layouts of GTA5, SYNTHIA and Cityscapes.
+"""The on-disk layouts of GTA5, SYNTHIA, Cityscapes and Mapillary Vistas.
 
 A layout knows its paths and encodings; ``generation.py`` decides what is written, and writes it.
 """
@@ -13,7 +13,7 @@ from functools import cached_property, partial
 
 import cv2
 import numpy as np
-from mmseg.datasets import CityscapesDataset
+from mmseg.datasets import CityscapesDataset, MapillaryDataset_v1
 from PIL import Image
 from scipy.io import savemat
 
@@ -30,6 +30,9 @@ DEFAULT_PARTS = ('image', 'label', 'depth')
 VAL_OFFSET = 1_000_000  # scenes from this index on belong to the validation set
 LABELLED_FRAME = 19  # of the 30 frames of a Cityscapes snippet
 PNG_FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+JPEG_FINE = (cv2.IMWRITE_JPEG_QUALITY, 95)
+# Of six images of Vistas, the third is cropped to 4:3 and the sixth to 3:4; width to height.
+ASPECT_RATIOS = (None, None, (4, 3), None, None, (3, 4))
 
 TRAIN_CITIES = (
     'aachen', 'bochum', 'bremen', 'cologne', 'darmstadt', 'dusseldorf', 'erfurt', 'hamburg',
@@ -42,6 +45,14 @@ VAL_CITIES = ('frankfurt', 'lindau', 'munster')
 TRAIN_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 SYNTHIA_IDS = (3, 4, 2, 21, 5, 7, 15, 9, 6, 16, 1, 10, 17, 8, 18, 19, 20, 12, 11)
 
+VISTAS_NAMES = (
+    'Road', 'Sidewalk', 'Building', 'Wall', 'Fence', 'Pole', 'Traffic Light',
+    'Traffic Sign (Front)', 'Vegetation', 'Terrain', 'Sky', 'Person', 'Bicyclist', 'Car', 'Truck',
+    'Bus', 'On Rails', 'Motorcycle', 'Bicycle',
+)  # fmt: skip
+VISTAS_CLASSES = MapillaryDataset_v1.METAINFO['classes']
+VISTAS_IDS = tuple(VISTAS_CLASSES.index(name) for name in VISTAS_NAMES)
+
 
 def _lookup(values: tuple[int, ...], fill: int) -> np.ndarray:
     """Table from Cityscapes label ids to ``values``, uint8 ``(256,)``."""
@@ -52,6 +63,7 @@ def _lookup(values: tuple[int, ...], fill: int) -> np.ndarray:
 
 TO_TRAIN_ID = _lookup(tuple(range(19)), 255)
 TO_SYNTHIA_ID = _lookup(SYNTHIA_IDS, 0)
+TO_VISTAS_ID = _lookup(VISTAS_IDS, VISTAS_CLASSES.index('Unlabeled'))
 
 
 def label_palette() -> np.ndarray:
@@ -61,16 +73,25 @@ def label_palette() -> np.ndarray:
     return palette
 
 
-def _png(pixels: np.ndarray) -> bytes:
-    ok, content = cv2.imencode('.png', pixels, PNG_FAST)
+def vistas_palette() -> np.ndarray:
+    """The colours of Mapillary Vistas by label id, uint8 ``(66, 3)`` RGB."""
+    return np.array(MapillaryDataset_v1.METAINFO['palette'], np.uint8)
+
+
+def _encoded(pixels: np.ndarray, suffix: str, parameters: tuple[int, ...]) -> bytes:
+    ok, content = cv2.imencode(suffix, pixels, parameters)
     if not ok:
-        raise RuntimeError(f'OpenCV cannot encode a PNG of {pixels.shape} {pixels.dtype}.')
+        raise RuntimeError(f'OpenCV cannot encode a {suffix} of {pixels.shape} {pixels.dtype}.')
     return content.tobytes()
 
 
-def _palette_png(label_ids: np.ndarray) -> bytes:
+def _png(pixels: np.ndarray) -> bytes:
+    return _encoded(pixels, '.png', PNG_FAST)
+
+
+def _palette_png(label_ids: np.ndarray, palette: np.ndarray) -> bytes:
     image = Image.fromarray(label_ids)
-    image.putpalette(label_palette().ravel().tolist())
+    image.putpalette(palette.ravel().tolist())
     buffer = io.BytesIO()
     image.save(buffer, format='PNG', compress_level=1)
     return buffer.getvalue()
@@ -82,6 +103,22 @@ def _mat(depth: np.ndarray) -> bytes:
     # SciPy puts the time of writing into the 116 bytes of free text; the same scene must give the
     # same bytes.
     return b'MATLAB 5.0 MAT-file'.ljust(116) + buffer.getvalue()[116:]
+
+
+def crop(pixels: np.ndarray, ratio: tuple[int, int] | None) -> np.ndarray:
+    """The largest part of an image, in its middle, that has an aspect ratio.
+
+    Args:
+        pixels: ``(H, W)`` or ``(H, W, C)``.
+        ratio: ``(width, height)``, or None to leave the image as it is.
+    """
+    if ratio is None:
+        return pixels
+    height, width = pixels.shape[:2]
+    new_width = min(width, height * ratio[0] // ratio[1])
+    new_height = min(height, width * ratio[1] // ratio[0])
+    top, left = (height - new_height) // 2, (width - new_width) // 2
+    return np.ascontiguousarray(pixels[top : top + new_height, left : left + new_width])
 
 
 class Record:
@@ -112,7 +149,14 @@ class Record:
         return _png(TO_TRAIN_ID[self.left.label_ids])
 
     def gta_labels(self) -> bytes:
-        return _palette_png(self.left.label_ids)
+        return _palette_png(self.left.label_ids, label_palette())
+
+    def vistas_image(self, ratio: tuple[int, int] | None) -> bytes:
+        return _encoded(crop(self.left.image, ratio), '.jpg', JPEG_FINE)
+
+    def vistas_labels(self, ratio: tuple[int, int] | None) -> bytes:
+        ids = TO_VISTAS_ID[crop(self.left.label_ids, ratio)]
+        return _palette_png(ids, vistas_palette())
 
     def synthia_ids(self) -> bytes:
         return _png(TO_SYNTHIA_ID[self.left.label_ids])
@@ -221,6 +265,22 @@ def cityscapes_files(index: int, parts: Collection[str]) -> Files:
     return _selected(files, parts)
 
 
+def mapillary_files(index: int, parts: Collection[str]) -> Files:
+    """Mapillary Vistas v1.2: files numbered from 0000000 in either split; no depth.
+
+    Some images are cropped (``ASPECT_RATIOS``), as those of Vistas have many shapes.
+    """
+    split = 'validation' if index >= VAL_OFFSET else 'training'
+    number = index % VAL_OFFSET
+    ratio = ASPECT_RATIOS[number % len(ASPECT_RATIOS)]
+    folder, name = f'mapillary/{split}', f'{number:07d}'
+    files = {
+        'image': {f'{folder}/images/{name}.jpg': partial(Record.vistas_image, ratio=ratio)},
+        'label': {f'{folder}/labels/{name}.png': partial(Record.vistas_labels, ratio=ratio)},
+    }
+    return _selected(files, parts)
+
+
 def _selected(files: dict[str, Files], parts: Collection[str]) -> Files:
     return {path: encode for part in parts if part in files for path, encode in files[part].items()}
 
@@ -229,4 +289,5 @@ LAYOUTS: dict[str, tuple[str, Callable[[int, Collection[str]], Files]]] = {
     'gta': ('sim', gta5_files),
     'synthia': ('sim', synthia_files),
     'cityscapes': ('real', cityscapes_files),
+    'mapillary': ('real', mapillary_files),
 }

@@ -152,14 +152,20 @@ def test_target_may_be_a_plain_folder(gta_root, files, image):
     assert pairs.metainfo == source.metainfo
 
 
-def test_different_classes_are_an_error(gta_root, cityscapes_root):
+@pytest.mark.parametrize('labels', ['gtFine/train', None])
+def test_different_classes_are_an_error(gta_root, cityscapes_root, labels):
+    """Whether the labels of the target are loaded or not."""
     source = GTA5DepthDataset('camvid11', data_root=str(gta_root))
-    with pytest.raises(ValueError, match=r"different classes.*'bicyclist'.*'motorcycle'"):
-        SourceTargetDataset(source, CityscapesDepthDataset(data_root=str(cityscapes_root)))
-    without_labels = CityscapesDepthDataset(
-        data_root=str(cityscapes_root), data_prefix=dict(seg_map_path=None)
-    )
-    assert len(SourceTargetDataset(source, without_labels)) == 5
+    prefix = dict(seg_map_path=labels)
+    target = CityscapesDepthDataset(data_root=str(cityscapes_root), data_prefix=prefix)
+    with pytest.raises(
+        ValueError,
+        match=r"different classes: GTA5DepthDataset has .*'bicyclist'.* and "
+        r"CityscapesDepthDataset has .*'motorcycle'.*same `protocol`",
+    ):
+        SourceTargetDataset(source, target)
+    equal = CityscapesDepthDataset('camvid11', data_root=str(cityscapes_root), data_prefix=prefix)
+    assert len(SourceTargetDataset(source, equal)) == 5
 
 
 def test_labelled_target_of_equal_classes_keeps_its_labels(gta_root, cityscapes_root):

@@ -17,7 +17,7 @@ CONFIG = WorldConfig(
     val_images=1,
     size=(64, 32),
     seed=4,
-    layouts=('gta', 'synthia', 'cityscapes'),
+    layouts=('gta', 'synthia', 'cityscapes', 'mapillary'),
 )
 
 
@@ -34,8 +34,8 @@ def world(tmp_path_factory):
 
 
 def test_files_of_a_world(world):
-    # 3 files per scene of GTA5, 4 of SYNTHIA and of Cityscapes, and the manifest
-    assert len(world) == 2 * 3 + 2 * 4 + 3 * 4 + 1
+    # 3 files per scene of GTA5, 4 of SYNTHIA and of Cityscapes, 2 of Vistas, and the manifest
+    assert len(world) == 2 * 3 + 2 * 4 + 3 * 4 + 3 * 2 + 1
     assert not [path for path in world if path.endswith('.tmp')]
 
 
@@ -111,7 +111,10 @@ def test_broken_manifest(tmp_path):
         (dict(seed=-1), 'seed must not be negative, got -1'),
         (dict(val_images=-3), 'val_images must not be negative'),
         (dict(size=(512, 8)), 'at least 32x32, got 512x8'),
-        (dict(layouts=('kitti',)), r"layouts must be some of \['gta', 'synthia', 'cityscapes'\]"),
+        (
+            dict(layouts=('kitti',)),
+            r"must be some of \['gta', 'synthia', 'cityscapes', 'mapillary'\]",
+        ),
         (dict(parts=()), 'parts must be some of'),
         (dict(train_images=2_000_000), 'at most 1000000'),
     ],

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Files of the three layouts, read back the way users of the real datasets read them."""
+"""Files of the four layouts, read back the way users of the real datasets read them."""
 
 import io
 import json
@@ -12,11 +12,14 @@ from scipy.io import loadmat
 
 from mmseg_depthuda.streetworld.layouts import (
     PARTS,
+    TO_VISTAS_ID,
     VAL_OFFSET,
     Record,
     cityscapes_files,
+    crop,
     gta5_files,
     label_palette,
+    mapillary_files,
     synthia_files,
 )
 from mmseg_depthuda.streetworld.world import StreetScene
@@ -123,6 +126,57 @@ def test_synthia_depth_is_exact_centimetres(sim):
     assert (centimetres[sky] == 65535).all()
     near = sim.left.depth < 600
     np.testing.assert_allclose(centimetres[near] / 100, sim.left.depth[near], atol=0.0051)
+
+
+def test_mapillary_paths():
+    assert list(mapillary_files(12, PARTS)) == [
+        'mapillary/training/images/0000012.jpg',
+        'mapillary/training/labels/0000012.png',
+    ]
+    assert list(mapillary_files(VAL_OFFSET + 3, ['label'])) == [
+        'mapillary/validation/labels/0000003.png'
+    ]
+
+
+@pytest.mark.parametrize(
+    ('index', 'size'),  # (width, height) of the 128x64 image
+    [(0, (128, 64)), (1, (128, 64)), (2, (85, 64)), (5, (48, 64)), (8, (85, 64))],
+)
+def test_mapillary_images_of_several_shapes(real, index, size):
+    image, labels = (encode(real) for encode in mapillary_files(index, PARTS).values())
+    left, right = (128 - size[0]) // 2, (128 - size[0]) // 2 + size[0]
+    assert image.startswith(b'\xff\xd8\xff')  # JPEG
+    # JPEG halves the resolution of colour, so that brightness is what has to agree.
+    found, expected = (
+        cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY).astype(float)
+        for pixels in (decode(image), np.ascontiguousarray(real.left.image[:, left:right]))
+    )
+    assert np.abs(found - expected).mean() < 2 < np.abs(found[:, 1:] - expected[:, :-1]).mean()
+    labels = Image.open(io.BytesIO(labels))
+    assert labels.mode == 'P' and labels.size == size
+    ids, label_ids = np.asarray(labels), real.left.label_ids[:, left:right]
+    # Cityscapes label id: Vistas id (road, sidewalk, building, pole, vegetation, sky, person, car)
+    for label_id, vistas_id in (
+        (7, 13), (8, 15), (11, 17), (17, 45), (21, 30), (23, 27), (24, 19), (26, 55),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(ids == vistas_id, label_ids == label_id)
+    palette = np.array(labels.getpalette()).reshape(-1, 3)
+    assert palette[13].tolist() == [128, 64, 128] and palette[65].tolist() == [0, 0, 0]
+
+
+def test_every_class_has_its_vistas_id():
+    """Typed from the dataset's list of 66, in the order of the train ids."""
+    expected = (13, 15, 17, 6, 3, 45, 48, 50, 30, 29, 27, 19, 20, 55, 61, 54, 58, 57, 52)
+    label_ids = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+    np.testing.assert_array_equal(TO_VISTAS_ID[list(label_ids)], expected)
+    assert (np.delete(TO_VISTAS_ID, label_ids) == 65).all()  # Unlabeled
+
+
+def test_crop_of_a_tall_image():
+    rows = np.repeat(np.arange(12)[:, None], 8, axis=1)
+    np.testing.assert_array_equal(crop(rows, (4, 3))[:, 0], [3, 4, 5, 6, 7, 8])
+    assert crop(rows, (1, 3)).shape == (12, 4)
+    assert crop(rows, None) is rows
 
 
 def test_train_ids(real):

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Render the street world into the folder layouts of GTA5, SYNTHIA and Cityscapes.
+"""Render the street world into the folder layouts of GTA5, SYNTHIA, Cityscapes, Vistas.
 
 Example:
     python tools/dataset_converters/street_world.py data/street_world \\
