@@ -103,7 +103,9 @@ def _contrast_along_rows(image: np.ndarray) -> np.ndarray:
     The difference between two columns is what the image changes on the way, grey values of the
     channel that changes most.
     """
-    blue, green, red = cv2.split(cv2.absdiff(image[:, 1:], image[:, :-1]))
+    before, behind = image[:, :-1], image[:, 1:]
+    change = np.maximum(before, behind) - np.minimum(before, behind)
+    largest = np.maximum(np.maximum(change[..., 0], change[..., 1]), change[..., 2])
     path = np.zeros(image.shape[:2], np.int32)
-    np.cumsum(cv2.max(cv2.max(blue, green), red), axis=1, out=path[:, 1:])
+    np.cumsum(largest, axis=1, out=path[:, 1:])
     return path

@@ -29,6 +29,7 @@ CONSISTENCY = 1.0  # pixels
 MIN_CORRELATION = 0.5
 SPECKLE_SHARE = 1 / 2500  # of the image
 FLAT_VARIANCE = 1.0  # squared grey values
+FLAT_SLOPE = 2.0  # squared grey values per pixel
 
 
 def largest_disparity(
@@ -121,7 +122,9 @@ def matched_disparity(
     consistent = left_right_consistent(raw, mirrored[:, ::-1])
     disparity = cv2.medianBlur(raw, 5)
     matched = consistent & (disparity >= FIRST_DISPARITY)
-    matched &= correlation(left, right, disparity, block_size + 2) >= MIN_CORRELATION
+    grey = [cv2.cvtColor(i, cv2.COLOR_BGR2GRAY).astype(np.float32) for i in (left, right)]
+    matched &= correlation(*grey, disparity, block_size + 2) >= MIN_CORRELATION
+    disparity = subpixel_refined(*grey, disparity, matched, block_size + 4)
     return _without_speckles(disparity, matched, round(SPECKLE_SHARE * height * width))
 
 
@@ -206,19 +209,15 @@ def correlation(
     though the smoothness of semi-global matching continues a disparity into it.
 
     Args:
-        left: uint8 ``(H, W, 3)``.
-        right: uint8 ``(H, W, 3)``.
+        left: Grey values, float32 ``(H, W)``.
+        right: The same.
         disparity: float32 ``(H, W)``, pixels.
         window: Side of the window, odd.
 
     Returns:
         float32 ``(H, W)``, -1..1.
     """
-    height, width = disparity.shape
-    columns = np.arange(width, dtype=np.float32) - disparity
-    rows = np.broadcast_to(np.arange(height, dtype=np.float32)[:, None], disparity.shape)
-    a, b = (cv2.cvtColor(i, cv2.COLOR_BGR2GRAY).astype(np.float32) for i in (left, right))
-    b = cv2.remap(b, columns, rows.copy(), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    a, b = left, _warped(right, disparity)
 
     def mean(values: np.ndarray) -> np.ndarray:
         return cv2.blur(values, (window, window))
@@ -227,6 +226,40 @@ def correlation(
     variance_a = np.maximum(mean(a * a) - mean_a * mean_a, FLAT_VARIANCE)
     variance_b = np.maximum(mean(b * b) - mean_b * mean_b, FLAT_VARIANCE)
     return (mean(a * b) - mean_a * mean_b) / np.sqrt(variance_a * variance_b)
+
+
+def subpixel_refined(
+    left: np.ndarray, right: np.ndarray, disparity: np.ndarray, matched: np.ndarray, window: int
+) -> np.ndarray:
+    """One step of Lucas and Kanade (IJCAI 1981) along the row.
+
+    The parabola through three costs of semi-global matching prefers whole pixels. With the change
+    ``e = left(u) - right(u - d)`` and the slope ``g`` of the right image there, the step
+    ``-sum(e g) / sum(g g)`` over a window minimises the squared differences.
+
+    Args:
+        left: Grey values, float32 ``(H, W)``.
+        right: The same.
+        disparity: float32 ``(H, W)``, pixels.
+        matched: Pixels that count within a window, bool ``(H, W)``: not those that the right camera
+            does not see.
+        window: Side of the window, odd.
+
+    Returns:
+        float32 ``(H, W)``, at most half a pixel away.
+    """
+    slope = cv2.filter2D(right, -1, np.array([[-0.5, 0, 0.5]], np.float32))
+    slope, error = _warped(slope, disparity) * matched, left - _warped(right, disparity)
+    along, across = (cv2.blur(values, (window, window)) for values in (error * slope, slope**2))
+    return disparity - (along / (across + FLAT_SLOPE)).clip(-0.5, 0.5)
+
+
+def _warped(right: np.ndarray, disparity: np.ndarray) -> np.ndarray:
+    """The right image as the left camera sees it, float32 ``(H, W)``."""
+    height, width = disparity.shape
+    columns = np.arange(width, dtype=np.float32) - disparity
+    rows = np.repeat(np.arange(height, dtype=np.float32)[:, None], width, axis=1)
+    return cv2.remap(right, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _without_speckles(disparity: np.ndarray, matched: np.ndarray, smallest: int) -> np.ndarray:
