@@ -1,0 +1,38 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""The encoder of Monodepth2."""
+
+from __future__ import annotations
+
+from mmseg.models.backbones import ResNet
+from mmseg.registry import MODELS
+from torch import Tensor
+
+
+@MODELS.register_module()
+class ResNetWithStem(ResNet):
+    """MMSeg's ``ResNet`` that also gives the output of its stem, for a skip connection at half the
+    size of the image.
+
+    Args:
+        **kwargs: Those of :class:`mmseg.models.backbones.ResNet`. A frozen encoder is
+            ``frozen_stages=4``.
+    """
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Encode images.
+
+        Args:
+            x (Tensor): Normalised images, (N, 3, H, W).
+
+        Returns:
+            tuple[Tensor, ...]: The stem's output at stride 2 behind its activation, then the stages
+            of ``out_indices``: by default strides 2, 4, 8, 16, 32.
+        """
+        stem = self.stem(x) if self.deep_stem else self.relu(self.norm1(self.conv1(x)))
+        outputs = [stem]
+        x = self.maxpool(stem)
+        for index, name in enumerate(self.res_layers):
+            x = getattr(self, name)(x)
+            if index in self.out_indices:
+                outputs.append(x)
+        return tuple(outputs)

@@ -1,0 +1,264 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Monocular depth that learns from video: Monodepth2 as an MMEngine model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from kornia.geometry.linalg import inverse_transformation
+from mmengine.model import BaseModel
+from mmengine.structures import PixelData
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from mmseg_depthuda.view_synthesis import (
+    disparity_to_depth,
+    edge_aware_smoothness,
+    feature_distance,
+    minimum_reprojection,
+    photometric_error,
+    warp,
+)
+
+
+@MODELS.register_module()
+class SelfSupervisedDepth(BaseModel):
+    """A depth network, and the pose network that it is trained with.
+
+    Trained on frames with their source views: neighbouring frames, whose pose the pose network
+    predicts, and the right image of a stereo pair, whose pose is known. Depth is right where the
+    source views, warped by it, look like the frame.
+
+    Depth from neighbouring frames alone has an unknown unit; a right image makes it metres.
+
+    Args:
+        data_preprocessor (dict): :class:`SequenceDataPreProcessor`.
+        backbone (dict): Encoder, such as :class:`ResNetWithStem`.
+        decode_head (dict): :class:`UNetDepthHead`.
+        pose_net (dict, optional): :class:`PoseNet`. Not needed where the right image is the only
+            source view.
+        smoothness_weight (float): Weight of the edge-aware smoothness at the finest scale, halved
+            at each coarser one. Defaults to 1e-3.
+        feature_distance_weight (float): Weight of the distance between the features of the encoder
+            and those of its pretrained weights (``backbone.init_cfg``). Defaults to 0.
+        train_cfg, test_cfg, pretrained: Not used; MMSeg's ``init_model`` passes them.
+        init_cfg (dict, optional): As in MMEngine.
+
+    Source: Godard et al., Monodepth2, ICCV 2019; feature distance: Hoyer et al., IJCV 2023.
+    """
+
+    predicts_depth = True
+    # A test does without them.
+    training_only = ('^pose_net', '^pretrained_encoder')
+
+    def __init__(
+        self,
+        data_preprocessor: dict,
+        backbone: dict,
+        decode_head: dict,
+        pose_net: dict | None = None,
+        smoothness_weight: float = 1e-3,
+        feature_distance_weight: float = 0.0,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+        pretrained: str | None = None,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.decode_head = MODELS.build(decode_head)
+        self.pose_net = None if pose_net is None else MODELS.build(pose_net)
+        self.smoothness_weight = smoothness_weight
+        self.feature_distance_weight = feature_distance_weight
+        self.pretrained_encoder = None
+        if feature_distance_weight:
+            self.pretrained_encoder = MODELS.build(backbone).requires_grad_(False)
+
+    def init_weights(self) -> None:
+        """Initialise the networks.
+
+        Raises:
+            ValueError: The feature distance would be that to random weights.
+        """
+        super().init_weights()
+        if self.pretrained_encoder is not None:
+            init_cfg = self.pretrained_encoder.init_cfg
+            if not isinstance(init_cfg, dict) or init_cfg.get('type') != 'Pretrained':
+                raise ValueError(
+                    'feature_distance_weight keeps the encoder near its pretrained weights, but '
+                    'model.backbone.init_cfg names none. Set it to '
+                    "dict(type='Pretrained', checkpoint=...), or the weight to 0."
+                )
+
+    def train(self, mode: bool = True) -> SelfSupervisedDepth:
+        """Switch between training and testing; the pretrained encoder stays as it is."""
+        super().train(mode)
+        if self.pretrained_encoder is not None:
+            self.pretrained_encoder.eval()
+        return self
+
+    def forward(
+        self,
+        inputs: Tensor,
+        data_samples: Sequence[SegDataSample] | None = None,
+        mode: str = 'tensor',
+        **views: Tensor,
+    ) -> dict[str, Tensor] | list[SegDataSample] | Tensor:
+        """As in MMEngine.
+
+        Args:
+            inputs (Tensor): Normalised images, (N, 3, H, W); for the loss (N, V, 3, H, W).
+            data_samples (Sequence[SegDataSample], optional): One per frame.
+            mode (str): ``'loss'``, ``'predict'``, or ``'tensor'`` for the finest disparity of the
+                network, (N, 1, H, W), 0..1.
+            **views: For the loss, ``images``, ``intrinsics`` and ``stereo_pose`` of
+                :class:`SequenceDataPreProcessor`.
+
+        Returns:
+            See :meth:`loss` and :meth:`predict`.
+        """
+        if mode == 'loss':
+            return self.loss(inputs, data_samples, **views)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        if mode == 'tensor':
+            return _resized(self.decode_head(self.backbone(inputs))[0], inputs.shape[2:])
+        raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}.")
+
+    def predict(
+        self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None
+    ) -> list[SegDataSample]:
+        """Predict depth.
+
+        Args:
+            inputs (Tensor): Normalised images, (N, 3, H, W).
+            data_samples (Sequence[SegDataSample], optional): Their ``ori_shape`` is the size of the
+                prediction, ``img_padding_size`` (left, right, top, bottom) what is cut off before.
+
+        Returns:
+            list[SegDataSample]: With ``pred_depth_map``: inverse depth ``1 / depth``, float32
+            (1, H, W), in 0.01 (far) .. 10 (near) per metre, or per unit if the training had no
+            right images.
+        """
+        inverse_depth = 1 / disparity_to_depth(self.forward(inputs).float())
+        if data_samples is None:
+            data_samples = [SegDataSample() for _ in inputs]
+        for sample, prediction in zip(data_samples, inverse_depth, strict=True):
+            height, width = prediction.shape[1:]
+            left, right, top, bottom = sample.metainfo.get('img_padding_size', (0,) * 4)
+            prediction = prediction[None, :, top : height - bottom, left : width - right]
+            size = sample.metainfo.get('ori_shape', prediction.shape[2:])
+            sample.set_data({'pred_depth_map': PixelData(data=_resized(prediction, size)[0])})
+        return list(data_samples)
+
+    def loss(
+        self,
+        inputs: Tensor,
+        data_samples: Sequence[SegDataSample],
+        images: Tensor,
+        intrinsics: Tensor,
+        stereo_pose: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Losses of a batch.
+
+        Args:
+            inputs (Tensor): What the networks see, normalised, (N, V, 3, H, W): the frame, the
+                source frames in the order of ``frame_offsets``, and the right image, if any.
+            data_samples (Sequence[SegDataSample]): With the metainfo ``frame_offsets``.
+            images (Tensor): What the loss compares, 0..1, likewise.
+            intrinsics (Tensor): Camera matrices in pixels, (N, 3, 3).
+            stereo_pose (Tensor, optional): Motion of points from the left camera to the right,
+                (N, 4, 4), metres.
+
+        Returns:
+            dict[str, Tensor]: ``loss_photometric``, ``loss_smoothness``, and with a weight
+            ``loss_feature_distance``; and ``explained``, the share in 0..1 of the pixels that
+            warping explains better than standing still, at the finest scale.
+        """
+        frame = inputs[:, 0]
+        features = self.backbone(frame)
+        disparities = [disparity.float() for disparity in self.decode_head(features)]
+        poses = self.predict_poses(inputs, data_samples[0].metainfo['frame_offsets'])
+        if stereo_pose is not None:
+            poses.append(stereo_pose)
+        # Coordinates of pixels do not survive half precision.
+        with torch.autocast(inputs.device.type, enabled=False):
+            losses = self._view_synthesis_losses(disparities, poses, images, intrinsics)
+        if self.pretrained_encoder is not None:
+            with torch.no_grad():
+                reference = self.pretrained_encoder(frame)[-1]
+            distance = feature_distance(features[-1].float(), reference.float())
+            losses['loss_feature_distance'] = self.feature_distance_weight * distance
+        return losses
+
+    def predict_poses(self, views: Tensor, frame_offsets: Sequence[int]) -> list[Tensor]:
+        """Predict the motion from each frame to its neighbours.
+
+        The pose network always sees a pair in the order of time; what it says of an earlier
+        neighbour is inverted.
+
+        Args:
+            views (Tensor): Normalised images, (N, V, 3, H, W), the frame first.
+            frame_offsets (Sequence[int]): Of the source frames that follow it, in frames.
+
+        Returns:
+            list[Tensor]: Per source frame the motion of points from the frame's camera coordinates
+            to the source's, (N, 4, 4).
+
+        Raises:
+            ValueError: There are source frames, but no pose network.
+        """
+        if not frame_offsets:
+            return []
+        if self.pose_net is None:
+            raise ValueError(
+                f'the dataset gives the frames at {tuple(frame_offsets)}, whose pose nobody knows. '
+                'Set model.pose_net, or frame_offsets=() of the dataset for stereo alone.'
+            )
+        frame = views[:, 0]
+        pairs = [
+            (frame, source) if offset > 0 else (source, frame)
+            for offset, source in zip(frame_offsets, views[:, 1:].unbind(1), strict=False)
+        ]
+        first, second = (torch.cat(images) for images in zip(*pairs, strict=True))
+        poses = self.pose_net(first, second).chunk(len(pairs))
+        return [
+            pose if offset > 0 else inverse_transformation(pose)
+            for offset, pose in zip(frame_offsets, poses, strict=True)
+        ]
+
+    def _view_synthesis_losses(
+        self,
+        disparities: Sequence[Tensor],
+        poses: Sequence[Tensor],
+        images: Tensor,
+        intrinsics: Tensor,
+    ) -> dict[str, Tensor]:
+        """Photometric and smoothness losses, averaged over the scales."""
+        frame, sources = images[:, 0], images[:, 1:].unbind(1)
+        with torch.no_grad():
+            unwarped = torch.stack([photometric_error(source, frame) for source in sources])
+        photometric, smoothness = [], []
+        for scale, disparity in enumerate(disparities):
+            depth = disparity_to_depth(_resized(disparity, frame.shape[2:]))
+            warped = [
+                photometric_error(warp(source, depth, pose, intrinsics), frame)
+                for source, pose in zip(sources, poses, strict=True)
+            ]
+            error, by_warping = minimum_reprojection(torch.stack(warped), unwarped)
+            photometric.append(error.mean())
+            smoothness.append(edge_aware_smoothness(disparity, frame) / 2**scale)
+            if scale == 0:
+                explained = by_warping.float().mean()
+        return dict(
+            loss_photometric=torch.stack(photometric).mean(),
+            loss_smoothness=self.smoothness_weight * torch.stack(smoothness).mean(),
+            explained=explained,
+        )
+
+
+def _resized(maps: Tensor, size: Sequence[int]) -> Tensor:
+    return F.interpolate(maps, size=tuple(size), mode='bilinear', align_corners=False)

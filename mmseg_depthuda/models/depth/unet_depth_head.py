@@ -1,0 +1,130 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Depth decoder: from the features of an encoder to disparity at four scales."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import ConvModule
+from mmengine.model import BaseModule, ModuleList
+from mmseg.models.decode_heads.aspp_head import ASPPModule
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+STAGES = 5
+SCALES = 4
+
+
+class _BottleneckASPP(BaseModule):
+    """Atrous spatial pyramid pooling (DeepLab-v3) at the coarsest features."""
+
+    def __init__(self, in_channels: int, channels: int, dilations: Sequence[int]):
+        super().__init__()
+        common = dict(conv_cfg=None, norm_cfg=dict(type='BN'), act_cfg=dict(type='ReLU'))
+        self.branches = ASPPModule((1, *dilations), in_channels, channels, **common)
+        self.project = ConvModule(channels * len(self.branches), channels, 1, **common)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.project(torch.cat(self.branches(x), dim=1))
+
+
+@MODELS.register_module()
+class UNetDepthHead(BaseModule):
+    """U-Net decoder with five up-convolution stages.
+
+    Each stage convolves, enlarges to the next finer features of the encoder (nearest; by two where
+    there are none), appends them, and convolves again. The four finest stages give disparity.
+    Convolutions are 3x3 with reflected borders, followed by ELU.
+
+    Any encoder of MMSeg serves. With :class:`ResNetWithStem`, whose features begin at stride 2, four
+    stages have a skip connection; with another, whose features begin at stride 4, three.
+
+    Args:
+        in_channels (Sequence[int]): Channels of the encoder's features, fine to coarse.
+        channels (Sequence[int]): Channels of the stages, fine to coarse. Defaults to Monodepth2's
+            (16, 32, 64, 128, 256). The variant "dec6" has (64, 128, 128, 256, 256).
+        aspp_dilations (Sequence[int], optional): Rates of an ASPP at the bottleneck, beside a 1x1
+            branch, of ``channels[-1]`` channels. "dec6" has (6, 12, 18). Defaults to none.
+        init_cfg (dict, optional): As in MMEngine.
+
+    Raises:
+        ValueError: The number of features or stages does not fit.
+
+    Source: Godard et al., Monodepth2, ICCV 2019; "dec6": Hoyer et al., IJCV 2023.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        channels: Sequence[int] = (16, 32, 64, 128, 256),
+        aspp_dilations: Sequence[int] | None = None,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(init_cfg)
+        if len(channels) != STAGES or not 2 <= len(in_channels) <= STAGES:
+            raise ValueError(
+                f'channels must be {STAGES} numbers and in_channels 2 to {STAGES}, fine to coarse, '
+                f'got {tuple(channels)} and {tuple(in_channels)}.'
+            )
+        self.in_channels = tuple(in_channels)
+        width = in_channels[-1]
+        self.aspp = None
+        if aspp_dilations is not None:
+            self.aspp = _BottleneckASPP(width, channels[-1], aspp_dilations)
+            width = channels[-1]
+        # The stage that ends at the finest features of the encoder, and coarser ones, have a skip.
+        skips = (0,) * (STAGES - len(in_channels) + 1) + tuple(in_channels[:-1])
+        before, after = [], []
+        for stage_width, skip in zip(reversed(channels), reversed(skips), strict=True):
+            before.append(_up_convolution(width, stage_width))
+            after.append(_up_convolution(stage_width + skip, stage_width))
+            width = stage_width
+        # In the order in which they are run, coarse to fine.
+        self.before, self.after = ModuleList(before), ModuleList(after)
+        self.disparity = ModuleList(
+            ConvModule(width, 1, 3, padding=1, padding_mode='reflect', act_cfg=None)
+            for width in reversed(channels[:SCALES])
+        )
+
+    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Decode features.
+
+        Args:
+            features (Sequence[Tensor]): Of the encoder, (N, C, h, w), fine to coarse.
+
+        Returns:
+            list[Tensor]: Disparity in 0 (far) .. 1 (near), float (N, 1, h, w), fine to coarse. The
+            first is twice the size of the features at stride 2.
+
+        Raises:
+            ValueError: The coarsest features are smaller than 2x2.
+        """
+        *skips, x = features
+        if min(x.shape[2:]) < 2:
+            raise ValueError(
+                f'the coarsest features are {x.shape[3]}x{x.shape[2]}, but borders can be '
+                'reflected from 2x2 on. Use images of at least 64x64 pixels.'
+            )
+        if self.aspp is not None:
+            x = self.aspp(x)
+        disparities = []
+        for stage, (before, after) in enumerate(zip(self.before, self.after, strict=True)):
+            x = before(x)
+            if skips:
+                skip = skips.pop()
+                x = torch.cat([F.interpolate(x, size=skip.shape[2:], mode='nearest'), skip], dim=1)
+            else:
+                x = F.interpolate(x, scale_factor=2, mode='nearest')
+            x = after(x)
+            scale = stage - (STAGES - SCALES)
+            if scale >= 0:
+                disparities.append(self.disparity[scale](x).sigmoid())
+        return disparities[::-1]
+
+
+def _up_convolution(in_channels: int, out_channels: int) -> nn.Module:
+    return ConvModule(
+        in_channels, out_channels, 3, padding=1, padding_mode='reflect', act_cfg=dict(type='ELU')
+    )
