@@ -14,11 +14,29 @@ from mmseg.utils import register_all_modules
 CONFIGS = Path(__file__).parents[2] / 'configs' / '_base_'
 UDA = sorted(path.name for path in (CONFIGS / 'datasets').glob('uda_*.py'))
 
+# AdvEnt and DADA train on whole images: height and width of source and target.
+WHOLE = {
+    'uda_gta_to_cityscapes_720x1280.py': ((720, 1280), (512, 1024)),
+    'uda_synthia_to_cityscapes_760x1280.py': ((760, 1280), (512, 1024)),
+    'uda_synthia_to_cityscapes_7_760x1280.py': ((760, 1280), (512, 1024)),
+    'uda_synthia_to_cityscapes_7_320x640.py': ((320, 640), (320, 640)),
+    'uda_synthia_to_vistas_7_760x1280.py': ((760, 1280), (512, 1024)),
+    'uda_synthia_to_vistas_7_320x640.py': ((320, 640), (320, 640)),
+}
+# Depth is added by DADA's configs.
+WITHOUT_SOURCE_DEPTH = {
+    *WHOLE,
+    'uda_street_world_synthia_128x256.py',
+    'uda_street_world_synthia_to_camvid.py',
+}
+WITHOUT_TARGET_DEPTH = {*WITHOUT_SOURCE_DEPTH, 'uda_street_world_to_camvid.py'}
+
 
 @pytest.fixture
 def roots(files, gta_root, cityscapes_root, image, label_ids, depth16, monkeypatch) -> Path:
     (files.root / 'street_world').mkdir()
-    for name, root in (('gta', gta_root), ('cityscapes', cityscapes_root)):
+    places = dict(gta=gta_root, cityscapes=cityscapes_root, synthia=files.root / 'synthia')
+    for name, root in places.items():
         (files.root / 'street_world' / name).symlink_to(root)
     ids = np.minimum(label_ids, 22).astype(np.uint16)
     files.png('synthia/RGB/0.png', image)
@@ -28,8 +46,11 @@ def roots(files, gta_root, cityscapes_root, image, label_ids, depth16, monkeypat
         files.png(f'camvid/{split}/a.png', image)
         files.png(f'camvid/{split}annot/a.png', np.minimum(label_ids, 11))
     files.png('camvid_pseudo_depth/train/a.png', depth16)
-    names = ('gta', 'synthia', 'cityscapes', 'camvid', 'street_world', 'camvid_pseudo_depth')
-    for name in names:
+    for split in ('training', 'validation'):
+        files.png(f'mapillary/{split}/images/a.jpg', image)
+        files.palette_png(f'mapillary/{split}/labels/a.png', label_ids)
+    names = ('gta', 'synthia', 'cityscapes', 'mapillary', 'camvid', 'street_world')
+    for name in (*names, 'camvid_pseudo_depth'):
         monkeypatch.setenv(f'{name.upper()}_ROOT', str(files.root / name))
     register_all_modules()
     return files.root
@@ -47,16 +68,22 @@ def test_training_pairs(roots, name):
         dict(cfg.train_dataloader, num_workers=0, persistent_workers=False), seed=0
     )
     batch = next(iter(loader))
+    batch_size = 1 if name in WHOLE else 2
+    assert cfg.train_dataloader.batch_size == batch_size
+    sizes = []
     for domain in ('source', 'target'):
-        shapes = {tuple(inputs.shape) for inputs in batch[domain]['inputs']}
-        assert len(shapes) == len(batch[domain]['inputs']) - 1 == 1
-    assert batch['source']['inputs'][0].shape == batch['target']['inputs'][0].shape
+        assert len(batch[domain]['inputs']) == batch_size
+        ((_, *size),) = {tuple(inputs.shape) for inputs in batch[domain]['inputs']}
+        sizes.append(tuple(size))
+    if name in WHOLE:
+        assert tuple(sizes) == WHOLE[name]
+    else:
+        assert sizes[0] == sizes[1]
     source, target = batch['source']['data_samples'][0], batch['target']['data_samples'][0]
-    assert 'gt_depth_map' in source
+    assert ('gt_depth_map' in source) == (name not in WITHOUT_SOURCE_DEPTH)
     assert (source.gt_sem_seg.data != 255).any()
     assert 'gt_sem_seg' not in target
-    assert ('gt_depth_map' in target) == (name != 'uda_street_world_to_camvid.py')
-    assert cfg.train_dataloader.batch_size == 2
+    assert ('gt_depth_map' in target) == (name not in WITHOUT_TARGET_DEPTH)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +91,8 @@ def test_training_pairs(roots, name):
     [
         ('uda_gta_to_cityscapes_512x512.py', (512, 1024), (512, 1024)),
         ('uda_synthia_to_cityscapes_512x512.py', (512, 1024), (512, 1024)),
+        ('uda_synthia_to_vistas_7_320x640.py', (320, 640), (320, 640)),
+        ('uda_synthia_to_vistas_7_760x1280.py', (512, 1024), (12, 20)),
         ('uda_street_world_128x256.py', (128, 256), (128, 256)),
         ('uda_street_world_to_camvid.py', (192, 256), (12, 20)),
     ],

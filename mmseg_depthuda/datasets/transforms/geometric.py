@@ -90,8 +90,8 @@ class ResizeAndPad(ResizeWithDepth):
     'pad_shape', 'img_padding_size'))``. Not so behind :class:`MatchOriShapeToLabels`, which
     compares padding with padding.
 
-    Required keys: ``img``, ``seg_fields``. Modified: ``img``, ``img_shape`` (padded) and all
-    ``seg_fields``. Added: ``scale_factor``, ``pad_shape``, and ``img_padding_size``, the pixels
+    Required keys: ``img``, ``seg_fields`` (optional). Modified: ``img``, ``img_shape`` (padded) and
+    all ``seg_fields``. Added: ``scale_factor``, ``pad_shape``, and ``img_padding_size``, the pixels
     ``(left, right, top, bottom)`` that are padding.
 
     Args:
@@ -124,7 +124,7 @@ class ResizeAndPad(ResizeWithDepth):
         height, width = results['img_shape']
         shape = self.scale[::-1]
         results['img'] = mmcv.impad(results['img'], shape=shape, pad_val=self.pad_val)
-        for key in results['seg_fields']:
+        for key in results.get('seg_fields', ()):  # MMSegInferencer's samples have none
             fill = INVALID_DEPTH if key == 'gt_depth_map' else IGNORE_INDEX
             results[key] = mmcv.impad(results[key], shape=shape, pad_val=fill)
         results['img_shape'] = shape
@@ -161,13 +161,22 @@ class MatchOriShapeToLabels(BaseTransform):
     ignored because its label is 255.
 
     Modified keys: ``ori_shape``, ``seg_fields``; removed: ``img_padding_size``.
+
+    Raises:
+        ValueError: If the image is padded and its labels are not.
     """
 
     def transform(self, results: dict) -> dict:
         if 'gt_seg_map' in results:
-            results['ori_shape'] = results['gt_seg_map'].shape
+            shape = results['gt_seg_map'].shape
+            if any(results.pop('img_padding_size', ())) and shape != results['img_shape']:
+                raise ValueError(
+                    f'img_path: {results["img_path"]} is padded, and its labels are not, so that '
+                    'MatchOriShapeToLabels and test-time augmentation cannot compare them. Load '
+                    'the labels before ResizeAndPad.'
+                )
+            results['ori_shape'] = shape
             results['seg_fields'] = []
-            results.pop('img_padding_size', None)
         return results
 
     def __repr__(self) -> str:

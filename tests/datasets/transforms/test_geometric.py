@@ -351,6 +351,18 @@ def test_without_labels_the_prediction_has_the_shape_of_the_file(brightness_segm
     np.testing.assert_array_equal(predicted.pred_sem_seg.data, expected)
 
 
+def test_padded_image_with_labels_of_the_file_cannot_be_matched():
+    before = sample((40, 30)) | dict(img_path='a.jpg', seg_fields=[])
+    padded = ResizeAndPad(scale=(64, 32), pad_val=MEAN)(before)
+    with pytest.raises(
+        ValueError, match='a.jpg is padded, and its labels are not.*Load the labels'
+    ):
+        MatchOriShapeToLabels()(padded)
+    whole = sample((20, 40)) | dict(seg_fields=[])  # has the ratio of the box
+    whole = MatchOriShapeToLabels()(ResizeAndPad(scale=(64, 32), pad_val=MEAN)(whole))
+    assert whole['ori_shape'] == (20, 40)
+
+
 # -- size of the evaluation ------------------------------------------------------------------------
 
 
