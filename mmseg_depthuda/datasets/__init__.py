@@ -19,12 +19,17 @@ from .label_protocols import (
 )
 from .pair import SourceTargetDataset, SourceTargetIndex
 from .samplers import SourceTargetSampler
+from .sequences import CityscapesSequenceDataset, FolderSequenceDataset
 from .synthia import SYNTHIADepthDataset
 from .transforms import (
     LoadInverseDepth,
     LoadLabels,
+    LoadSequence,
     MatchOriShapeToLabels,
+    PackSequenceInputs,
+    RandomFlipSequence,
     ResizeAndPad,
+    ResizeSequence,
     ResizeWithDepth,
 )
 from .vistas import MapillaryDepthDataset
@@ -37,14 +42,20 @@ __all__ = [
     'PROTOCOLS',
     'CamVidDataset',
     'CityscapesDepthDataset',
+    'CityscapesSequenceDataset',
     'FolderDepthDataset',
+    'FolderSequenceDataset',
     'GTA5DepthDataset',
     'LoadInverseDepth',
     'LoadLabels',
+    'LoadSequence',
     'MapillaryDepthDataset',
     'MatchOriShapeToLabels',
+    'PackSequenceInputs',
+    'RandomFlipSequence',
     'RareClassSampling',
     'ResizeAndPad',
+    'ResizeSequence',
     'ResizeWithDepth',
     'SYNTHIADepthDataset',
     'SourceTargetDataset',

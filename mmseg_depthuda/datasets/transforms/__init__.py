@@ -7,14 +7,19 @@ from .geometric import (
     resize_depth_bilinear,
 )
 from .loading import LoadInverseDepth, LoadLabels, read_inverse_depth, read_labels
+from .sequence import LoadSequence, PackSequenceInputs, RandomFlipSequence, ResizeSequence
 
 __all__ = [
     'DEPTH_ENCODINGS',
     'DEPTH_FILES',
     'LoadInverseDepth',
     'LoadLabels',
+    'LoadSequence',
     'MatchOriShapeToLabels',
+    'PackSequenceInputs',
+    'RandomFlipSequence',
     'ResizeAndPad',
+    'ResizeSequence',
     'ResizeWithDepth',
     'read_inverse_depth',
     'read_labels',

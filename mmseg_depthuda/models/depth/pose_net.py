@@ -58,7 +58,9 @@ class PoseNet(BaseModule):
         single = MODELS.build(self.single_frame_backbone)
         single.init_weights()
         weights = single.state_dict()
-        (first,) = (n for n, p in self.backbone.named_parameters() if p.ndim == 4 and p.shape[1] == 6)
+        (first,) = (
+            n for n, p in self.backbone.named_parameters() if p.ndim == 4 and p.shape[1] == 6
+        )
         weights[first] = weights[first].repeat(1, 2, 1, 1) / 2
         self.backbone.load_state_dict(weights)
 

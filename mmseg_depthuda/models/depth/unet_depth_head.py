@@ -38,8 +38,8 @@ class UNetDepthHead(BaseModule):
     there are none), appends them, and convolves again. The four finest stages give disparity.
     Convolutions are 3x3 with reflected borders, followed by ELU.
 
-    Any encoder of MMSeg serves. With :class:`ResNetWithStem`, whose features begin at stride 2, four
-    stages have a skip connection; with another, whose features begin at stride 4, three.
+    Any encoder of MMSeg serves. With :class:`ResNetWithStem`, whose features begin at stride 2,
+    four stages have a skip connection; with another, whose features begin at stride 4, three.
 
     Args:
         in_channels (Sequence[int]): Channels of the encoder's features, fine to coarse.

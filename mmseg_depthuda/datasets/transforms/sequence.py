@@ -1,0 +1,161 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Transforms of a frame together with its source views and its camera."""
+
+from __future__ import annotations
+
+import cv2
+import mmcv
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform, RandomFlip
+from mmseg.datasets.transforms import Resize
+from mmseg.registry import TRANSFORMS
+from mmseg.structures import SegDataSample
+
+from ..cameras import PinholeIntrinsics, read_cityscapes_camera
+from ..file_integrity import read_intact
+
+
+@TRANSFORMS.register_module()
+class LoadSequence(BaseTransform):
+    """Load a frame, its source views, and the camera matrix for their size.
+
+    Required keys: ``img_path``, ``source_paths``, ``frame_offsets``, and ``intrinsics`` or
+    ``camera_path``, as a :class:`SequenceDataset` gives them. Added: ``img`` (uint8, (H, W, 3),
+    BGR), ``source_imgs`` (list of such), ``camera_matrix`` (float64, (3, 3), pixels),
+    ``right_from_left`` (metres that points move in x from the left camera to the right; only with
+    a right image), ``img_shape``, ``ori_shape``.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file is damaged, an image shows nothing (one colour), the views differ in
+            size, or the camera does not fit the images.
+    """
+
+    def transform(self, results: dict) -> dict:
+        image = _read_frame(results['img_path'], 'img_path')
+        sources = [_read_frame(path, 'source_paths') for path in results['source_paths']]
+        height, width = image.shape[:2]
+        for path, source in zip(results['source_paths'], sources, strict=True):
+            if source.shape != image.shape:
+                raise ValueError(
+                    f'{path} is {source.shape[1]}x{source.shape[0]}, but {results["img_path"]} of '
+                    f'the same sequence is {width}x{height}. Views of one sequence must have one '
+                    'size: put videos of different size into folders of their own.'
+                )
+        if 'camera_path' in results:
+            size = results.get('calibrated_size') or (width, height)
+            camera, baseline = read_cityscapes_camera(results['camera_path'], *size)
+        else:
+            camera, baseline = PinholeIntrinsics(**results['intrinsics']), None
+        results['camera_matrix'] = camera.matrix(width, height)
+        if results.get('has_right'):
+            if baseline is None or not 0.005 <= baseline <= 20:
+                raise ValueError(
+                    f'camera_path: {results["camera_path"]} has the baseline {baseline}, but right '
+                    'images need extrinsic.baseline, in metres (0.005 to 20).'
+                )
+            results['right_from_left'] = -baseline
+        results.update(
+            img=image, source_imgs=sources, img_shape=image.shape[:2], ori_shape=image.shape[:2]
+        )
+        return results
+
+
+def _read_frame(path: str, key: str) -> np.ndarray:
+    data = read_intact(path, key)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError(f'{key}: {path} is not a readable image. Extract the frame again.')
+    if image.min() == image.max():
+        raise ValueError(
+            f'{key}: every value of {path} is {image.flat[0]}: it shows nothing. Remove the file; '
+            'its neighbours are then left out by themselves.'
+        )
+    return image
+
+
+@TRANSFORMS.register_module()
+class ResizeSequence(Resize):
+    """MMSeg's ``Resize`` for all views and the camera matrix.
+
+    Required keys: as :class:`LoadSequence` adds them. Modified: ``img``, ``source_imgs``,
+    ``camera_matrix``, ``img_shape``.
+
+    Args:
+        **kwargs: As in MMSeg's ``Resize``: ``scale`` (width, height), ``interpolation``, ...
+    """
+
+    def _resize_img(self, results: dict) -> None:
+        super()._resize_img(results)
+        height, width = results['img_shape']
+        results['source_imgs'] = [
+            mmcv.imresize(
+                image, (width, height), interpolation=self.interpolation, backend=self.backend
+            )
+            for image in results['source_imgs']
+        ]
+        # Pixel centres are integers: the corner of the image is at -0.5 before and after.
+        factor_x, factor_y = results['scale_factor']
+        to_resized = np.array(
+            [
+                [factor_x, 0, (factor_x - 1) / 2],
+                [0, factor_y, (factor_y - 1) / 2],
+                [0, 0, 1],
+            ]
+        )
+        results['camera_matrix'] = to_resized @ results['camera_matrix']
+
+
+@TRANSFORMS.register_module()
+class RandomFlipSequence(RandomFlip):
+    """MMCV's horizontal ``RandomFlip`` for all views and the camera: the mirrored world, seen by a
+    mirrored camera, whose right image lies on the left.
+
+    Required keys: as :class:`LoadSequence` adds them. Modified: ``img``, ``source_imgs``,
+    ``camera_matrix``, ``right_from_left``.
+
+    Args:
+        prob (float): Probability of the flip. Defaults to 0.5.
+    """
+
+    def __init__(self, prob: float = 0.5) -> None:
+        super().__init__(prob=prob, direction='horizontal')
+
+    def _flip(self, results: dict) -> None:
+        super()._flip(results)
+        results['source_imgs'] = [mmcv.imflip(image) for image in results['source_imgs']]
+        width = results['img'].shape[1]
+        results['camera_matrix'] = results['camera_matrix'].copy()
+        results['camera_matrix'][0, 2] = width - 1 - results['camera_matrix'][0, 2]
+        if 'right_from_left' in results:
+            results['right_from_left'] *= -1
+
+
+@TRANSFORMS.register_module()
+class PackSequenceInputs(BaseTransform):
+    """Pack what :class:`SequenceDataPreProcessor` takes.
+
+    Returns ``inputs`` (uint8 (V, 3, H, W) BGR: the frame, its source frames, the right image),
+    ``intrinsics`` (float32 (3, 3), pixels), with a right image ``stereo_pose`` (float32 (4, 4),
+    motion of points from the left camera to the right, metres), and ``data_samples``, whose
+    metainfo has ``img_path``, ``source_paths``, ``frame_offsets``, ``img_shape``, ``ori_shape`` and
+    ``flip``.
+    """
+
+    META_KEYS = ('img_path', 'source_paths', 'frame_offsets', 'img_shape', 'ori_shape', 'flip')
+
+    def transform(self, results: dict) -> dict:
+        views = np.stack([results['img'], *results['source_imgs']])
+        packed = dict(
+            inputs=torch.from_numpy(np.ascontiguousarray(views.transpose(0, 3, 1, 2))),
+            intrinsics=torch.from_numpy(results['camera_matrix']).float(),
+            data_samples=SegDataSample(
+                metainfo={key: results[key] for key in self.META_KEYS if key in results}
+            ),
+        )
+        if 'right_from_left' in results:
+            pose = torch.eye(4)
+            pose[0, 3] = results['right_from_left']
+            packed['stereo_pose'] = pose
+        return packed
