@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from mmengine.model import BaseTTAModel
+from mmengine.model import BaseTTAModel, MMSeparateDistributedDataParallel
+from mmengine.runner import IterBasedTrainLoop
 from torch import nn
 
 from mmseg_depthuda.engine.hooks import StrictLoadHook
@@ -19,8 +20,10 @@ def make_model(num_classes=3, depth_head=False):
     return model
 
 
-def check(model, checkpoint, **options):
-    StrictLoadHook(**options).after_load_checkpoint(SimpleNamespace(model=model), checkpoint)
+def check(model, checkpoint, trains=False, **options):
+    loop = object.__new__(IterBasedTrainLoop) if trains else dict(max_iters=2)
+    runner = SimpleNamespace(model=model, _train_loop=loop)
+    StrictLoadHook(**options).after_load_checkpoint(runner, checkpoint)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +113,44 @@ def test_test_time_augmentation_is_looked_through():
     check(augmented, dict(state_dict=make_model().state_dict()))
     with pytest.raises(ValueError, match='of another shape'):
         check(augmented, dict(state_dict=make_model(5).state_dict()))
+
+
+def adversarial_model(num_classes=3):
+    model = make_model(num_classes)
+    model['discriminators'] = nn.Conv2d(num_classes, 1, 1)
+    model.training_only = ('^discriminators',)
+    return model
+
+
+def test_parts_of_a_training_may_be_missing_in_a_test_alone():
+    converted = dict(state_dict=make_model().state_dict())
+    check(adversarial_model(), converted)
+    with pytest.raises(ValueError, match=r'2 missing in the checkpoint: discriminators\.bias'):
+        check(adversarial_model(), converted, trains=True)
+    check(adversarial_model(), converted, trains=True, allow_missing=['^discriminators'])
+
+
+def test_parts_of_a_training_must_fit_where_they_are_given():
+    other = make_model()
+    other['discriminators'] = nn.Conv2d(1, 1, 1)
+    with pytest.raises(ValueError, match='1 of another shape: discriminators.weight'):
+        check(adversarial_model(), dict(state_dict=other.state_dict()))
+
+
+@pytest.mark.parametrize('trains', [True, False])
+def test_parts_that_are_wrapped_one_by_one_are_looked_into(tmp_path, trains):
+    weights = adversarial_model().state_dict()
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{tmp_path}/rendezvous', rank=0, world_size=1
+    )
+    try:
+        wrapped = MMSeparateDistributedDataParallel(adversarial_model())
+        assert any('.module.' in name for name in wrapped.state_dict())
+        check(wrapped, dict(state_dict=weights), trains)
+        with pytest.raises(ValueError, match=r'3 of another shape: decode_head\.bias \('):
+            check(wrapped, dict(state_dict=adversarial_model(4).state_dict()), trains)
+    finally:
+        torch.distributed.destroy_process_group()
 
 
 @pytest.mark.parametrize('resume', [True, False])
