@@ -3,6 +3,7 @@
 _base_ = './street_world.py'
 optim_wrapper = dict(
     _delete_=True,
+    type='OptimWrapper',
     constructor='AdversarialOptimWrapperConstructor',
     segmentor=dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01)),
     discriminator=dict(optimizer=dict(type='Adam', lr=1e-4, betas=(0.9, 0.99))),

@@ -7,6 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
+from torch import nn
 from torch.utils.data import Dataset
 
 from mmseg_depthuda.models.wrappers import bare_model
@@ -16,8 +17,8 @@ from mmseg_depthuda.models.wrappers import bare_model
 class TrainingCheckHook(Hook):
     """Refuse, before a training begins, parts of a config that do not go together.
 
-    * The head has another number of classes than the training data, or validation data other
-      classes than the training data: MMSegmentation would train and score garbage, or stop within
+    * A head has another number of classes than the training data, or validation data other classes
+      than the training data: MMSegmentation would train and score garbage, or stop within
       the first loss.
     * The head needs the depth of source images (:class:`DADAHead`), and the source has none.
     * The model has discriminators, and no optimiser is theirs.
@@ -35,15 +36,16 @@ class TrainingCheckHook(Hook):
             ValueError: Something does not fit; the message says what, and how to mend it.
         """
         model = bare_model(runner.model)
-        head = bare_model(model.decode_head)
+        heads = _heads(model)
         dataset = runner.train_dataloader.dataset
         classes = _classes(dataset)
-        if classes and len(classes) != head.num_classes:
-            raise ValueError(
-                f'model.decode_head.num_classes is {head.num_classes}, but the training data have '
-                f'{len(classes)} classes: {list(classes)}. Set num_classes of all heads, or the '
-                '`protocol` of the datasets.'
-            )
+        for name, head in heads:
+            if classes and len(classes) != head.num_classes:
+                raise ValueError(
+                    f'model.{name}.num_classes is {head.num_classes}, but the training data have '
+                    f'{len(classes)} classes: {list(classes)}. Set num_classes of all heads, or '
+                    'the `protocol` of the datasets.'
+                )
         if runner.val_loop is not None:
             validated = _classes(runner.val_loop.dataloader.dataset)
             if classes and validated and list(classes) != list(validated):
@@ -51,7 +53,8 @@ class TrainingCheckHook(Hook):
                     f'training and validation have different classes, {list(classes)} and '
                     f'{list(validated)}. Give all datasets the same `protocol`.'
                 )
-        _check_depth(head, getattr(dataset, 'source', dataset))
+        for _, head in heads:
+            _check_depth(head, getattr(dataset, 'source', dataset))
         is_dict = isinstance(runner.optim_wrapper, OptimWrapperDict)
         if hasattr(model, 'discriminators') and not is_dict:
             raise ValueError(
@@ -61,11 +64,22 @@ class TrainingCheckHook(Hook):
             )
 
 
+def _heads(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Decode and auxiliary heads; MMSeg keeps several of a kind in a list."""
+    named = []
+    for name in ('decode_head', 'auxiliary_head'):
+        part = bare_model(getattr(model, name, None))
+        if part is not None:
+            several = isinstance(part, nn.ModuleList)
+            named += [(name, head) for head in (part if several else [part])]
+    return named
+
+
 def _classes(dataset: Dataset) -> tuple[str, ...]:
     return (getattr(dataset, 'metainfo', None) or {}).get('classes') or ()
 
 
-def _check_depth(head, source: Dataset) -> None:
+def _check_depth(head: nn.Module, source: Dataset) -> None:
     if not getattr(head, 'needs_source_depth', False) or not hasattr(source, 'get_data_info'):
         return
     if 'depth_map_path' not in source.get_data_info(0):

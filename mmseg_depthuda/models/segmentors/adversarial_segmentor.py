@@ -66,8 +66,8 @@ class AdversarialSegmentor(UDASegmentor):
         **kwargs: Arguments of MMSeg's ``EncoderDecoder``.
 
     Raises:
-        ValueError: There is no alignment, an alignment has a wrong key, space or head, or its
-            discriminator another number of channels than what it looks at.
+        ValueError: There is no alignment, an alignment has a wrong space or head, its discriminator
+            another number of channels than what it looks at, or there are several auxiliary heads.
 
     Source: Vu et al., "ADVENT", CVPR 2019; Vu et al., "DADA", ICCV 2019, eq. 6 and 7.
     """
@@ -79,6 +79,8 @@ class AdversarialSegmentor(UDASegmentor):
         super().__init__(**kwargs)
         if not alignments:
             raise ValueError('alignments is empty: name at least one discriminator')
+        if isinstance(getattr(self, 'auxiliary_head', None), nn.ModuleList):
+            raise ValueError('AdversarialSegmentor takes one auxiliary_head, not a list of them')
         self.alignments: dict[str, Alignment] = {}
         discriminators = {}
         for name, settings in alignments.items():
@@ -100,10 +102,10 @@ class AdversarialSegmentor(UDASegmentor):
         if space not in SPACES:
             raise ValueError(f'{where}.space must be one of {list(SPACES)}, got {space!r}')
         module = getattr(self, head, None) if head in HEADS else None
-        if module is None or isinstance(module, nn.ModuleList):
+        if module is None:
             raise ValueError(
-                f"{where}.head must be 'decode_head' or 'auxiliary_head', and the model have "
-                f'exactly one of it; got {head!r}'
+                f"{where}.head must be 'decode_head' or 'auxiliary_head', and the model have it; "
+                f'got {head!r}'
             )
         if 'depth' in SPACES[space] and not _predicts_depth(module):
             raise ValueError(
@@ -169,7 +171,9 @@ class AdversarialSegmentor(UDASegmentor):
     ) -> tuple[dict[str, Tensor], Maps]:
         """Gradient of the supervised losses; their log, and what the discriminators get to see."""
         heads = [name for name in HEADS if getattr(self, name, None) is not None]
-        with self._no_sync():
+        # Heads that the target does not pass through have all of their gradient here.
+        complete = [getattr(self, name) for name in heads if name not in self._aligned_tasks()]
+        with self._no_sync(exchanged=complete if optim_wrapper.should_sync() else []):
             with optim_wrapper.optim_context(self):
                 predictions = self._predict(branch['inputs'], dict.fromkeys(heads, TASKS))
                 losses = {}
@@ -266,8 +270,10 @@ class AdversarialSegmentor(UDASegmentor):
             for name, alignment in self.alignments.items()
         }
 
-    def _no_sync(self):
-        return _no_sync([module for module in self.children() if module is not self.discriminators])
+    def _no_sync(self, exchanged: Collection[nn.Module] = ()):
+        """Keep the gradients of the segmentor on their process, but for some parts."""
+        others = {self.discriminators, *exchanged}
+        return _no_sync([module for module in self.children() if module not in others])
 
     # -- inference -------------------------------------------------------------------------------
 
