@@ -36,9 +36,9 @@ ADVERSARIAL = ('advent/advent', 'dada/dada')
 
 @pytest.fixture(scope='module')
 def roots(tmp_path_factory):
-    """A small world in the layouts of GTA5, SYNTHIA and Cityscapes; CamVid's; plain folders."""
+    """A small world in all layouts of the street world; CamVid's; plain folders."""
     root = tmp_path_factory.mktemp('data')
-    layouts = ('gta', 'synthia', 'cityscapes')
+    layouts = ('gta', 'synthia', 'cityscapes', 'mapillary')
     parts = ('image', 'label', 'depth', 'disparity')
     world = WorldConfig(2, 2, 1, size=(96, 48), layouts=layouts, parts=parts)
     generate(root / 'street_world', world)
@@ -100,7 +100,8 @@ def build(cfg):
 def number_of_classes(dataset):
     if 'metainfo' in dataset:
         return len(dataset.metainfo.classes)
-    default = 'camvid11' if dataset.type == 'CamVidDataset' else 'cityscapes19'
+    defaults = dict(CamVidDataset='camvid11', MapillaryDepthDataset='categories7')
+    default = defaults.get(dataset.type, 'cityscapes19')
     return len(PROTOCOLS[dataset.get('protocol', default)].classes)
 
 
@@ -138,6 +139,8 @@ def test_the_adversarial_family_has_its_experiments():
         expected |= {f'{method}_r18_{pair}' for pair in ('sim2real', 'sim2camvid')}
     for method in ('source_only/source_only', *ADVERSARIAL):
         expected.add(f'{method}_r101_syn2cs_16')
+        for target in ('cs', 'vistas'):
+            expected |= {f'{method}_r101_syn2{target}_7{size}' for size in ('', '_320x640')}
     assert {f'{name}.py' for name in expected} <= set(EXPERIMENTS)
 
 
@@ -220,7 +223,7 @@ def test_name_says_what_it_is(cfg, name):
     if backbone != 'r101':
         return
     source = training.get('source', training)
-    kinds = dict(gta2cs='GTA5', syn2cs='SYNTHIA', cs2cs='Cityscapes')
+    kinds = dict(gta2cs='GTA5', syn2cs='SYNTHIA', cs2cs='Cityscapes', syn2vistas='SYNTHIA')
     assert source.type == f'{kinds[pair]}DepthDataset'
     checkpoint = cfg.model.backbone.init_cfg.checkpoint
     if 'imagenet' in variant or cfg.train_cfg.max_iters == 90000:
@@ -255,6 +258,15 @@ def check_adversarial_family(cfg, method, pair, variant):
     assert cfg.default_hooks.checkpoint.save_best == 'mIoU'
     number = dict(gta2cs=19).get(pair) or int(variant[0])
     assert cfg.model.decode_head.num_classes == number
+    validation = cfg.val_dataloader.dataset
+    target = dict(cs='Cityscapes', vistas='Mapillary')[pair.partition('2')[2]]
+    assert validation.type == f'{target}DepthDataset'
+    pipelines = [
+        validation.pipeline,
+        cfg.train_dataloader.dataset.get('target', {}).get('pipeline'),
+    ]
+    scales = {step.scale for steps in pipelines for step in steps or () if 'scale' in step}
+    assert scales == {(640, 320) if '320x640' in variant else (1024, 512)}
     alignments = cfg.model.get('alignments', {})
     spaces = [alignment.space for alignment in alignments.values()]
     weights = [alignment.adversarial_weight for alignment in alignments.values()]
@@ -440,6 +452,26 @@ def test_evaluation_size(full_size_cityscapes, monkeypatch, setting, width, heig
     for mean in ('mIoU', 'mIoU_16', 'mIoU_13'):
         assert scores[mean] == pytest.approx(iou, abs=0.01)
     assert (scores['eval_width'], scores['eval_height']) == (width, height)
+
+
+@pytest.mark.parametrize(
+    ('target', 'size'),
+    [('cs_7_320x640', (640, 320)), ('cs_7', 'file'), ('vistas_7_320x640', (640, 320))]
+    + [('vistas_7', 'file')],
+)
+def test_seven_categories_are_scored_at_their_size(roots, tmp_path, target, size):
+    """The pipelines with their own sizes; the only image has 96x48 pixels."""
+    cfg = small(load(f'dada/dada_r101_syn2{target}.py'))
+    cfg.merge_from_dict(
+        {'work_dir': str(tmp_path), 'experiment_name': target, 'log_level': 'ERROR'}
+    )
+    for loader in (cfg.val_dataloader, cfg.test_dataloader):
+        loader.update(num_workers=0, persistent_workers=False)
+    scores = Runner.from_cfg(cfg).test()
+    expected = (96, 48) if size == 'file' else size
+    assert (scores['eval_width'], scores['eval_height']) == expected
+    assert 0 <= scores['mIoU'] <= 100
+    assert sum(name.startswith('IoU.') for name in scores) == 7
 
 
 def test_evaluation_size_is_checked(monkeypatch):

@@ -1,6 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# The published schedule of DADA, and of what it is measured against: 90 000 iterations of one source
-# and one target image, 10 x learning rate on the heads, poly decay to 0. The paper has
+# The published schedule of DADA, and of what it is measured against: 90 000 iterations of one
+# source and one target image, 10 x learning rate on the heads, poly decay to 0. The paper has
 # weight_decay=1e-4.
 optim_wrapper = dict(
     type='OptimWrapper',

@@ -1,0 +1,46 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# The same with both domains at 640x320, where predictions and labels are compared, too; padding is
+# ignored.
+_base_ = './uda_synthia_to_cityscapes_7_320x640.py'
+
+resize = dict(
+    type='ResizeAndPad',
+    scale=_base_.scale,
+    interpolation='area',
+    pad_val=(104, 117, 123),  # the mean that is subtracted
+)
+target_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadLabels'),
+    resize,
+    dict(type='PackSegInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadLabels'),
+    resize,
+    dict(type='MatchOriShapeToLabels'),
+    dict(type='PackSegInputs'),
+]
+target_dataset = dict(
+    _delete_=True,
+    type='MapillaryDepthDataset',
+    protocol='categories7',
+    data_root=_base_.mapillary_root,
+    split='training',
+    data_prefix=dict(seg_map_path=None),
+    pipeline=target_pipeline,
+)
+train_dataloader = dict(dataset=dict(target=target_dataset))
+val_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='MapillaryDepthDataset',
+        protocol='categories7',
+        data_root=_base_.mapillary_root,
+        split='validation',
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader

@@ -1,0 +1,60 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# SYNTHIA -> Mapillary Vistas over 7 categories. Images of Vistas keep their aspect ratio within
+# 1024x512, the rest is padded. Predictions are cut out of the padding and compared with the labels
+# at the size of the file.
+_base_ = './uda_synthia_to_cityscapes_7_760x1280.py'
+
+target_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadLabels'),
+    dict(
+        type='ResizeAndPad',
+        scale=(1024, 512),
+        interpolation='area',
+        pad_val=(104, 117, 123),  # the mean that is subtracted
+    ),
+    dict(type='PackSegInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(
+        type='ResizeAndPad',
+        scale=(1024, 512),
+        interpolation='area',
+        pad_val=(104, 117, 123),
+    ),
+    dict(type='LoadLabels'),
+    dict(
+        type='PackSegInputs',
+        meta_keys=(
+            'img_path',
+            'seg_map_path',
+            'ori_shape',
+            'img_shape',
+            'pad_shape',
+            'img_padding_size',
+        ),
+    ),
+]
+target_dataset = dict(
+    _delete_=True,
+    type='MapillaryDepthDataset',
+    protocol='categories7',
+    data_root=_base_.mapillary_root,
+    split='training',
+    data_prefix=dict(seg_map_path=None),
+    pipeline=target_pipeline,
+)
+train_dataloader = dict(dataset=dict(target=target_dataset))
+val_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='MapillaryDepthDataset',
+        protocol='categories7',
+        data_root=_base_.mapillary_root,
+        split='validation',
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
