@@ -60,7 +60,11 @@ def test_labels_are_mapped_pixel_by_pixel(gta_root, label_ids):
 
 @pytest.mark.parametrize(
     ('protocol', 'labelling'),
-    [('cityscapes19', 'cityscapes_train_ids'), ('camvid11', 'camvid11_train_ids')],
+    [
+        ('cityscapes19', 'cityscapes_train_ids'),
+        ('camvid11', 'camvid11_train_ids'),
+        ('categories7', 'categories7_train_ids'),
+    ],
 )
 def test_gta5_trains_on_converted_labels(gta_root, tmp_path, protocol, labelling):
     """From a folder of its own, with the list of images and the statistics beside it."""
