@@ -27,14 +27,19 @@ class InverseDepthMetric(DepthMetric):
     NeurIPS 2014, and most since. Images without a valid pixel are left out.
 
     The validation dataset must load its depth (``depth='stereo'``, and ``LoadInverseDepth`` beside
-    ``LoadLabels`` in the test pipeline), and the network predict one (``CorDAHead``). Depth files
-    of unknown scale (``'png_disparity'``) are no ground truth.
+    ``LoadLabels`` in the test pipeline), and the network predict one (``CorDAHead``,
+    ``SelfSupervisedDepth``). Depth files of unknown scale (``'png_disparity'``) are no ground
+    truth.
 
     Args:
-        scale (str): What predictions are. ``'metric'``: encoded as the ground truth. ``'median'``:
-            disparity of unknown scale, ``disparity + 1``, which is what a network learns from
-            ``'png_disparity'`` files; the depth, ``1 / disparity``, of each image is multiplied by
-            median(truth) / median(prediction) (Zhou et al., CVPR 2017). Defaults to 'metric'.
+        scale (str): Whether predictions are in metres, ``'metric'``, or have an unknown unit,
+            ``'median'``: the depth of each image is multiplied by median(truth) /
+            median(prediction) (Zhou et al., CVPR 2017). Defaults to 'metric'.
+        prediction (str, optional): What predictions are. ``'encoded'``: as the ground truth.
+            ``'disparity'``: ``disparity + 1``, which is what a network learns from
+            ``'png_disparity'`` files, of unknown scale. ``'inverse'``: ``1 / depth``, which is what
+            :class:`SelfSupervisedDepth` predicts. Defaults to 'encoded' with ``scale='metric'`` and
+            to 'disparity' with ``scale='median'``.
         min_depth_eval (float): Nearest depth that counts, in metres. Defaults to 0.1, the nearest
             that the CorDA encoding has.
         max_depth_eval (float): Farthest depth that counts, in metres. Defaults to 80.
@@ -49,12 +54,23 @@ class InverseDepthMetric(DepthMetric):
     def __init__(
         self,
         scale: str = 'metric',
+        prediction: str | None = None,
         min_depth_eval: float = 0.1,
         max_depth_eval: float = 80.0,
         **kwargs,
     ) -> None:
         if scale not in ('metric', 'median'):
             raise ValueError(f"scale must be 'metric' or 'median', got {scale!r}")
+        if prediction is None:
+            prediction = 'encoded' if scale == 'metric' else 'disparity'
+        if prediction not in _DEPTH_OF_PREDICTION:
+            raise ValueError(
+                f'prediction must be one of {sorted(_DEPTH_OF_PREDICTION)}, got {prediction!r}'
+            )
+        if (scale, prediction) == ('metric', 'disparity'):
+            raise ValueError(
+                "prediction='disparity' has no scale: it needs scale='median', got scale='metric'"
+            )
         if not 0 < min_depth_eval < max_depth_eval:
             raise ValueError(
                 'min_depth_eval must be positive and smaller than max_depth_eval, got '
@@ -64,7 +80,7 @@ class InverseDepthMetric(DepthMetric):
         if unknown:
             raise ValueError(f'InverseDepthMetric does not take {sorted(unknown)}')
         super().__init__(min_depth_eval=min_depth_eval, max_depth_eval=max_depth_eval, **kwargs)
-        self.scale = scale
+        self.scale, self.prediction = scale, prediction
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Measure the errors of a batch.
@@ -80,8 +96,9 @@ class InverseDepthMetric(DepthMetric):
         for sample in data_samples:
             if 'pred_depth_map' not in sample:
                 raise ValueError(
-                    'InverseDepthMetric: the network predicts no depth. Use a head that does '
-                    '(CorDAHead), or remove the metric from val_evaluator and test_evaluator.'
+                    'InverseDepthMetric: the network predicts no depth. Use one that does '
+                    '(CorDAHead, SelfSupervisedDepth), or remove the metric from val_evaluator '
+                    'and test_evaluator.'
                 )
             if 'gt_depth_map' not in sample:
                 raise ValueError(
@@ -110,12 +127,9 @@ class InverseDepthMetric(DepthMetric):
         if not counted.any():
             return None
         metres, prediction = metres[counted], prediction[counted]
+        predicted = _DEPTH_OF_PREDICTION[self.prediction](prediction)
         if self.scale == 'median':
-            # 1 / 256 is the smallest disparity that the files can store.
-            predicted = 1 / (prediction - 1).clamp_min(1 / 256)
             predicted = predicted * (metres.median() / predicted.median())
-        else:
-            predicted = _metres(prediction)
         predicted = predicted.clamp(self.min_depth_eval, self.max_depth_eval)
         return self._calc_all_metrics(metres, predicted)
 
@@ -157,3 +171,18 @@ def _metres(inverse_depth: Tensor) -> Tensor:
     """Metres of both encodings, 655.36 / (metres + 0.01) (CorDA) and 65536 / (centimetres + 1)
     (DADA), which are one formula. Less than 1 is as far as they reach, 655.35 m."""
     return 655.36 / inverse_depth.clamp_min(1) - 0.01
+
+
+def _depth_of_disparity(prediction: Tensor) -> Tensor:
+    """Depth of ``disparity + 1``; 1 / 256 is the smallest disparity that the files can store."""
+    return 1 / (prediction - 1).clamp_min(1 / 256)
+
+
+def _depth_of_inverse(prediction: Tensor) -> Tensor:
+    """Depth of ``1 / depth``, up to a million."""
+    return 1 / prediction.clamp_min(1e-6)
+
+
+_DEPTH_OF_PREDICTION = dict(
+    encoded=_metres, disparity=_depth_of_disparity, inverse=_depth_of_inverse
+)

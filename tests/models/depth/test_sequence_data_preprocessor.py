@@ -1,0 +1,87 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+import kornia
+import pytest
+import torch
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+MEAN, STD = [120.0, 110.0, 100.0], [60.0, 50.0, 40.0]
+JITTER = dict(brightness=0.2, contrast=0.2, saturation=0.2, hue=0.1, p=1.0)
+
+
+def build(**options):
+    return MODELS.build(dict(type='SequenceDataPreProcessor', mean=MEAN, std=STD, **options))
+
+
+def batch(shape=(3, 3, 8, 12), n=2):
+    generator = torch.Generator().manual_seed(0)
+    return dict(
+        inputs=[
+            torch.randint(256, shape, generator=generator, dtype=torch.uint8) for _ in range(n)
+        ],
+        intrinsics=[(i + 1) * torch.eye(3) for i in range(n)],
+        stereo_pose=[(i + 1) * torch.eye(4) for i in range(n)],
+        data_samples=[SegDataSample(metainfo=dict(img_path=f'{i}.png')) for i in range(n)],
+    )
+
+
+def normalised(images):
+    """RGB in 0..1 as the network sees it."""
+    return (255 * images - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+
+
+def test_without_jitter_networks_and_loss_see_the_same():
+    data = batch()
+    out = build()(data, training=True)
+    expected = torch.stack(data['inputs'])[:, :, [2, 1, 0]].float() / 255
+    torch.testing.assert_close(out['images'], expected)
+    torch.testing.assert_close(out['inputs'], normalised(expected))
+    assert out['intrinsics'].shape == (2, 3, 3) and out['stereo_pose'].shape == (2, 4, 4)
+    assert out['intrinsics'][1, 0, 0] == 2 and out['stereo_pose'][1, 0, 0] == 2
+    assert [sample.img_path for sample in out['data_samples']] == ['0.png', '1.png']
+    del data['stereo_pose']
+    assert 'stereo_pose' not in build()(data, training=True)
+
+
+def test_jitter_is_one_per_sample_and_not_seen_by_the_loss():
+    data = batch(n=3)
+    model = build(colour_jitter=dict(JITTER, contrast=0.0))
+    torch.manual_seed(0)
+    out = model(data, training=True)
+    plain = build()(data, training=True)
+    torch.testing.assert_close(out['images'], plain['images'])
+    # The same draws, applied to each view by itself: all of them work pixel by pixel.
+    parameters = model.colour_jitter._params
+    for view in range(3):
+        alone = model.colour_jitter(plain['images'][:, view], params=parameters)
+        torch.testing.assert_close(out['inputs'][:, view], normalised(alone), rtol=1e-4, atol=1e-4)
+    differences = (out['inputs'] - plain['inputs']).abs().mean((1, 2, 3, 4))
+    assert differences.min() > 0.01 and len(set(differences.tolist())) == 3
+
+
+def test_jitter_sometimes():
+    torch.manual_seed(0)
+    data = batch(n=40)
+    out = build(colour_jitter=dict(JITTER, p=0.5))(data, training=True)
+    jittered = ((out['inputs'] - normalised(out['images'])).abs().amax((1, 2, 3, 4)) > 1e-4).sum()
+    assert 8 < jittered < 32
+
+
+def test_tests_are_those_of_mmseg():
+    data = batch(shape=(3, 8, 12))
+    out = build(colour_jitter=JITTER)(data, training=False)
+    expected = torch.stack(data['inputs'])[:, [2, 1, 0]].float() / 255
+    torch.testing.assert_close(out['inputs'], normalised(expected))
+
+
+def test_frames_of_different_size_are_an_error():
+    data = batch()
+    data['inputs'][1] = data['inputs'][1][..., :10]
+    with pytest.raises(ValueError, match='differ in size.*1.png.*ResizeSequence'):
+        build()(data, training=True)
+
+
+def test_kornias_jitter_takes_the_published_arguments():
+    assert isinstance(
+        build(colour_jitter=dict(JITTER, p=0.5)).colour_jitter, kornia.augmentation.ColorJitter
+    )

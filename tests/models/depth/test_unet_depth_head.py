@@ -1,0 +1,79 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+import pytest
+import torch
+import torch.nn.functional as F
+from mmseg.registry import MODELS
+
+
+def build(**options):
+    torch.manual_seed(0)
+    return MODELS.build(dict(type='UNetDepthHead', **options)).double().eval()
+
+
+def features(channels, size=(64, 96), first_stride=2):
+    torch.manual_seed(1)
+    return [
+        torch.rand(2, c, size[0] // (first_stride << i), size[1] // (first_stride << i)).double()
+        for i, c in enumerate(channels)
+    ]
+
+
+def convolved(module, x):
+    """3x3 with reflected borders."""
+    return F.conv2d(F.pad(x, (1, 1, 1, 1), mode='reflect'), module.conv.weight, module.conv.bias)
+
+
+@pytest.mark.parametrize('has_stem', [True, False])
+def test_decoder_against_its_description(has_stem):
+    """Monodepth2's five stages, written out."""
+    channels = (3, 4, 5, 6, 7) if has_stem else (4, 5, 6, 7)
+    head = build(in_channels=channels, channels=(2, 3, 4, 5, 6))
+    encoded = features(channels, first_stride=2 if has_stem else 4)
+    x, expected = encoded[-1], []
+    for stage in range(5):
+        x = F.elu(convolved(head.before[stage], x))
+        x = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        if stage < len(channels) - 1:
+            x = torch.cat([x, encoded[-2 - stage]], 1)
+        x = F.elu(convolved(head.after[stage], x))
+        if stage:
+            expected.insert(0, torch.sigmoid(convolved(head.disparity[stage - 1], x)))
+    disparities = head(encoded)
+    assert [tuple(d.shape[2:]) for d in disparities] == [(64, 96), (32, 48), (16, 24), (8, 12)]
+    for disparity, reference in zip(disparities, expected, strict=True):
+        torch.testing.assert_close(disparity, reference)
+
+
+def test_dec6_pools_at_the_bottleneck():
+    channels = (3, 4, 5, 6, 7)
+    head = build(
+        in_channels=channels, channels=(64, 128, 128, 256, 256), aspp_dilations=(6, 12, 18)
+    )
+    kernels = [branch.conv for branch in head.aspp.branches]
+    assert [k.kernel_size[0] for k in kernels] == [1, 3, 3, 3]
+    assert [k.dilation[0] for k in kernels] == [1, 6, 12, 18]
+    widths = [module.conv.out_channels for module in head.after]
+    assert widths == [256, 256, 128, 128, 64]
+    assert head.before[0].conv.in_channels == head.aspp.project.conv.out_channels == 256
+    assert head(features(channels))[0].shape == (2, 1, 64, 96)
+
+
+def test_sizes_that_are_no_multiple_of_32():
+    """1920x1080 and its like: features are as large as the encoder rounds them."""
+    channels = (3, 4, 5, 6, 7)
+    head = build(in_channels=channels, channels=(2, 3, 4, 5, 6))
+    sizes = [(50, 65), (25, 33), (13, 17), (7, 9), (4, 5)]
+    encoded = [torch.rand(1, c, *size).double() for c, size in zip(channels, sizes, strict=True)]
+    assert [tuple(d.shape[2:]) for d in head(encoded)] == [(100, 130), *sizes[:3]]
+
+
+def test_too_small_images_are_an_error():
+    head = build(in_channels=(3, 4, 5, 6, 7))
+    with pytest.raises(ValueError, match='3x1.*at least 64x64'):
+        head(features((3, 4, 5, 6, 7), size=(32, 96)))
+
+
+@pytest.mark.parametrize('options', [dict(in_channels=(3,)), dict(channels=(1, 2, 3, 4))])
+def test_wrong_arguments(options):
+    with pytest.raises(ValueError, match='fine to coarse'):
+        build(**(dict(in_channels=(3, 4, 5, 6, 7)) | options))
