@@ -22,6 +22,7 @@ from mmseg_depthuda.comparison import (
 )
 from mmseg_depthuda.engine.fileio import AtomicBackend, latest_checkpoint
 from mmseg_depthuda.engine.launch import config_folder, find_config
+from mmseg_depthuda.image_comparison import draw_transfers, read_adapted, transfer_table
 from mmseg_depthuda.reporting import TrainedRun, draw_report
 
 TOOLS = config_folder().parent / 'tools'
@@ -82,6 +83,11 @@ class Training:
         return self.work_dir / 'output.log'
 
     @property
+    def image_scores(self) -> Path:
+        """Where the test writes what it reaches on each image."""
+        return self.work_dir / 'test' / 'image_scores.csv'
+
+    @property
     def is_finished(self) -> bool:
         """Whether it has been tested, which is done last."""
         return any(self.work_dir.glob('test/*/*.json'))
@@ -101,7 +107,12 @@ class Training:
         self._call(threads, 'train.py', '--resume', '--work-dir', self.work_dir, options=options)
         checkpoint = latest_checkpoint(self.work_dir)
         self._call(
-            threads, 'test.py', checkpoint, '--work-dir', self.work_dir / 'test', options=options
+            threads,
+            'test.py',
+            checkpoint,
+            '--work-dir',
+            self.work_dir / 'test',
+            options=[*options, f'test_evaluator.per_image_scores={self.image_scores}'],
         )
 
     def _call(self, threads: int, tool: str, *arguments, options: Sequence[str]) -> None:
@@ -193,14 +204,15 @@ def report_ladder(folder: str | Path, trainings: Sequence[Training]) -> str:
     """Tabulate what has been trained, and draw it.
 
     Writes ``comparison.csv``, ``classes.png``, ``curves.png``, and ``predictions.png`` of the first
-    seed.
+    seed; and ``negative_transfer.png`` where source-only has the seeds of the other methods.
 
     Args:
         folder (str | Path): Where to write.
         trainings (Sequence[Training]): Those that are not finished are left out.
 
     Returns:
-        str: Table of all methods, mean and standard deviation over the seeds.
+        str: Table of all methods, mean and standard deviation over the seeds, and the table of
+        negative transfer.
 
     Raises:
         ValueError: None is finished.
@@ -223,7 +235,22 @@ def report_ladder(folder: str | Path, trainings: Sequence[Training]) -> str:
         ],
         folder / 'predictions.png',
     )
-    return comparison_table(runs)
+    return '\n'.join([comparison_table(runs), *_report_transfer(folder, finished)])
+
+
+def _report_transfer(folder: Path, finished: Mapping[str, Sequence[Training]]) -> list[str]:
+    """Negative transfer of the methods with the seeds of source-only."""
+    baseline = finished.get('source_only', [])
+    seeds = [training.seed for training in baseline]
+    adapted = [
+        read_adapted(name, [t.image_scores for t in baseline], [t.image_scores for t in own])
+        for name, own in finished.items()
+        if name != 'source_only' and [training.seed for training in own] == seeds
+    ]
+    if not adapted:
+        return []
+    draw_transfers(folder / 'negative_transfer.png', adapted)
+    return ['Negative transfer, source-only before, the method after:', transfer_table(adapted)]
 
 
 def claim_folder(folder: str | Path, methods: Mapping[str, Method], options: Sequence[str]) -> None:

@@ -185,9 +185,10 @@ def test_ladder_of_two_iterations(tmp_path, world, monkeypatch):
     assert run_ladder(trainings, jobs=2) == []
 
     table = report_ladder(tmp_path, trainings)
-    for text in ('source_only', 'simple_aux', 'bicycle', 'at 256x128'):
+    for text in ('source_only', 'simple_aux', 'bicycle', 'at 256x128', 'negative transfer'):
         assert text in table
     curves = read_curves(trainings[1].work_dir)
     assert sorted(curves['pseudo_label.accuracy']) == [1, 2]
-    for name in ('comparison.csv', 'classes.png', 'curves.png', 'predictions.png'):
+    pictures = ('classes', 'curves', 'predictions', 'negative_transfer')
+    for name in ('comparison.csv', *(f'{picture}.png' for picture in pictures)):
         assert (tmp_path / name).stat().st_size > 100
