@@ -20,8 +20,20 @@ test_pipeline = [
     dict(type='LoadLabels'),
     resize,
     dict(type='MatchOriShapeToLabels'),
-    dict(type='PackSegInputs'),
+    # Without labels, as in inference, the padding is cut off the prediction.
+    dict(
+        type='PackSegInputs',
+        meta_keys=(
+            'img_path',
+            'seg_map_path',
+            'ori_shape',
+            'img_shape',
+            'pad_shape',
+            'img_padding_size',
+        ),
+    ),
 ]
+tta_pipeline = [*test_pipeline[:-1], *_base_.tta_steps]
 target_dataset = dict(
     _delete_=True,
     type='MapillaryDepthDataset',

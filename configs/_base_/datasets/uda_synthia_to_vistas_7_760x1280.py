@@ -36,6 +36,13 @@ test_pipeline = [
         ),
     ),
 ]
+# Flips and scales would move the padding: these are compared at 1024x512, padding ignored.
+tta_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadLabels'),
+    test_pipeline[1],
+    *_base_.tta_steps,
+]
 target_dataset = dict(
     _delete_=True,
     type='MapillaryDepthDataset',
