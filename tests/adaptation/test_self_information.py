@@ -33,7 +33,7 @@ def random_logits(scale, shape=(2, 5, 4, 6), seed=0):
 
 
 def test_hand_computed_shares():
-    """Of 4 classes: -1/2 log2(1/2) / 2 = 1/4, -1/4 log2(1/4) / 2 = 1/4, -1/8 log2(1/8) / 2 = 3/16."""
+    """1/2 log2(2) / log2(4) = 1/4, 1/4 log2(4) / 2 = 1/4, 1/8 log2(8) / 2 = 3/16."""
     information = weighted_self_information(logits_of([1 / 2, 1 / 4, 1 / 8, 1 / 8]))
     expected = torch.tensor([1 / 4, 1 / 4, 3 / 16, 3 / 16], dtype=torch.float64)
     torch.testing.assert_close(information.flatten(), expected)

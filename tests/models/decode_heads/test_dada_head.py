@@ -57,16 +57,14 @@ def plain_forward(head, features, fusion=True, num_summed=4):
 
 def block_shapes(in_channels, channels, fusion=True):
     code = channels // 4
-    shapes = dict(
-        [
-            ('encoder.0.weight', (channels, in_channels, 1, 1)),
-            ('encoder.0.bias', (channels,)),
-            ('encoder.2.weight', (channels, channels, 3, 3)),
-            ('encoder.2.bias', (channels,)),
-            ('encoder.4.weight', (code, channels, 1, 1)),
-            ('encoder.4.bias', (code,)),
-        ]
-    )
+    shapes = {
+        'encoder.0.weight': (channels, in_channels, 1, 1),
+        'encoder.0.bias': (channels,),
+        'encoder.2.weight': (channels, channels, 3, 3),
+        'encoder.2.bias': (channels,),
+        'encoder.4.weight': (code, channels, 1, 1),
+        'encoder.4.bias': (code,),
+    }
     if fusion:
         shapes |= {'decoder.weight': (in_channels, code, 1, 1), 'decoder.bias': (in_channels,)}
     return {f'{BLOCK}.{name}': shape for name, shape in shapes.items()}

@@ -1,0 +1,301 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Adversarial training by two processes under gloo against one, with the images of both."""
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.model import MMSeparateDistributedDataParallel
+from mmengine.optim import OptimWrapper
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODEL_WRAPPERS
+from torch import distributed, nn
+
+from mmseg_depthuda.engine.hooks import StrictLoadHook, TrainingCheckHook
+from tests.models.adversarial_training import (
+    ADVENT,
+    AUXILIARY,
+    DADA,
+    RATE,
+    SIZE,
+    adversarial_segmentor,
+    alignment,
+    make_batch,
+    optimisers,
+)
+from tests.models.pair_training import Pairs, make_runner
+from tests.models.tiny_segmentor import IGNORE, tiny_segmentor
+
+RANKS, STEPS = 2, 2
+REPOSITORY = Path(__file__).parents[2]
+AUXILIARY_ALIGNMENT = alignment(head='auxiliary_head', adversarial_weight=0.1)
+
+# Arguments of the segmentor. The ranks differ in the number of labelled pixels and of pixels with
+# depth; BatchNorm layers do not learn statistics, so that the samples of a batch do not meet there.
+CASES = {
+    'advent': dict(),
+    'advent, multi-level': dict(
+        auxiliary_head=AUXILIARY,
+        alignments=dict(main=alignment(discriminator_weight=0.5), aux=AUXILIARY_ALIGNMENT),
+    ),
+    # The target does not pass through the auxiliary head.
+    'advent, auxiliary head on the source alone': dict(auxiliary_head=AUXILIARY),
+    'advent, accumulating': dict(),
+    'auxiliary head on the source alone, accumulating': dict(auxiliary_head=AUXILIARY),
+    'dada': dict(decode_head=DADA, alignments=dict(main=alignment('depth_aware'))),
+    # The classifier has a gradient of the source alone, and is not used in the exchange.
+    'S4': dict(
+        decode_head=DADA | dict(feature_fusion=False), alignments=dict(depth=alignment('depth'))
+    ),
+    'S6': dict(decode_head=DADA, alignments=dict(main=alignment(), depth=alignment('depth'))),
+    'minent': dict(auxiliary_head=AUXILIARY),
+}
+
+
+def accumulative_counts(case):
+    return 2 if 'accumulating' in case else 1
+
+
+def make_model(case):
+    if case == 'minent':
+        options = dict(entropy_weight=0.5, auxiliary_entropy_weight=0.25)
+        model = tiny_segmentor(ADVENT, type='MinEntSegmentor', **CASES[case], **options)
+    else:
+        model = adversarial_segmentor(**CASES[case])
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+    return model
+
+
+def make_rank_batch(step, rank):
+    batch = make_batch(100 * step + 10 * rank)
+    for index, sample in enumerate(batch['source']['data_samples']):
+        rows = 3 + 6 * rank + index
+        sample.gt_sem_seg.data[:, :rows] = IGNORE
+        sample.gt_depth_map.data[:, rows:] *= 1 + rank  # the largest error differs, too
+        sample.gt_depth_map.data[:, -rows:] = 0
+        if (step, rank) == (1, 0):
+            sample.gt_sem_seg.data[:] = IGNORE
+    return batch
+
+
+def merged(batches):
+    """One batch of the samples of all ranks."""
+    return {
+        domain: {key: sum((b[domain][key] for b in batches), []) for key in batches[0][domain]}
+        for domain in ('source', 'target')
+    }
+
+
+def plain(name):
+    """Name of a parameter without those of the wrappers."""
+    return name.removeprefix('module.').replace('.module.', '.')
+
+
+def make_optim_wrapper(case, model):
+    """The wrapper, and the gradients of every step that an optimiser is going to take."""
+    if case == 'minent':
+        trained = [p for p in model.parameters() if p.requires_grad]
+        optim_wrapper = OptimWrapper(torch.optim.SGD(trained, lr=RATE))
+        wrappers = dict(segmentor=optim_wrapper)
+    else:
+        optim_wrapper = optimisers(model, accumulative_counts=accumulative_counts(case))
+        wrappers = dict(optim_wrapper.items())
+    steps = []
+
+    def remember(optimizer, *_):
+        own = {p for group in optimizer.param_groups for p in group['params']}
+        steps.append(
+            {
+                plain(name): p.grad.clone()
+                for name, p in model.named_parameters()
+                if p in own and p.grad is not None
+            }
+        )
+
+    for wrapper in wrappers.values():
+        wrapper.optimizer.register_step_pre_hook(remember)
+    return optim_wrapper, steps
+
+
+# -- in each of the processes ----------------------------------------------------------------------
+
+
+def wrap(case, model):
+    kind = 'UDADistributedDataParallel' if case == 'minent' else 'MMSeparateDistributedDataParallel'
+    return MODEL_WRAPPERS.build(
+        dict(type=kind, module=model, find_unused_parameters=True, broadcast_buffers=False)
+    )
+
+
+def train_on_rank(case, rank):
+    model = make_model(case)
+    wrapped = wrap(case, model)
+    optim_wrapper, gradients = make_optim_wrapper(case, model)
+    logs = [wrapped.train_step(make_rank_batch(step, rank), optim_wrapper) for step in range(STEPS)]
+    return dict(
+        gradients=gradients,
+        parameters={plain(name): p.detach() for name, p in model.named_parameters()},
+        logs=logs,
+    )
+
+
+def wrapped_dada(seed):
+    return MMSeparateDistributedDataParallel(
+        adversarial_segmentor(**CASES['dada'], seed=seed), find_unused_parameters=True
+    )
+
+
+def run_on_rank(folder):
+    """A run of MMEngine's, its checkpoint in a second run, and predictions of both."""
+    data = Pairs(source=dict(size=SIZE), target=dict(size=SIZE, depth=False))
+    options = dict(
+        dataset=data,
+        optim_wrapper=dict(
+            constructor='AdversarialOptimWrapperConstructor',
+            segmentor=dict(optimizer=dict(type='SGD', lr=RATE)),
+            discriminator=dict(optimizer=dict(type='Adam', lr=1e-3)),
+        ),
+    )
+    hooks = [StrictLoadHook(), TrainingCheckHook()]
+    trained = make_runner(folder, 'run', hooks, STEPS, model=wrapped_dada(0), **options)
+    trained.train()
+    distributed.barrier()
+    path = str(folder / 'run' / f'iter_{STEPS}.pth')
+    loaded = make_runner(
+        folder,
+        'loaded',
+        [StrictLoadHook()],
+        STEPS,
+        model=wrapped_dada(1),
+        load_from=path,
+        **options,
+    )
+    loaded.load_or_resume()
+    results = {}
+    for name, runner in (('trained', trained), ('loaded', loaded)):
+        runner.model.eval()
+        with torch.no_grad():
+            samples = runner.model.val_step(make_batch(50)['target'])
+        results[name] = dict(
+            predictions=[(s.seg_logits.data, s.pred_depth_map.data) for s in samples],
+            weights={plain(k): v for k, v in runner.model.state_dict().items()},
+        )
+    return results
+
+
+def run_rank(folder):
+    init_default_scope('mmseg')
+    rank = int(os.environ['RANK'])
+    distributed.init_process_group(
+        'gloo',
+        init_method=f'file://{folder}/rendezvous',
+        rank=rank,
+        world_size=RANKS,
+        timeout=timedelta(seconds=240),
+    )
+    results = {case: train_on_rank(case, rank) for case in CASES}
+    results['run'] = run_on_rank(folder)
+    torch.save(results, folder / f'rank{rank}.pt')
+    distributed.barrier()
+    distributed.destroy_process_group()
+
+
+# -- in the test -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """Where both processes have written their results."""
+    folder = tmp_path_factory.mktemp('adversarial_gloo')
+    path = os.pathsep.join([str(REPOSITORY), os.environ.get('PYTHONPATH', '')])
+    processes = [
+        subprocess.Popen(
+            [sys.executable, '-W', 'ignore', __file__, str(folder)],
+            env=dict(os.environ, RANK=str(rank), PYTHONPATH=path, OMP_NUM_THREADS='1'),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(RANKS)
+    ]
+    try:
+        outputs = [process.communicate(timeout=300)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    for process, output in zip(processes, outputs, strict=True):
+        assert process.returncode == 0, output[-3000:]
+    return folder
+
+
+@pytest.fixture(scope='module')
+def ranks(folder):
+    return [torch.load(folder / f'rank{rank}.pt') for rank in range(RANKS)]
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_both_ranks_hold_the_same_parameters(ranks, case):
+    a, b = (rank[case]['parameters'] for rank in ranks)
+    assert a.keys() == b.keys() and len(a) > 40
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_two_ranks_are_one_process_with_twice_the_batch(ranks, case):
+    model = make_model(case)
+    optim_wrapper, steps = make_optim_wrapper(case, model)
+    logs = [
+        model.train_step(
+            merged([make_rank_batch(step, rank) for rank in range(RANKS)]), optim_wrapper
+        )
+        for step in range(STEPS)
+    ]
+    optimisers_per_step = 1 if case == 'minent' else 2
+    taken = optimisers_per_step * STEPS // accumulative_counts(case)
+    assert len(ranks[0][case]['gradients']) == len(steps) == taken
+    for actual, expected in zip(ranks[0][case]['gradients'], steps, strict=True):
+        assert actual.keys() == expected.keys()
+        for name, gradient in expected.items():
+            error = (actual[name] - gradient).abs().max()
+            assert error <= 1e-6 * gradient.abs().max(), name
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(
+            ranks[0][case]['parameters'][name], parameter.data, rtol=1e-7, atol=1e-7
+        )
+    # Losses of the ranks are parts of one: their mean is that of all images.
+    for step, log in enumerate(logs):
+        for name in (name for name in log if 'loss' in name):
+            mean = sum(float(rank[case]['logs'][step][name]) for rank in ranks) / RANKS
+            assert mean == pytest.approx(float(log[name]), rel=1e-6), name
+
+
+def test_the_checkpoint_knows_nothing_of_the_wrappers(folder, ranks):
+    checkpoint = torch.load(folder / 'run' / f'iter_{STEPS}.pth', weights_only=False)
+    model = adversarial_segmentor(**CASES['dada'], seed=1)
+    assert checkpoint['state_dict'].keys() == model.state_dict().keys()
+    assert set(checkpoint['optimizer']) == {'segmentor', 'discriminator'}
+    for rank in ranks:
+        for name, value in checkpoint['state_dict'].items():
+            # Each rank has BatchNorm statistics of its own; those of the first one are stored.
+            if 'running' not in name or rank is ranks[0]:
+                assert torch.equal(rank['run']['trained']['weights'][name], value), name
+            assert torch.equal(rank['run']['loaded']['weights'][name], value), name
+    # Predictions of the wrapped model are those of the bare one.
+    model.load_state_dict(checkpoint['state_dict'])
+    model.eval()
+    with torch.no_grad():
+        samples = model.val_step(make_batch(50)['target'])
+    for name in ('trained', 'loaded'):
+        for sample, (seg, depth) in zip(samples, ranks[0]['run'][name]['predictions'], strict=True):
+            torch.testing.assert_close(seg, sample.seg_logits.data)
+            torch.testing.assert_close(depth, sample.pred_depth_map.data)
+
+
+if __name__ == '__main__':
+    run_rank(Path(sys.argv[1]))
