@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.runner.checkpoint import get_state_dict
 from mmseg.registry import MODELS
 from mmseg.utils import ConfigType
 from torch import Tensor, nn
@@ -274,6 +275,14 @@ class AdversarialSegmentor(UDASegmentor):
         """Keep the gradients of the segmentor on their process, but for some parts."""
         others = {self.discriminators, *exchanged}
         return _no_sync([module for module in self.children() if module not in others])
+
+    def state_dict(self, *args, **kwargs) -> dict[str, Tensor]:
+        """Weights, by the names they have without distributed wrappers.
+
+        MMEngine's runner saves what this gives, and its separate wrapper puts ``module.`` into the
+        middle of every name: no single process could load the checkpoint.
+        """
+        return get_state_dict(self, *args, **kwargs)
 
     # -- inference -------------------------------------------------------------------------------
 
