@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# DADA on the small network. With the published depth weight of 0.001 a short training does not learn
+# DADA on the small network. With the published depth weight of 0.001 a short training learns no
 # depth.
 _base_ = './advent_r18.py'
 model = dict(
