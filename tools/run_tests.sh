@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Licensed under the Apache License 2.0, see LICENSE.
 # Run the tests: bash tools/run_tests.sh [pytest arguments]
-# Tests marked slow are left out unless the arguments choose with -m.
+# Tests marked slow are left out unless the arguments choose with -m. Files of tests run side by side, one per core;
+# `-n 0` runs them one after the other, as a debugger needs it.
 set -euo pipefail
 # shellcheck source=tools/environment.sh
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
@@ -13,4 +14,4 @@ install_requirements tests -r requirements/tests.txt
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 cd "$root"
 say "Running pytest in $root"
-python -m pytest -m 'not slow' "$@"
+python -m pytest -m 'not slow' -n auto --dist loadfile "$@"
