@@ -3,7 +3,7 @@
 _base_ = './snapshots_runtime.py'
 model_wrapper_cfg = dict(
     _delete_=True,
-    type='MMSeparateDistributedDataParallel',
+    type='mmseg.UDASeparateDistributedDataParallel',
     find_unused_parameters=True,  # the target need not pass through every part of a head
     broadcast_buffers=False,
 )

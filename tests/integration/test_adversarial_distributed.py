@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.model import MMSeparateDistributedDataParallel
 from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODEL_WRAPPERS
@@ -127,9 +126,16 @@ def make_optim_wrapper(case, model):
 
 
 def wrap(case, model):
-    kind = 'UDADistributedDataParallel' if case == 'minent' else 'MMSeparateDistributedDataParallel'
+    """As MMEngine's runner does, which names a CUDA device whether there is one or not."""
+    kind = 'UDA' if case == 'minent' else 'UDASeparate'
     return MODEL_WRAPPERS.build(
-        dict(type=kind, module=model, find_unused_parameters=True, broadcast_buffers=False)
+        dict(
+            type=f'{kind}DistributedDataParallel',
+            module=model,
+            device_ids=[0],
+            find_unused_parameters=True,
+            broadcast_buffers=False,
+        )
     )
 
 
@@ -146,9 +152,7 @@ def train_on_rank(case, rank):
 
 
 def wrapped_dada(seed):
-    return MMSeparateDistributedDataParallel(
-        adversarial_segmentor(**CASES['dada'], seed=seed), find_unused_parameters=True
-    )
+    return wrap('dada', adversarial_segmentor(**CASES['dada'], seed=seed))
 
 
 def run_on_rank(folder):
@@ -214,10 +218,11 @@ def folder(tmp_path_factory):
     """Where both processes have written their results."""
     folder = tmp_path_factory.mktemp('adversarial_gloo')
     path = os.pathsep.join([str(REPOSITORY), os.environ.get('PYTHONPATH', '')])
+    environment = dict(OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
     processes = [
         subprocess.Popen(
             [sys.executable, '-W', 'ignore', __file__, str(folder)],
-            env=dict(os.environ, RANK=str(rank), PYTHONPATH=path, OMP_NUM_THREADS='1'),
+            env=dict(os.environ, RANK=str(rank), PYTHONPATH=path, **environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

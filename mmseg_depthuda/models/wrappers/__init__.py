@@ -1,5 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 from .bare_model import bare_model
+from .separate_distributed import UDASeparateDistributedDataParallel
 from .uda_distributed import UDADistributedDataParallel
 
-__all__ = ['UDADistributedDataParallel', 'bare_model']
+__all__ = ['UDADistributedDataParallel', 'UDASeparateDistributedDataParallel', 'bare_model']

@@ -67,7 +67,7 @@ def test_every_weight_is_in_exactly_one_optimiser():
 
 
 def test_the_segmentor_keeps_its_repeats_and_rates():
-    """As without discriminators: names of parameters, by which the repeats are counted, are kept."""
+    """As without discriminators, by the same names, from which the repeats are counted."""
     model = Model()
     plain = Model()
     del plain.discriminators
@@ -171,7 +171,7 @@ def test_the_count_of_iterations_reaches_both():
         (dict(segmentor=dict(accumulative_counts=2)), 'no optimiser for the segmentor. .* betas'),
         (
             dict(segmentor=None, discriminator={}),
-            r'the segmentor and the discriminator\. .*: set optim_wrapper\.segmentor\.optimizer and',
+            r'segmentor and the discriminator\. .*: set optim_wrapper\.segmentor\.optimizer and',
         ),
         (dict(paramwise_cfg=dict(head_lr_mult=5)), 'optim_wrapper.paramwise_cfg is ambiguous'),
     ],

@@ -219,7 +219,7 @@ def test_mixed_precision_with_loss_scaling(monkeypatch, method):
     for part, moved in zip(split(weights_of(model)), split(weights), strict=True):
         steps = torch.cat([(part[name] - start[name]).flatten() for name in part])
         mixed = torch.cat([(moved[name].double() - start[name]).flatten() for name in part])
-        assert F.cosine_similarity(mixed, steps, dim=0) > 0.9
+        assert F.cosine_similarity(mixed, steps, dim=0) > 0.8
     for name, value in exact.items():
         if 'loss' in name:
             assert float(log[name]) == pytest.approx(float(value), rel=0.05), name
