@@ -83,10 +83,7 @@ class UNetDepthHead(BaseModule):
             width = stage_width
         # In the order in which they are run, coarse to fine.
         self.before, self.after = ModuleList(before), ModuleList(after)
-        self.disparity = ModuleList(
-            ConvModule(width, 1, 3, padding=1, padding_mode='reflect', act_cfg=None)
-            for width in reversed(channels[:SCALES])
-        )
+        self.disparity = ModuleList(_convolution(width, 1) for width in reversed(channels[:SCALES]))
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Decode features.
@@ -124,7 +121,11 @@ class UNetDepthHead(BaseModule):
         return disparities[::-1]
 
 
+def _convolution(in_channels: int, out_channels: int) -> nn.Module:
+    """With PyTorch's initialisation: that of MMCV's ``ConvModule`` is made for layers with a
+    normalisation behind them, and ten without one would saturate the sigmoid from the start."""
+    return nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode='reflect')
+
+
 def _up_convolution(in_channels: int, out_channels: int) -> nn.Module:
-    return ConvModule(
-        in_channels, out_channels, 3, padding=1, padding_mode='reflect', act_cfg=dict(type='ELU')
-    )
+    return nn.Sequential(_convolution(in_channels, out_channels), nn.ELU(inplace=True))

@@ -20,7 +20,7 @@ def features(channels, size=(64, 96), first_stride=2):
 
 def convolved(module, x):
     """3x3 with reflected borders."""
-    return F.conv2d(F.pad(x, (1, 1, 1, 1), mode='reflect'), module.conv.weight, module.conv.bias)
+    return F.conv2d(F.pad(x, (1, 1, 1, 1), mode='reflect'), module.weight, module.bias)
 
 
 @pytest.mark.parametrize('has_stem', [True, False])
@@ -31,11 +31,11 @@ def test_decoder_against_its_description(has_stem):
     encoded = features(channels, first_stride=2 if has_stem else 4)
     x, expected = encoded[-1], []
     for stage in range(5):
-        x = F.elu(convolved(head.before[stage], x))
+        x = F.elu(convolved(head.before[stage][0], x))
         x = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
         if stage < len(channels) - 1:
             x = torch.cat([x, encoded[-2 - stage]], 1)
-        x = F.elu(convolved(head.after[stage], x))
+        x = F.elu(convolved(head.after[stage][0], x))
         if stage:
             expected.insert(0, torch.sigmoid(convolved(head.disparity[stage - 1], x)))
     disparities = head(encoded)
@@ -52,9 +52,9 @@ def test_dec6_pools_at_the_bottleneck():
     kernels = [branch.conv for branch in head.aspp.branches]
     assert [k.kernel_size[0] for k in kernels] == [1, 3, 3, 3]
     assert [k.dilation[0] for k in kernels] == [1, 6, 12, 18]
-    widths = [module.conv.out_channels for module in head.after]
+    widths = [module[0].out_channels for module in head.after]
     assert widths == [256, 256, 128, 128, 64]
-    assert head.before[0].conv.in_channels == head.aspp.project.conv.out_channels == 256
+    assert head.before[0][0].in_channels == head.aspp.project.conv.out_channels == 256
     assert head(features(channels))[0].shape == (2, 1, 64, 96)
 
 
@@ -77,3 +77,11 @@ def test_too_small_images_are_an_error():
 def test_wrong_arguments(options):
     with pytest.raises(ValueError, match='fine to coarse'):
         build(**(dict(in_channels=(3, 4, 5, 6, 7)) | options))
+
+
+def test_the_sigmoid_is_not_saturated_at_the_start():
+    """Where it is, nothing is learnt: the gradient of the disparity is d (1 - d)."""
+    head = build(in_channels=(32, 32, 64, 128, 256))
+    head.init_weights()
+    for disparity in head(features((32, 32, 64, 128, 256))):
+        assert disparity.min() > 0.2 and disparity.max() < 0.8
