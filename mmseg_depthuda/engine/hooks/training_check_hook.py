@@ -10,6 +10,7 @@ from mmseg.registry import HOOKS
 from torch import nn
 from torch.utils.data import Dataset
 
+from mmseg_depthuda.datasets.transforms import LoadInverseDepth
 from mmseg_depthuda.models.wrappers import bare_model
 
 
@@ -21,6 +22,7 @@ class TrainingCheckHook(Hook):
       than the training data: MMSegmentation would train and score garbage, or stop within
       the first loss.
     * The head needs the depth of source images (:class:`DADAHead`), and the source has none.
+    * The model learns from target images (AdvEnt, DADA, MinEnt), and the data have none.
     * The model has discriminators, and no optimiser is theirs.
     """
 
@@ -62,6 +64,11 @@ class TrainingCheckHook(Hook):
                 "optimiser. Set optim_wrapper.constructor='AdversarialOptimWrapperConstructor', "
                 'optim_wrapper.segmentor and optim_wrapper.discriminator.'
             )
+        if 'target' in getattr(model, 'trained_branches', ()) and not hasattr(dataset, 'target'):
+            raise ValueError(
+                f'{type(model).__name__} learns from target images, but {type(dataset).__name__} '
+                'has none. Take SourceTargetDataset as the training dataset.'
+            )
 
 
 def _heads(model: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -82,7 +89,9 @@ def _classes(dataset: Dataset) -> tuple[str, ...]:
 def _check_depth(head: nn.Module, source: Dataset) -> None:
     if not getattr(head, 'needs_source_depth', False) or not hasattr(source, 'get_data_info'):
         return
-    if 'depth_map_path' not in source.get_data_info(0):
+    steps = getattr(getattr(source, 'pipeline', None), 'transforms', [])
+    loads = not steps or any(isinstance(step, LoadInverseDepth) for step in steps)
+    if 'depth_map_path' not in source.get_data_info(0) or not loads:
         raise ValueError(
             f'{type(head).__name__} learns depth on the source, but {type(source).__name__} loads '
             'none. Set data_prefix.depth_map_path of the source dataset and put LoadInverseDepth '

@@ -18,10 +18,9 @@ class Read(Exception):
 
 
 class Unreadable(Dataset):
-    def __init__(self, classes=CLASSES, source=None):
+    def __init__(self, classes=CLASSES, **domains):
         self.metainfo = dict(classes=classes)
-        if source is not None:
-            self.source = source
+        vars(self).update(domains)
 
     def __len__(self):
         return 4
@@ -30,9 +29,9 @@ class Unreadable(Dataset):
         raise Read
 
 
-def source_of(**record):
+def source_of(*, pipeline=(), **record):
     """A source dataset of one image."""
-    dataset = BaseDataset(lazy_init=True)
+    dataset = BaseDataset(lazy_init=True, pipeline=list(pipeline))
     dataset.load_data_list = lambda: [dict(img_path='image.png', **record)]
     dataset.full_init()
     return dataset
@@ -127,6 +126,25 @@ def test_source_depth(tmp_path):
         train(tmp_path, Unreadable(source=source_of(depth_map_path='depth.png')), model)
 
 
+def test_source_depth_that_no_transform_loads(tmp_path):
+    model = model_config(head_config('DADAHead'))
+    load, depth = dict(type='LoadImageFromFile'), dict(type='LoadInverseDepth', encoding='dada')
+    unloaded = source_of(depth_map_path='depth.png', pipeline=[load])
+    with pytest.raises(ValueError, match='BaseDataset loads none.*put LoadInverseDepth'):
+        train(tmp_path, Unreadable(source=unloaded), model)
+    with pytest.raises(Read):
+        loaded = source_of(depth_map_path='depth.png', pipeline=[load, depth])
+        train(tmp_path, Unreadable(source=loaded), model)
+
+
+def test_adaptation_without_target_images(tmp_path):
+    model = model_config(type='MinEntSegmentor')
+    with pytest.raises(ValueError, match='MinEntSegmentor learns from target images, but'):
+        train(tmp_path, Unreadable(), model)
+    with pytest.raises(Read):
+        train(tmp_path, Unreadable(target=source_of()), model)
+
+
 def test_heads_that_can_do_without_source_depth(tmp_path):
     without = Unreadable(source=source_of(seg_map_path='label.png'))
     with pytest.raises(Read):
@@ -144,4 +162,4 @@ def test_discriminators_without_an_optimiser(tmp_path):
         discriminator=dict(optimizer=dict(type='Adam', lr=0.01)),
     )
     with pytest.raises(Read):
-        train(tmp_path, Unreadable(), model, optim_wrapper=both)
+        train(tmp_path, Unreadable(target=source_of()), model, optim_wrapper=both)
