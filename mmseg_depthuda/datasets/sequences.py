@@ -270,6 +270,7 @@ class FolderSequenceDataset(SequenceDataset):
             (cx = cy = 0.5 is the middle), or a JSON file with ``fx, fy, cx, cy, width, height`` in
             pixels of the images that the camera was calibrated with. A relative path starts at
             ``data_root``.
+        data_root: Root of the relative prefixes.
         **kwargs: As in :class:`SequenceDataset`; ``data_prefix=dict(img_path=FOLDER)``.
     """
 

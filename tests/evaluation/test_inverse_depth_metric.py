@@ -112,6 +112,19 @@ def test_median_scaling_of_a_disparity_of_unknown_scale():
     assert metrics == pytest.approx(errors([16.0] * 5, true), rel=1e-4)
 
 
+def test_predictions_that_are_one_over_depth():
+    """As SelfSupervisedDepth gives them: metres with a stereo pair, any unit without."""
+    true, predicted = np.array([4, 8, 16, 32, 64.0]), np.array([5, 8, 12, 32, 90.0])
+    frame = sample([(1 / predicted).tolist()], [inverse(true)])
+    metrics = evaluate(build(prediction='inverse'), [frame])
+    assert metrics == pytest.approx(errors(predicted.clip(max=80), true), rel=1e-4)
+    frame = sample([(3 / predicted).tolist()], [inverse(true)])
+    metrics = evaluate(build(prediction='inverse', scale='median', min_depth_eval=1e-3), [frame])
+    # The medians are 16 and 12 (before the unit).
+    scaled = (predicted * 16 / 12).clip(max=80)
+    assert metrics == pytest.approx(errors(scaled, true), rel=1e-4)
+
+
 @pytest.mark.parametrize('missing', ['pred_depth_map', 'gt_depth_map'])
 def test_missing_depth_is_an_error_with_its_remedy(missing):
     frame = sample([[1]], [[1]])
@@ -135,6 +148,8 @@ def test_no_depth_at_all_is_an_error():
     'options',
     [
         dict(scale='mean'),
+        dict(prediction='metres'),
+        dict(prediction='disparity', scale='metric'),
         dict(min_depth_eval=0.0),
         dict(min_depth_eval=90.0),
         dict(output_dir='predictions'),

@@ -19,6 +19,7 @@ val_dataloader = dict(
         test_mode=True,
     ),
 )
+test_dataloader = val_dataloader
 val_evaluator = dict(
     type='InverseDepthMetric',
     scale='median',

@@ -44,7 +44,9 @@ class SelfSupervisedDepth(BaseModel):
             at each coarser one. Defaults to 1e-3.
         feature_distance_weight (float): Weight of the distance between the features of the encoder
             and those of its pretrained weights (``backbone.init_cfg``). Defaults to 0.
-        train_cfg, test_cfg, pretrained: Not used; MMSeg's ``init_model`` passes them.
+        train_cfg (dict, optional): Not used; MMSeg's ``init_model`` passes it.
+        test_cfg (dict, optional): Not used.
+        pretrained (str, optional): Not used; MMSeg's ``init_model`` passes it.
         init_cfg (dict, optional): As in MMEngine.
 
     Source: Godard et al., Monodepth2, ICCV 2019; feature distance: Hoyer et al., IJCV 2023.
