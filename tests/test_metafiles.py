@@ -56,7 +56,8 @@ def test_metadata_is_that_of_the_config(name):
     paired = f'{batch} source + {batch} target'
     assert metadata['Batch Size'] == (paired if 'target' in training else batch)
     init = cfg.model.backbone.init_cfg
-    kinds = {'open-mmlab': 'ImageNet', 'pretrained/resnet101_imagenet_coco.pth': 'ImageNet+COCO'}
+    kinds = dict.fromkeys(('open-mmlab', 'mmcls'), 'ImageNet')
+    kinds['pretrained/resnet101_imagenet_coco.pth'] = 'ImageNet+COCO'
     expected = kinds[init.checkpoint.split('://')[0]] if init else 'random'
     assert metadata['Initialisation'] == expected
     if 'Target Depth' in metadata:
