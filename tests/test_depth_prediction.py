@@ -5,9 +5,10 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmseg.apis import inference_model, init_model
 from mmseg.registry import MODELS, TRANSFORMS
 
-from mmseg_depthuda.depth_prediction import disparity_png, predict_folder
+from mmseg_depthuda.depth_prediction import disparity_png, normalised_png, predict_folder
 
 MODEL = dict(
     type='UDASegmentor',
@@ -121,7 +122,76 @@ def test_refuses_a_model_without_depth(tmp_path, images):
         predict_folder(config, checkpoint, images, tmp_path / 'out', 'cpu')
 
 
-def test_refuses_another_encoding(tmp_path, images):
+def test_dadas_encoding_is_corda_s(tmp_path, images):
+    """65536 / (centimetres + 1) and 655.36 / (metres + 0.01)."""
     config, checkpoint = write_run(tmp_path, encoding='dada')
-    with pytest.raises(ValueError, match=r"depth encodings \['dada'\]"):
-        predict_folder(config, checkpoint, images, tmp_path / 'out', 'cpu')
+    predict_folder(config, checkpoint, images, tmp_path / 'out', 'cpu')
+    depth = cv2.imread(str(tmp_path / 'out/first.png'), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(depth, np.full((33, 65), 2 * 256))
+
+
+def test_normalised_png_by_hand():
+    inverse_depth = np.array([[0.5, 1.0], [2.5, 1.5]])
+    expected = [[1, round(1 + 65534 * 0.25)], [65535, round(1 + 65534 * 0.5)]]
+    np.testing.assert_array_equal(normalised_png(inverse_depth), expected)
+    assert normalised_png(inverse_depth).dtype == np.uint16
+    np.testing.assert_array_equal(normalised_png(np.full((2, 2), 3.0)), np.full((2, 2), 65535))
+    with pytest.raises(ValueError, match='not finite'):
+        normalised_png(np.array([[1.0, np.inf]]))
+
+
+def test_refuses_an_unknown_scale(tmp_path):
+    with pytest.raises(ValueError, match="'metric', 'normalised'.*got 'feet'"):
+        predict_folder('c.py', 'm.pth', tmp_path, tmp_path, 'cpu', scale='feet')
+
+
+def video_network(folder, config, constant):
+    """A network trained on video, some 5 m deep; ``constant`` sees sigmoid(-4) everywhere."""
+    init_default_scope('mmseg')
+    config = Config.fromfile(f'configs/monodepth2/{config}.py')
+    config.model.backbone.update(base_channels=8, stem_channels=8)
+    config.model.decode_head.in_channels = [8, 8, 16, 32, 64]
+    torch.manual_seed(0)
+    network = MODELS.build(config.model)
+    for name, parameter in network.decode_head.named_parameters():
+        if name.startswith('disparity') and name.endswith('bias'):
+            torch.nn.init.constant_(parameter, -4)
+        elif constant and name.startswith('disparity'):
+            torch.nn.init.zeros_(parameter)
+    config.dump(folder / 'video.py')
+    content = dict(state_dict=network.state_dict(), meta=dict(dataset_meta={}))
+    torch.save(content, folder / 'video.pth')
+    return folder / 'video.py', folder / 'video.pth'
+
+
+def predicted(network, images, out, scale=None):
+    predict_folder(*network, images, out, 'cpu', scale)
+    return cv2.imread(str(out / 'city/second.png'), cv2.IMREAD_UNCHANGED)
+
+
+def test_networks_without_classes(tmp_path, images):
+    network = video_network(tmp_path, 'monodepth2_r18_street_world', constant=True)
+    depth = predicted(network, images, tmp_path / 'out', 'metric')
+    metres = 1 / (0.01 + 9.99 / (1 + np.exp(4)))
+    expected = 256 * (655.36 / (metres + 0.01) - 1)
+    np.testing.assert_allclose(depth, np.full((33, 65), expected), atol=1)
+
+
+def test_video_alone_knows_no_metres(tmp_path, images):
+    network = video_network(tmp_path, 'monodepth2_r18_street_world', constant=False)
+    depth = predicted(network, images, tmp_path / 'out')
+    assert (depth.min(), depth.max(), depth.shape) == (1, 65535, (33, 65))
+    np.testing.assert_array_equal(
+        depth, predicted(network, images, tmp_path / 'normalised', 'normalised')
+    )
+
+
+def test_right_images_give_metres(tmp_path, images):
+    network = video_network(tmp_path, 'monodepth2_r18_street_world_stereo', constant=False)
+    depth = predicted(network, images, tmp_path / 'out')
+    np.testing.assert_array_equal(depth, predicted(network, images, tmp_path / 'same', 'metric'))
+    model = init_model(*map(str, network), device='cpu')
+    result = inference_model(model, str(images / 'city/second.jpg'))
+    metres = 1 / result.pred_depth_map.data[0].double().numpy()
+    expected = np.rint(256 * (655.36 / (metres + 0.01) - 1)).clip(0, 65535)
+    assert np.abs(depth - expected).max() <= 1  # rounding of float32

@@ -5,7 +5,7 @@ import argparse
 
 import torch
 
-from mmseg_depthuda.depth_prediction import predict_folder
+from mmseg_depthuda.depth_prediction import SCALES, predict_folder
 from mmseg_depthuda.engine.launch import find_config
 
 
@@ -18,6 +18,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='its checkpoint')
     parser.add_argument('images', help='folder of images, with subfolders')
     parser.add_argument('out', help='folder to write to; existing files are kept')
+    parser.add_argument(
+        '--scale',
+        choices=SCALES,
+        help='metric: depth in metres; normalised: smallest to largest value of each image, for '
+        'networks whose unit is unknown. Default: normalised for networks trained on video alone',
+    )
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     return parser.parse_args()
 
@@ -25,7 +31,12 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     predicted, skipped = predict_folder(
-        find_config(args.config), args.checkpoint, args.images, args.out, args.device
+        find_config(args.config),
+        args.checkpoint,
+        args.images,
+        args.out,
+        args.device,
+        args.scale,
     )
     print(f'\n{predicted} images predicted, {skipped} were there already: {args.out}')
 
