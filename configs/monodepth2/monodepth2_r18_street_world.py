@@ -6,4 +6,4 @@ _base_ = [
     '../_base_/schedules/street_world_monodepth2.py',
     '../_base_/monodepth2_runtime.py',
 ]
-default_hooks = dict(checkpoint=dict(interval=500))
+default_hooks = dict(checkpoint=dict(interval=300))

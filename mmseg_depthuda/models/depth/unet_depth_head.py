@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -47,10 +48,14 @@ class UNetDepthHead(BaseModule):
             (16, 32, 64, 128, 256). The variant "dec6" has (64, 128, 128, 256, 256).
         aspp_dilations (Sequence[int], optional): Rates of an ASPP at the bottleneck, beside a 1x1
             branch, of ``channels[-1]`` channels. "dec6" has (6, 12, 18). Defaults to none.
+        initial_disparity (float): Disparity that the decoder begins with, in 0..1. Defaults to 0.5,
+            a depth of 0.2, as Monodepth2. A pixel that is projected outside of its source view has
+            no gradient: with right images, whose distance is given in metres, begin where the
+            scene is; 0.01 is 9 m.
         init_cfg (dict, optional): As in MMEngine.
 
     Raises:
-        ValueError: The number of features or stages does not fit.
+        ValueError: The number of features or stages does not fit, or the disparity is no disparity.
 
     Source: Godard et al., Monodepth2, ICCV 2019; "dec6": Hoyer et al., IJCV 2023.
     """
@@ -60,6 +65,7 @@ class UNetDepthHead(BaseModule):
         in_channels: Sequence[int],
         channels: Sequence[int] = (16, 32, 64, 128, 256),
         aspp_dilations: Sequence[int] | None = None,
+        initial_disparity: float = 0.5,
         init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg)
@@ -68,6 +74,8 @@ class UNetDepthHead(BaseModule):
                 f'channels must be {STAGES} numbers and in_channels 2 to {STAGES}, fine to coarse, '
                 f'got {tuple(channels)} and {tuple(in_channels)}.'
             )
+        if not 0 < initial_disparity < 1:
+            raise ValueError(f'initial_disparity must be within 0..1, got {initial_disparity}.')
         self.in_channels = tuple(in_channels)
         width = in_channels[-1]
         self.aspp = None
@@ -84,6 +92,11 @@ class UNetDepthHead(BaseModule):
         # In the order in which they are run, coarse to fine.
         self.before, self.after = ModuleList(before), ModuleList(after)
         self.disparity = ModuleList(_convolution(width, 1) for width in reversed(channels[:SCALES]))
+
+        for convolution in self.disparity:
+            nn.init.constant_(
+                convolution.bias, math.log(initial_disparity / (1 - initial_disparity))
+            )
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Decode features.

@@ -79,6 +79,15 @@ def test_wrong_arguments(options):
         build(**(dict(in_channels=(3, 4, 5, 6, 7)) | options))
 
 
+def test_the_disparity_to_begin_with():
+    head = build(in_channels=(32, 32, 64, 128, 256), initial_disparity=0.01)
+    head.init_weights()
+    for disparity in head(features((32, 32, 64, 128, 256))):
+        assert disparity.min() > 0.005 and disparity.max() < 0.02
+    with pytest.raises(ValueError, match='initial_disparity'):
+        build(in_channels=(32, 32, 64, 128, 256), initial_disparity=1.0)
+
+
 def test_the_sigmoid_is_not_saturated_at_the_start():
     """Where it is, nothing is learnt: the gradient of the disparity is d (1 - d)."""
     head = build(in_channels=(32, 32, 64, 128, 256))
