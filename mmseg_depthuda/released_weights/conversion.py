@@ -6,6 +6,7 @@ matching config, so that a tensor that is missing, unexpected or of another shap
 never a silently random part of a network.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -22,16 +23,19 @@ from mmseg_depthuda.engine.launch import find_config
 
 from .files import check_paths, checkpoint_entry, read_checkpoint, tensors, write_checkpoint
 from .layouts import (
+    ADVENT,
+    ADVENT_MULTI_LEVEL,
     CORDA_GTA,
     CORDA_SYNTHIA,
     DACS,
+    DADA,
     DEEPLAB_INIT_CLASSIFIER,
     DEEPLAB_INIT_PREFIX,
     ReleasedLayout,
 )
 
-# Label protocols by their number of classes, as far as CorDA and DACS are trained on them.
-PROTOCOLS = {19: 'cityscapes19', 16: 'synthia16', 13: 'cityscapes13'}
+# Label protocols by their number of classes, as far as the released networks are trained on them.
+PROTOCOLS = {19: 'cityscapes19', 16: 'synthia16', 13: 'cityscapes13', 7: 'categories7'}
 RELEASED_ENTRIES = dict(student='model', teacher='ema_model')
 
 Shapes = Mapping[str, torch.Size]
@@ -48,10 +52,17 @@ def model_shapes(model: Mapping) -> Shapes:
         model (Mapping): Config of a registered model.
 
     Returns:
-        Mapping[str, torch.Size]: One per entry of its state dict.
+        Mapping[str, torch.Size]: One per entry of its state dict, but for what is ``training_only``
+        (discriminators), which is not released.
     """
     with torch.device('meta'), DefaultScope.overwrite_default_scope('mmseg'):
-        return {name: value.shape for name, value in MODELS.build(model).state_dict().items()}
+        built = MODELS.build(model)
+    absent = getattr(built, 'training_only', ())
+    return {
+        name: value.shape
+        for name, value in built.state_dict().items()
+        if not any(re.search(pattern, name) for pattern in absent)
+    }
 
 
 def check_tensors(state: StateDict, wanted: Shapes, where: str) -> None:
@@ -132,10 +143,41 @@ def _recognise(
             f'begin with {found}'
         )
     layout = signatures[signature]
-    config = Config.fromfile(find_config(layout.config))
     # numel of the first dimension alone: 1 for a scalar, whose shape check_tensors then refuses.
-    config.model.decode_head.num_classes = state[signature].shape[:1].numel()
+    num_classes = state[signature].shape[:1].numel()
+    config = Config.fromfile(find_config(_config_of(layout, num_classes)))
+    for head in ('decode_head', 'auxiliary_head'):
+        if head in config.model:
+            config.model[head].num_classes = num_classes
     return layout, config
+
+
+def _config_of(layout: ReleasedLayout, num_classes: int) -> str:
+    return layout.other_configs.get(num_classes, layout.config)
+
+
+def _written_for(layout: ReleasedLayout, config: Config, target: str | Path) -> str:
+    """Which config a converted file goes with, and what has to be set in it."""
+    num_classes = config.model.decode_head.num_classes
+    name = _config_of(layout, num_classes)
+    published = Config.fromfile(find_config(name)).model
+    settings = [
+        f'model.{head}.num_classes={num_classes}'
+        for head in ('decode_head', 'auxiliary_head')
+        if head in published and published[head].num_classes != num_classes
+    ]
+    return ' '.join(
+        [f'Wrote {target} for configs/{name}', *(['with'] if settings else []), *settings]
+    )
+
+
+def _meta(config: Config) -> dict:
+    """What MMSegmentation's inference reads beside the weights."""
+    meta = dict(**_versions(), cfg=config.pretty_text)
+    num_classes = config.model.decode_head.num_classes
+    if num_classes in PROTOCOLS:
+        meta['dataset_meta'] = get_protocol(PROTOCOLS[num_classes]).metainfo
+    return meta
 
 
 def _without_prefix(state: StateDict, prefix: str) -> StateDict:
@@ -199,16 +241,53 @@ def _released_file_to_mmseg(
         converted['ema_state_dict'] = _as_averaged_model(converted['ema_state_dict'])
 
     num_classes = config.model.decode_head.num_classes
-    meta = dict(**_versions(), cfg=config.pretty_text)
-    if num_classes in PROTOCOLS:
-        meta['dataset_meta'] = get_protocol(PROTOCOLS[num_classes]).metainfo
-    write_checkpoint(target, dict(meta=meta, **converted))
+    write_checkpoint(target, dict(meta=_meta(config), **converted))
     teacher = ', teacher as ema_state_dict' if 'ema_state_dict' in converted else ''
     return _report(
         f'{layout.title}, {num_classes} classes: {num_tensors} tensors of the {weights}{teacher}',
         checkpoint.keys() - entries.values(),
-        f'Wrote {target} for configs/{layout.config}'
-        + ('' if num_classes == 19 else f' with model.decode_head.num_classes={num_classes}'),
+        _written_for(layout, config, target),
+    )
+
+
+def advent_to_mmseg(source: str | Path, target: str | Path) -> str:
+    """Convert a released AdvEnt or MinEnt checkpoint; single and multi-level are recognised.
+
+    Args:
+        source (str | Path): Released checkpoint, a plain dictionary of tensors. Discriminators are
+            not released, and a test does without them.
+        target (str | Path): MMSegmentation checkpoint to write.
+
+    Returns:
+        str: What was converted, for people to read.
+
+    Raises:
+        FileNotFoundError: ``source`` does not exist.
+        OSError: ``target`` cannot be written.
+        ValueError: ``source`` is not such a checkpoint; the message lists every tensor that does
+            not fit.
+    """
+    return _released_state_to_mmseg(source, target, (ADVENT_MULTI_LEVEL, ADVENT))
+
+
+def dada_to_mmseg(source: str | Path, target: str | Path) -> str:
+    """Convert a released DADA checkpoint; see :func:`advent_to_mmseg`."""
+    return _released_state_to_mmseg(source, target, (DADA,))
+
+
+def _released_state_to_mmseg(
+    source: str | Path, target: str | Path, layouts: Collection[ReleasedLayout]
+) -> str:
+    check_paths(source, target)
+    state = _without_prefix(tensors(read_checkpoint(source), source), 'module.')
+    layout, config = _recognise(state, {one.signature: one for one in layouts}, str(source))
+    converted = released_to_mmseg(state, layout, model_shapes(config.model), str(source))
+    write_checkpoint(target, dict(meta=_meta(config), state_dict=converted))
+    num_classes = config.model.decode_head.num_classes
+    return _report(
+        f'{layout.title}, {num_classes} classes: {len(converted)} tensors',
+        (),
+        _written_for(layout, config, target),
     )
 
 

@@ -19,17 +19,19 @@ class ReleasedLayout:
 
     Attributes:
         title (str): What the network is, for messages.
-        config (str): The matching config within ``configs/``.
+        config (str): The matching config within ``configs/``, for the published number of classes.
         signature (str): A released name that no other layout has. The first dimension of this
             tensor is the number of classes.
         prefixes (Mapping[str, str]): Released prefix to prefix here; all tensors are covered, each
             by one prefix.
+        other_configs (Mapping[int, str]): Configs for other numbers of classes, where there are.
     """
 
     title: str
     config: str
     signature: str
     prefixes: Mapping[str, str]
+    other_configs: Mapping[int, str] = field(default_factory=dict)
     _inverse: Mapping[str, str] = field(init=False, repr=False)
 
     def __post_init__(self):
@@ -85,6 +87,35 @@ CORDA_SYNTHIA = ReleasedLayout(
     config='corda/corda_r101_syn2cs.py',
     signature=f'{_INITIAL}.conv_out.S.weight',
     prefixes=_CORDA,
+)
+
+ADVENT = ReleasedLayout(
+    title='AdvEnt, single level',
+    config='advent/advent_r101_syn2cs_16.py',
+    other_configs={19: 'advent/advent_r101_gta2cs.py', 7: 'advent/advent_r101_syn2cs_7.py'},
+    signature='layer6.conv2d_list.0.weight',
+    prefixes={**_BACKBONE, 'layer6': 'decode_head.classifier'},
+)
+ADVENT_MULTI_LEVEL = ReleasedLayout(
+    title='AdvEnt, multi-level',
+    config='advent/advent_r101_syn2cs_16_multi_level.py',
+    signature='layer5.conv2d_list.0.weight',
+    prefixes={**ADVENT.prefixes, 'layer5': 'auxiliary_head.classifier'},
+)
+_BLOCK = 'decode_head.auxiliary_block'
+DADA = ReleasedLayout(
+    title='DADA',
+    config='dada/dada_r101_syn2cs_16.py',
+    other_configs={7: 'dada/dada_r101_syn2cs_7.py'},
+    signature='layer6.conv2d_list.0.weight',
+    prefixes={
+        **_BACKBONE,
+        'enc4_1': f'{_BLOCK}.encoder.0',
+        'enc4_2': f'{_BLOCK}.encoder.2',
+        'enc4_3': f'{_BLOCK}.encoder.4',
+        'dec4': f'{_BLOCK}.decoder',
+        'layer6': 'decode_head.classifier',
+    },
 )
 
 DEEPLAB_INIT_PREFIX = 'Scale.'

@@ -5,6 +5,8 @@ Attributes are named so that the state dicts have the names of the released chec
 scales the channels, ``blocks`` the depth; the defaults are the released ResNet-101.
 """
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -38,16 +40,17 @@ class Bottleneck(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Four dilated convolutions, of which the release sums the first two."""
+    """Four dilated convolutions, of which DACS and CorDA sum the first two."""
 
-    def __init__(self, in_channels, out_channels):
+    def __init__(self, in_channels, out_channels, num_summed=2):
         super().__init__()
+        self.num_summed = num_summed
         self.conv2d_list = nn.ModuleList(
             nn.Conv2d(in_channels, out_channels, 3, padding=d, dilation=d) for d in (6, 12, 18, 24)
         )
 
     def forward(self, x):
-        return self.conv2d_list[0](x) + self.conv2d_list[1](x)
+        return sum(conv(x) for conv in self.conv2d_list[: self.num_summed])
 
 
 class ResNet(nn.Module):
@@ -66,10 +69,13 @@ class ResNet(nn.Module):
             setattr(self, f'layer{stage + 1}', nn.Sequential(first, *others))
         self.out_channels = in_channels
 
-    def features(self, image):
+    def stage_3(self, image):
         x = F.relu(self.bn1(self.conv1(image)))
         x = F.max_pool2d(x, 3, 2, 1, ceil_mode=True)
-        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.layer3(self.layer2(self.layer1(x)))
+
+    def features(self, image):
+        return self.layer4(self.stage_3(image))
 
 
 class DACS(ResNet):
@@ -79,6 +85,40 @@ class DACS(ResNet):
 
     def forward(self, image):
         return dict(seg=self.layer5(self.features(image)))
+
+
+class AdvEnt(ResNet):
+    def __init__(self, num_classes=16, multi_level=False, **options):
+        super().__init__(**options)
+        if multi_level:
+            self.layer5 = Classifier(self.out_channels // 2, num_classes, num_summed=4)
+        self.layer6 = Classifier(self.out_channels, num_classes, num_summed=4)
+
+    def forward(self, image):
+        low = self.stage_3(image)
+        outputs = dict(seg=self.layer6(self.layer4(low)))
+        if hasattr(self, 'layer5'):
+            outputs['auxiliary_seg'] = self.layer5(low)
+        return outputs
+
+
+class DADA(ResNet):
+    def __init__(self, num_classes=16, **options):
+        super().__init__(**options)
+        width = self.out_channels
+        self.enc4_1 = nn.Conv2d(width, width // 4, 1)
+        self.enc4_2 = nn.Conv2d(width // 4, width // 4, 3, padding=1)
+        self.enc4_3 = nn.Conv2d(width // 4, width // 16, 1)
+        self.dec4 = nn.Conv2d(width // 16, width, 1)
+        self.layer6 = Classifier(width, num_classes, num_summed=4)
+
+    def forward(self, image):
+        features = self.features(image)
+        encoding = self.enc4_3(F.relu(self.enc4_2(F.relu(self.enc4_1(features)))))
+        return dict(
+            seg=self.layer6(features * F.relu(self.dec4(encoding))),
+            depth=encoding.mean(dim=1, keepdim=True),
+        )
 
 
 class DistilledTask(nn.Module):
@@ -158,8 +198,11 @@ class CorDA(ResNet):
 
 
 def released_network(kind, **options):
-    """Network of a released checkpoint: ``'gta'`` and ``'synthia'`` of CorDA, or ``'dacs'``."""
-    return DACS(**options) if kind == 'dacs' else CorDA(kind, **options)
+    """Network of a released checkpoint: ``'gta'`` and ``'synthia'`` of CorDA, or the others."""
+    others = dict(
+        dacs=DACS, advent=AdvEnt, advent_multi_level=partial(AdvEnt, multi_level=True), dada=DADA
+    )
+    return others[kind](**options) if kind in others else CorDA(kind, **options)
 
 
 def randomise(network, seed=0):

@@ -59,8 +59,18 @@ def test_initialisation(prefix, line, tmp_path, capsys):
     assert f'{variable}={tmp_path / "out.pth"}\n' in output
 
 
+@pytest.mark.parametrize('kind', ['advent', 'dada'])
+def test_adversarial(kind, tmp_path, capsys):
+    torch.save(full_state(kind), tmp_path / 'in.pth')
+    main_of(f'{kind}_to_mmseg')([str(tmp_path / 'in.pth'), str(tmp_path / 'out.pth')])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == f'Wrote {tmp_path / "out.pth"} for configs/{kind}/{kind}_r101_syn2cs_16.py'
+
+
 @pytest.mark.parametrize(
-    'tool', ['corda_to_mmseg', 'dacs_to_mmseg', 'deeplab_init_to_mmseg', 'mmseg_to_corda']
+    'tool',
+    [f'{method}_to_mmseg' for method in ('corda', 'dacs', 'advent', 'dada', 'deeplab_init')]
+    + ['mmseg_to_corda'],
 )
 def test_a_bad_file_ends_with_a_message_and_without_a_result(tool, tmp_path):
     paths = [str(tmp_path / 'in.pth'), str(tmp_path / 'out.pth')]

@@ -1,0 +1,20 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Convert a released DADA checkpoint:
+``python tools/model_converters/dada_to_mmseg.py IN OUT``."""
+
+from mmseg_depthuda.released_weights import dada_to_mmseg
+from mmseg_depthuda.released_weights.command_line import run_converter
+
+
+def main(args: list[str] | None = None) -> None:
+    run_converter(
+        dada_to_mmseg,
+        'Convert a released DADA checkpoint to one of MMSegmentation.',
+        source='released checkpoint',
+        target='checkpoint to write',
+        args=args,
+    )
+
+
+if __name__ == '__main__':
+    main()
