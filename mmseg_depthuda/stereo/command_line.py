@@ -89,6 +89,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     matching.add_argument('--no-inpainting', action='store_true', help='leave gaps open')
     parser.add_argument(
+        '--no-pair-check',
+        dest='pair_check',
+        action='store_false',
+        help='match pairs even if they do not look rectified',
+    )
+    parser.add_argument(
         '--out', metavar='FOLDER', help='where to write (Cityscapes: the same root)'
     )
     parser.add_argument('--workers', type=positive_integer, default=2, help='processes (2)')
@@ -125,7 +131,7 @@ def _convert(args: argparse.Namespace) -> int:
     check_record(args.out or args.root, options, camera)
     contents = {}
     for name, pairs in groups.items():
-        results = convert_pairs(pairs, options, args.workers, name)
+        results = convert_pairs(pairs, options, args.workers, name, args.pair_check)
         contents[name] = _group_report(pairs, results)
         print('\n'.join(_summary(name, contents[name])))
     complete = not any(content['skipped'] for content in contents.values())

@@ -84,6 +84,7 @@ def convert_pairs(
     options: MatchingOptions,
     workers: int = 1,
     description: str = 'pairs',
+    pair_check: bool = True,
 ) -> list[PairResult]:
     """Write the depth files of pairs that do not have them yet.
 
@@ -94,6 +95,8 @@ def convert_pairs(
         options: How they are matched.
         workers: Processes.
         description: What the progress bar is called.
+        pair_check: Whether to leave out what does not look like a rectified pair, see
+            :func:`check_rectified`.
 
     Returns:
         One result per pair that lacked a file, in the order of the pairs.
@@ -105,8 +108,8 @@ def convert_pairs(
     """
     open_pairs = [pair for pair in map(_without_existing, pairs) if pair.outputs]
     if open_pairs:
-        _look_at_some(pairs)
-    work = partial(convert_pair, options=options)
+        _look_at_some(pairs, pair_check)
+    work = partial(convert_pair, options=options, pair_check=pair_check)
     with closing(map_in_processes(work, open_pairs, workers)) as results:
         return list(
             track(
@@ -123,13 +126,13 @@ def _without_existing(pair: StereoPair) -> StereoPair:
     return pair._replace(outputs=missing)
 
 
-def _look_at_some(pairs: Sequence[StereoPair]) -> None:
+def _look_at_some(pairs: Sequence[StereoPair], pair_check: bool) -> None:
     """Raise what all of a few pairs spread over the data have in common: a wrong geometry."""
     places = np.linspace(0, len(pairs) - 1, min(PAIRS_LOOKED_AT, len(pairs)))
     problems = []
     for pair in (pairs[round(place)] for place in places):
         try:
-            _read_checked(pair)
+            _read_checked(pair, pair_check)
         except StereoPairError as error:
             problems.append(f'{pair.left}: {error}')
         except (OSError, ValueError):
@@ -142,12 +145,13 @@ def _look_at_some(pairs: Sequence[StereoPair]) -> None:
         )
 
 
-def convert_pair(pair: StereoPair, options: MatchingOptions) -> PairResult:
+def convert_pair(pair: StereoPair, options: MatchingOptions, pair_check: bool = True) -> PairResult:
     """Match a pair and write its depth files.
 
     Args:
         pair: The pair.
         options: How it is matched.
+        pair_check: As in :func:`convert_pairs`.
 
     Returns:
         What became of it; files that cannot be used are reported, not raised.
@@ -156,7 +160,7 @@ def convert_pair(pair: StereoPair, options: MatchingOptions) -> PairResult:
         OSError: If a file cannot be written.
     """
     try:
-        left, right, camera = _read_checked(pair)
+        left, right, camera = _read_checked(pair, pair_check)
         disparity = options.disparity(left, right, camera)
         if 'cityscapes_disparity' in pair.outputs and disparity.max() > LARGEST_OFFICIAL_DISPARITY:
             raise ValueError(
@@ -180,7 +184,9 @@ def convert_pair(pair: StereoPair, options: MatchingOptions) -> PairResult:
     return PairResult(pair.name, valid_share=valid / disparity.size)
 
 
-def _read_checked(pair: StereoPair) -> tuple[np.ndarray, np.ndarray, StereoCamera]:
+def _read_checked(
+    pair: StereoPair, pair_check: bool
+) -> tuple[np.ndarray, np.ndarray, StereoCamera]:
     """Both images and the camera, once they are known to fit together."""
     left, right = read_image(pair.left, 'left image'), read_image(pair.right, 'right image')
     if left.shape != right.shape:
@@ -191,7 +197,8 @@ def _read_checked(pair: StereoPair) -> tuple[np.ndarray, np.ndarray, StereoCamer
         )
     camera = pair.camera if isinstance(pair.camera, StereoCamera) else read_camera(pair.camera)
     camera.check_fits(left.shape[1])
-    check_rectified(left, right)
+    if pair_check:
+        check_rectified(left, right)
     return left, right, camera
 
 

@@ -165,10 +165,14 @@ def test_bad_pairs_are_reported_and_the_rest_written(cityscapes, plane, tmp_path
     other = plane_pair(3.0, 0.1, seed=8)[1]
     bad = {
         'size': (left, right[:, :-2], 'ulm_size_000019_leftImg8bit.png is 192x96, but its right'),
-        'flat': (constant, constant, 'ulm_flat_000019_leftImg8bit.png: the left image has 0'),
+        'flat': (
+            constant,
+            constant,
+            'ulm_flat_000019_leftImg8bit.png: the left image is .* constant',
+        ),
         'swap': (right, left, 'ulm_swap_000019_leftImg8bit.png: 100% of the points lie farther'),
         'rows': (left, np.roll(right, 3, axis=0), 'points lie 3.0 pixels apart vertically'),
-        'other': (left, other, 'do not show the same scene'),
+        'other': (left, other, 'ulm_other_000019_leftImg8bit.png: not a pair'),
         'cut': (left, right, 'ulm_cut_000019_rightImg8bit.png is truncated'),
         'lost': (left, right, 'right image: .*ulm_lost_000019_rightImg8bit.png does not exist'),
         'left': (left, right, 'left image: .*ulm_left_000019_leftImg8bit.png does not exist'),
@@ -224,9 +228,20 @@ def test_what_is_wrong_with_all_pairs_stops_at_once(
     assert not list(tmp_path.rglob('*.mat'))
 
 
-def test_disparity_beyond_the_official_files(tmp_path, capsys, monkeypatch):
-    # So few of the corners are in both images that the check would refuse the pair.
-    monkeypatch.setattr(conversion, 'check_rectified', lambda left, right: None)
+def test_pair_check_can_be_switched_off(tmp_path, capsys):
+    left, right, _ = plane_pair(6.0)
+    for side, image in (('left', left), ('right', np.roll(right, 3, axis=0))):
+        write_image(tmp_path / side / '0.png', image)
+    arguments = ['--left', str(tmp_path / 'left'), '--right', str(tmp_path / 'right')]
+    arguments += ['--out', str(tmp_path / 'depth'), *OWN]
+    assert write_stereo_depth(arguments) == 2
+    assert 'lie 3.0 pixels apart vertically' in capsys.readouterr().err
+    assert not (tmp_path / 'depth/0.mat').exists()
+    assert write_stereo_depth([*arguments, '--no-pair-check']) == 0
+    assert (tmp_path / 'depth/0.mat').exists()
+
+
+def test_disparity_beyond_the_official_files(tmp_path, capsys):
     left, right, _ = plane_pair(300.0, size=(64, 700))
     write_cityscapes(tmp_path, STEMS[0], left, right, camera_json(fx=700, u0=350))
     arguments = [str(tmp_path), '--splits', 'train', '--kinds', 'official']
@@ -289,9 +304,9 @@ def test_tool(monkeypatch, tmp_path, capsys):
 _convert_pair = conversion.convert_pair
 
 
-def slow_convert(pair, options):
+def slow_convert(pair, options, pair_check):
     time.sleep(0.1)
-    return _convert_pair(pair, options)
+    return _convert_pair(pair, options, pair_check)
 
 
 def convert_slowly(arguments) -> None:
@@ -332,7 +347,7 @@ def test_stopped_run_goes_on(tmp_path, plane, number, status, capsys):
     assert len({path.read_bytes() for path in out.glob('*.mat')}) == 1
 
 
-def killed_convert(pair, options):
+def killed_convert(pair, options, pair_check):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
