@@ -6,6 +6,7 @@ matching config, so that a tensor that is missing, unexpected or of another shap
 never a silently random part of a network.
 """
 
+import ast
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -132,8 +133,9 @@ def mmseg_to_released(
 
 def _recognise(
     state: StateDict, signatures: Mapping[str, ReleasedLayout], where: str
-) -> tuple[ReleasedLayout, Config]:
-    """The layout of a state dict by its signature, and the config of its network."""
+) -> tuple[ReleasedLayout, Config, str]:
+    """The layout of a state dict by its signature, the config of its network, and what the latter
+    is called, with the settings that make it fit the number of classes."""
     signature = next((name for name in signatures if name in state), None)
     if signature is None:
         wanted = '; '.join(f'{layout.title}, by {name}' for name, layout in signatures.items())
@@ -145,30 +147,14 @@ def _recognise(
     layout = signatures[signature]
     # numel of the first dimension alone: 1 for a scalar, whose shape check_tensors then refuses.
     num_classes = state[signature].shape[:1].numel()
-    config = Config.fromfile(find_config(_config_of(layout, num_classes)))
+    name = layout.other_configs.get(num_classes, layout.config)
+    config = Config.fromfile(find_config(name))
+    settings = []
     for head in ('decode_head', 'auxiliary_head'):
-        if head in config.model:
+        if head in config.model and config.model[head].num_classes != num_classes:
             config.model[head].num_classes = num_classes
-    return layout, config
-
-
-def _config_of(layout: ReleasedLayout, num_classes: int) -> str:
-    return layout.other_configs.get(num_classes, layout.config)
-
-
-def _written_for(layout: ReleasedLayout, config: Config, target: str | Path) -> str:
-    """Which config a converted file goes with, and what has to be set in it."""
-    num_classes = config.model.decode_head.num_classes
-    name = _config_of(layout, num_classes)
-    published = Config.fromfile(find_config(name)).model
-    settings = [
-        f'model.{head}.num_classes={num_classes}'
-        for head in ('decode_head', 'auxiliary_head')
-        if head in published and published[head].num_classes != num_classes
-    ]
-    return ' '.join(
-        [f'Wrote {target} for configs/{name}', *(['with'] if settings else []), *settings]
-    )
+            settings.append(f'model.{head}.num_classes={num_classes}')
+    return layout, config, ' '.join([f'configs/{name}', *(['with', *settings] if settings else [])])
 
 
 def _meta(config: Config) -> dict:
@@ -233,7 +219,8 @@ def _released_file_to_mmseg(
         where = f'{source}, entry {released}'
         state = _without_prefix(checkpoint_entry(checkpoint, released, source), 'module.')
         if layout is None:
-            layout, config = _recognise(state, {one.signature: one for one in layouts}, where)
+            signatures = {one.signature: one for one in layouts}
+            layout, config, fitting_config = _recognise(state, signatures, where)
             shapes = model_shapes(config.model)
         converted[entry] = released_to_mmseg(state, layout, shapes, where)
     num_tensors = len(converted['state_dict'])
@@ -246,7 +233,7 @@ def _released_file_to_mmseg(
     return _report(
         f'{layout.title}, {num_classes} classes: {num_tensors} tensors of the {weights}{teacher}',
         checkpoint.keys() - entries.values(),
-        _written_for(layout, config, target),
+        f'Wrote {target} for {fitting_config}',
     )
 
 
@@ -280,14 +267,15 @@ def _released_state_to_mmseg(
 ) -> str:
     check_paths(source, target)
     state = _without_prefix(tensors(read_checkpoint(source), source), 'module.')
-    layout, config = _recognise(state, {one.signature: one for one in layouts}, str(source))
+    signatures = {one.signature: one for one in layouts}
+    layout, config, fitting_config = _recognise(state, signatures, str(source))
     converted = released_to_mmseg(state, layout, model_shapes(config.model), str(source))
     write_checkpoint(target, dict(meta=_meta(config), state_dict=converted))
     num_classes = config.model.decode_head.num_classes
     return _report(
         f'{layout.title}, {num_classes} classes: {len(converted)} tensors',
         (),
-        _written_for(layout, config, target),
+        f'Wrote {target} for {fitting_config}',
     )
 
 
@@ -348,6 +336,7 @@ def mmseg_to_corda(source: str | Path, target: str | Path) -> str:
     """
     check_paths(source, target)
     checkpoint = read_checkpoint(source)
+    _check_summed_branches(checkpoint, source)
     has_teacher = 'ema_state_dict' in checkpoint
     entries = dict(model='state_dict', **(dict(ema_model='ema_state_dict') if has_teacher else {}))
 
@@ -360,7 +349,7 @@ def mmseg_to_corda(source: str | Path, target: str | Path) -> str:
         if layout is None:
             layouts = (CORDA_GTA, CORDA_SYNTHIA, DACS)
             signatures = {one.mmseg_name(one.signature): one for one in layouts}
-            layout, config = _recognise(state, signatures, where)
+            layout, config, _ = _recognise(state, signatures, where)
             shapes = model_shapes(config.model)
         converted[released] = mmseg_to_released(state, layout, shapes, where)
     converted.setdefault('ema_model', converted['model'])
@@ -372,6 +361,26 @@ def mmseg_to_corda(source: str | Path, target: str | Path) -> str:
         checkpoint.keys() - entries.values(),
         f'Wrote {target}',
     )
+
+
+def _check_summed_branches(checkpoint: Mapping, source: str | Path) -> None:
+    """Refuse networks that differ from those of DACS and CorDA in nothing but the branches summed.
+
+    AdvEnt and MinEnt have DACS's very tensors, so that only the config tells. It is parsed and not
+    run, because a checkpoint may come from anybody.
+    """
+    config = ast.parse(checkpoint.get('meta', {}).get('cfg', ''))
+    summed = {
+        ast.literal_eval(node.value)
+        for node in ast.walk(config)
+        if isinstance(node, ast.keyword) and node.arg == 'num_summed'
+    }
+    if summed - {2}:
+        raise ValueError(
+            f'{source} is of a classifier that sums {max(summed)} branches (num_summed in its '
+            'config), as those of AdvEnt, MinEnt and DADA do. The networks of DACS and CorDA sum '
+            '2: they would predict something else with these weights.'
+        )
 
 
 def _as_averaged_model(state: StateDict) -> StateDict:

@@ -60,8 +60,9 @@ def _why_unreadable(message: str) -> str:
             f'{content}, which is not read here, because reading it can run any code. If you trust '
             'whoever made the file, read it once with c = torch.load(FILE, map_location="cpu", '
             'weights_only=False), save the weights alone with torch.save({name: c[name] for name '
-            'in ("model", "ema_model")}, NEW_FILE) (an initialisation: torch.save(dict(c), '
-            'NEW_FILE)), and convert that file.'
+            'in ("model", "ema_model")}, NEW_FILE) (a plain dictionary of tensors, as '
+            'initialisations, AdvEnt and DADA are: torch.save(dict(c), NEW_FILE)), and convert '
+            'that file.'
         )
     # Before this PyTorch advises to read the file unsafely.
     reason = message.rpartition('WeightsUnpickler error:')[2].strip()

@@ -19,12 +19,13 @@ class ReleasedLayout:
 
     Attributes:
         title (str): What the network is, for messages.
-        config (str): The matching config within ``configs/``, for the published number of classes.
-        signature (str): A released name that no other layout has. The first dimension of this
-            tensor is the number of classes.
+        config (str): The matching config within ``configs/``.
+        signature (str): A released name by which a file is recognised; converters try their layouts
+            in order. The first dimension of this tensor is the number of classes.
         prefixes (Mapping[str, str]): Released prefix to prefix here; all tensors are covered, each
             by one prefix.
-        other_configs (Mapping[int, str]): Configs for other numbers of classes, where there are.
+        other_configs (Mapping[int, str]): Number of classes to config, where that is not
+            ``config``.
     """
 
     title: str

@@ -1,15 +1,20 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """AdvEnt and DADA: plain dictionaries of tensors, without teacher and discriminators."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
+import torch.nn.functional as F
 from mmengine.config import Config
+from mmengine.runner import IterBasedTrainLoop
 from mmseg.apis import init_model
 from mmseg.registry import MODELS
 
 from mmseg_depthuda.datasets.label_protocols import PROTOCOLS
+from mmseg_depthuda.engine.hooks import StrictLoadHook
 from mmseg_depthuda.engine.launch import config_folder
-from mmseg_depthuda.released_weights import advent_to_mmseg, dada_to_mmseg
+from mmseg_depthuda.released_weights import advent_to_mmseg, dada_to_mmseg, mmseg_to_corda
 from mmseg_depthuda.released_weights.conversion import (
     mmseg_to_released,
     model_shapes,
@@ -17,7 +22,7 @@ from mmseg_depthuda.released_weights.conversion import (
 )
 from mmseg_depthuda.released_weights.layouts import ADVENT, ADVENT_MULTI_LEVEL, DADA
 from tests.released_weights.released_networks import randomise, released_network
-from tests.released_weights.test_conversion import assert_same, full_state
+from tests.released_weights.test_conversion import assert_same, full_state, meta_model
 
 LAYOUTS = dict(advent=ADVENT, advent_multi_level=ADVENT_MULTI_LEVEL, dada=DADA)
 CONVERTERS = dict(advent=advent_to_mmseg, advent_multi_level=advent_to_mmseg, dada=dada_to_mmseg)
@@ -60,10 +65,15 @@ def test_same_outputs_as_the_released_network(kind):
             outputs['depth'] = model.decode_head(features, tasks=('depth',))['depth']
         if kind == 'advent_multi_level':
             outputs['auxiliary_seg'] = model.auxiliary_head(features)
+        meta = [dict(ori_shape=(64, 97), img_shape=(64, 97), pad_shape=(64, 97))] * 2
+        logits = model.encode_decode(image, meta)
     assert outputs.keys() == wanted.keys()
     for name, value in wanted.items():
         assert value.std() > 0.01, 'outputs that do not vary compare nothing'
         torch.testing.assert_close(outputs[name], value, rtol=1e-9, atol=1e-9 * value.std())
+    predicted = torch.cat([wanted[task] for task in ('seg', 'depth') if task in wanted], dim=1)
+    upsampled = F.interpolate(predicted, (64, 97), mode='bilinear', align_corners=True)
+    torch.testing.assert_close(logits, upsampled, rtol=1e-9, atol=1e-9 * upsampled.std())
 
 
 @KINDS
@@ -117,6 +127,55 @@ def test_number_of_classes_is_read_off_the_weights(kind, num_classes, line, tmp_
     assert report.endswith(line)
     meta = torch.load(tmp_path / 'out.pth', weights_only=True)['meta']
     assert len(meta['dataset_meta']['classes']) == num_classes
+
+
+@pytest.mark.parametrize(
+    ('kind', 'num_classes', 'configs'),
+    [
+        ('advent', 16, ['advent/advent_r101_syn2cs_16.py', 'advent/minent_r101_syn2cs_16.py']),
+        ('advent', 19, ['advent/advent_r101_gta2cs.py']),
+        ('advent_multi_level', 16, ['advent/advent_r101_syn2cs_16_multi_level.py']),
+        ('dada', 16, ['dada/dada_r101_syn2cs_16.py']),
+        ('dada', 7, ['dada/dada_r101_syn2cs_7.py', 'dada/dada_r101_syn2vistas_7.py']),
+    ],
+)
+def test_runs_of_these_configs_load_it(kind, num_classes, configs, tmp_path):
+    """A test as it is, a training only if told that its discriminators start anew."""
+    torch.save(full_state(kind, num_classes=num_classes), tmp_path / 'in.pth')
+    CONVERTERS[kind](tmp_path / 'in.pth', tmp_path / 'out.pth')
+    checkpoint = torch.load(tmp_path / 'out.pth', weights_only=True)
+    train_loop = object.__new__(IterBasedTrainLoop)
+    anew = StrictLoadHook(allow_missing=['^discriminators'])
+    for config in configs:
+        model = meta_model(Config.fromfile(config_folder() / config).model)
+        test = SimpleNamespace(model=model, _train_loop=dict(max_iters=2))
+        train = SimpleNamespace(model=model, _train_loop=train_loop)
+        StrictLoadHook().after_load_checkpoint(test, checkpoint)
+        anew.after_load_checkpoint(train, checkpoint)
+        if 'minent' not in config:
+            with pytest.raises(ValueError, match='[12]0 missing in the checkpoint: discrim'):
+                StrictLoadHook().after_load_checkpoint(train, checkpoint)
+
+
+def test_multi_level_file_tests_a_single_level_model(tmp_path):
+    """The auxiliary classifier is for training: predictions do without it."""
+    torch.save(full_state('advent_multi_level', num_classes=19), tmp_path / 'in.pth')
+    advent_to_mmseg(tmp_path / 'in.pth', tmp_path / 'out.pth')
+    checkpoint = torch.load(tmp_path / 'out.pth', weights_only=True)
+    model = meta_model(Config.fromfile(config_folder() / 'advent/advent_r101_gta2cs.py').model)
+    runner = SimpleNamespace(model=model, _train_loop=None)
+    with pytest.raises(ValueError, match='8 without a place in the model: auxiliary_head'):
+        StrictLoadHook().after_load_checkpoint(runner, checkpoint)
+    StrictLoadHook(allow_unexpected=['^auxiliary_head']).after_load_checkpoint(runner, checkpoint)
+
+
+def test_weights_that_dacs_would_read_otherwise_do_not_become_its(tmp_path):
+    """The tensors are those of DACS, whose network sums two of the four branches."""
+    torch.save(full_state('advent', num_classes=19), tmp_path / 'in.pth')
+    advent_to_mmseg(tmp_path / 'in.pth', tmp_path / 'out.pth')
+    with pytest.raises(ValueError, match='out.pth is of a classifier that sums 4 branches'):
+        mmseg_to_corda(tmp_path / 'out.pth', tmp_path / 'back.pth')
+    assert not (tmp_path / 'back.pth').exists()
 
 
 def test_mmseg_loads_the_file(tmp_path):
