@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
@@ -64,7 +65,8 @@ class TrainingCheckHook(Hook):
                 "optimiser. Set optim_wrapper.constructor='AdversarialOptimWrapperConstructor', "
                 'optim_wrapper.segmentor and optim_wrapper.discriminator.'
             )
-        if 'target' in getattr(model, 'trained_branches', ()) and not hasattr(dataset, 'target'):
+        learns_target = 'target' in getattr(model, 'trained_branches', ())
+        if learns_target and isinstance(dataset, BaseDataset):
             raise ValueError(
                 f'{type(model).__name__} learns from target images, but {type(dataset).__name__} '
                 'has none. Take SourceTargetDataset as the training dataset.'

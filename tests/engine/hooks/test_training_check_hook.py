@@ -139,10 +139,11 @@ def test_source_depth_that_no_transform_loads(tmp_path):
 
 def test_adaptation_without_target_images(tmp_path):
     model = model_config(type='MinEntSegmentor')
-    with pytest.raises(ValueError, match='MinEntSegmentor learns from target images, but'):
+    match = 'MinEntSegmentor learns from target images, but BaseDataset has none'
+    with pytest.raises(ValueError, match=match):
+        train(tmp_path, source_of(seg_map_path='label.png'), model)
+    with pytest.raises(Read):  # of pairs, or of a kind that is not known here
         train(tmp_path, Unreadable(), model)
-    with pytest.raises(Read):
-        train(tmp_path, Unreadable(target=source_of()), model)
 
 
 def test_heads_that_can_do_without_source_depth(tmp_path):
@@ -162,4 +163,4 @@ def test_discriminators_without_an_optimiser(tmp_path):
         discriminator=dict(optimizer=dict(type='Adam', lr=0.01)),
     )
     with pytest.raises(Read):
-        train(tmp_path, Unreadable(target=source_of()), model, optim_wrapper=both)
+        train(tmp_path, Unreadable(), model, optim_wrapper=both)
