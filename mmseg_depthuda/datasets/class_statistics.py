@@ -12,6 +12,7 @@ from mmengine.utils import track_parallel_progress, track_progress
 from scipy.special import softmax
 
 from mmseg_depthuda.engine.fileio import atomic_write
+from mmseg_depthuda.engine.opencv_threads import no_opencv_threads
 
 from .label_protocols import IGNORE_INDEX
 from .transforms import read_labels
@@ -38,7 +39,8 @@ def count_classes(dataset: BaseDataset, num_workers: int = 1) -> np.ndarray:
     )
     paths = [info['seg_map_path'] for info in infos]
     if num_workers > 1:
-        counts = track_parallel_progress(count, paths, num_workers, chunksize=8)
+        with no_opencv_threads():
+            counts = track_parallel_progress(count, paths, num_workers, chunksize=8)
     else:
         counts = track_progress(count, paths)
     return np.array(counts)

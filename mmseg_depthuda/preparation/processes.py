@@ -13,6 +13,8 @@ from typing import TypeVar
 
 import cv2
 
+from mmseg_depthuda.engine.opencv_threads import no_opencv_threads
+
 T = TypeVar('T')
 R = TypeVar('R')
 
@@ -38,11 +40,12 @@ def map_in_processes(function: Callable[[T], R], items: Sequence[T], workers: in
     if workers == 1 or len(items) < 2:
         yield from map(function, items)
         return
-    executor = ProcessPoolExecutor(min(workers, len(items)), initializer=_start_worker)
-    try:
-        yield from executor.map(function, items, chunksize=2)
-    finally:
-        executor.shutdown(cancel_futures=True)
+    with no_opencv_threads():
+        executor = ProcessPoolExecutor(min(workers, len(items)), initializer=_start_worker)
+        try:
+            yield from executor.map(function, items, chunksize=2)
+        finally:
+            executor.shutdown(cancel_futures=True)
 
 
 def _start_worker() -> None:

@@ -12,6 +12,7 @@ import cv2
 from mmengine import track_parallel_progress, track_progress
 
 from mmseg_depthuda.engine.fileio import atomic_write
+from mmseg_depthuda.engine.opencv_threads import no_opencv_threads
 
 from .layouts import DEFAULT_PARTS, LAYOUTS, PARTS, VAL_OFFSET, Record
 from .world import StreetScene
@@ -80,7 +81,8 @@ def generate(out: str | Path, config: WorldConfig, workers: int = 1) -> int:
     if not jobs:
         return 0
     if workers > 1:
-        track_parallel_progress(_render, jobs, workers, chunksize=4, keep_order=False)
+        with no_opencv_threads():
+            track_parallel_progress(_render, jobs, workers, chunksize=4, keep_order=False)
     else:
         track_progress(_render, jobs)
     return len(jobs)
