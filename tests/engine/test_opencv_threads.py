@@ -15,15 +15,15 @@ import cv2, numpy as np
 from mmseg_depthuda.engine.opencv_threads import no_opencv_threads
 from mmseg_depthuda.preparation import map_in_processes
 
-def blurred(seed):
-    image = np.random.default_rng(seed).random((400, 400), np.float32)
-    return float(cv2.GaussianBlur(image, (0, 0), 5).sum())
+def features(seed):
+    image = np.random.default_rng(seed).integers(0, 256, (400, 400), np.uint8)
+    return len(cv2.SIFT_create(200).detect(image))
 
 cv2.setNumThreads(4)
-here = [blurred(seed) for seed in range(4)]
-assert list(map_in_processes(blurred, range(4), 2)) == here
+here = [features(seed) for seed in range(4)]
+assert list(map_in_processes(features, range(4), 2)) == here
 with no_opencv_threads(), multiprocessing.get_context('fork').Pool(2) as pool:
-    assert pool.map(blurred, range(4)) == here
+    assert pool.map(features, range(4)) == here
 assert cv2.getNumThreads() == 4
 print('done')
 """
