@@ -168,12 +168,16 @@ def metres_of(disparity: np.ndarray, camera: StereoCamera) -> np.ndarray:
     return np.divide(focal_baseline, disparity, out=metres, where=disparity > 0)
 
 
-def _mat_metres(disparity: np.ndarray, camera: StereoCamera) -> bytes:
+def mat_file(metres: np.ndarray) -> bytes:
+    """A depth file as ``depth_file='mat_metres'`` reads it; the same metres give the same bytes."""
     buffer = io.BytesIO()
-    savemat(buffer, {DEPTH_MAT_KEY: metres_of(disparity, camera)}, do_compression=True)
-    # SciPy puts the time of writing into the 116 bytes of free text; the same pair must give the
-    # same bytes.
+    savemat(buffer, {DEPTH_MAT_KEY: metres}, do_compression=True)
+    # SciPy puts the time of writing into the 116 bytes of free text.
     return b'MATLAB 5.0 MAT-file'.ljust(116) + buffer.getvalue()[116:]
+
+
+def _mat_metres(disparity: np.ndarray, camera: StereoCamera) -> bytes:
+    return mat_file(metres_of(disparity, camera))
 
 
 def _cityscapes_disparity(disparity: np.ndarray, camera: StereoCamera) -> bytes:

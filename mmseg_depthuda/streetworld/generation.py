@@ -18,7 +18,7 @@ from .layouts import DEFAULT_PARTS, LAYOUTS, PARTS, VAL_OFFSET, Record
 from .world import StreetScene
 
 MANIFEST = 'street_world.json'
-RENDERER_VERSION = 2  # raise it whenever a scene looks different than before
+RENDERER_VERSION = 3  # raise it whenever a file of a scene differs from before
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,12 @@ import cv2
 import numpy as np
 from mmseg.datasets import CityscapesDataset, MapillaryDataset_v1
 from PIL import Image
-from scipy.io import savemat
 
-from .disparity import (
-    depth_of_disparity,
-    exact_disparity,
-    pseudo_inverse_depth,
-    stereo_disparity,
-)
+from mmseg_depthuda.stereo.cameras import StereoCamera
+from mmseg_depthuda.stereo.conversion import MatchingOptions
+from mmseg_depthuda.stereo.files import ENCODERS, mat_file
+
+from .monocular import pseudo_inverse_depth
 from .world import StreetScene, View
 
 PARTS = ('image', 'label', 'depth', 'disparity', 'right', 'sequence', 'camera')
@@ -97,14 +95,6 @@ def _palette_png(label_ids: np.ndarray, palette: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _mat(depth: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    savemat(buffer, {'depth_map': depth}, do_compression=True)
-    # SciPy puts the time of writing into the 116 bytes of free text; the same scene must give the
-    # same bytes.
-    return b'MATLAB 5.0 MAT-file'.ljust(116) + buffer.getvalue()[116:]
-
-
 def crop(pixels: np.ndarray, ratio: tuple[int, int] | None) -> np.ndarray:
     """The largest part of an image, in its middle, that has an aspect ratio.
 
@@ -132,15 +122,23 @@ class Record:
         return self.scene.view()
 
     @cached_property
-    def stereo(self) -> np.ndarray:
-        """Imperfect disparity, float32 ``(H, W)``, pixels, 0 where missing."""
-        camera = self.left.camera
-        disparity = exact_disparity(self.left.depth, camera.fx, camera.baseline)
-        return stereo_disparity(self.left.image, disparity, self.scene.rng(4))
+    def right(self) -> View:
+        return self.scene.view(right=True)
 
-    def image(self, frame: int = 0, right: bool = False) -> bytes:
-        view = self.left if (frame, right) == (0, False) else self.scene.view(frame, right)
-        return _png(view.image)
+    @cached_property
+    def stereo(self) -> tuple[np.ndarray, StereoCamera]:
+        """What stereo matching finds in the two images, as ``stereo_depth.py`` would."""
+        camera = StereoCamera(self.left.camera.fx, self.left.camera.baseline, name='street world')
+        return MatchingOptions().disparity(self.left.image, self.right.image, camera), camera
+
+    def image(self) -> bytes:
+        return _png(self.left.image)
+
+    def right_image(self) -> bytes:
+        return _png(self.right.image)
+
+    def frame(self, frame: int) -> bytes:
+        return _png(self.scene.view(frame).image) if frame else self.image()
 
     def label_ids(self) -> bytes:
         return _png(self.left.label_ids)
@@ -174,16 +172,13 @@ class Record:
         return _png(np.clip(np.rint(100 * self.left.depth), 0, 65535).astype(np.uint16))
 
     def stereo_depth(self) -> bytes:
-        camera = self.left.camera
-        return _mat(depth_of_disparity(self.stereo, camera.fx, camera.baseline))
+        return ENCODERS['mat_metres'].encode(*self.stereo)
 
     def exact_depth(self) -> bytes:
-        return _mat(np.where(np.isinf(self.left.depth), np.float32(0), self.left.depth))
+        return mat_file(np.where(np.isinf(self.left.depth), np.float32(0), self.left.depth))
 
     def official_disparity(self) -> bytes:
-        """``256 * disparity + 1`` and 0 where there is none."""
-        values = np.where(self.stereo > 0, 256 * self.stereo + 1, 0)
-        return _png(np.clip(np.rint(values), 0, 65535).astype(np.uint16))
+        return ENCODERS['cityscapes_disparity'].encode(*self.stereo)
 
     def camera(self) -> bytes:
         """The keys of Cityscapes' camera files; the camera is above the origin of the car."""
@@ -228,7 +223,7 @@ def synthia_files(index: int, parts: Collection[str]) -> Files:
 def cityscapes_files(index: int, parts: Collection[str]) -> Files:
     """Cityscapes: scenes are dealt out to the cities of their split.
 
-    Depth is imperfect in train and exact in val.
+    Depth is that of stereo matching in train and exact in val.
     """
     is_val = index >= VAL_OFFSET
     split, cities = ('val', VAL_CITIES) if is_val else ('train', TRAIN_CITIES)
@@ -253,10 +248,10 @@ def cityscapes_files(index: int, parts: Collection[str]) -> Files:
             path('disparity', 'leftImg8bit.png'): Record.monocular,
             path('disparity', 'disparity.png'): Record.official_disparity,
         },
-        'right': {path('rightImg8bit', 'rightImg8bit.png'): partial(Record.image, right=True)},
+        'right': {path('rightImg8bit', 'rightImg8bit.png'): Record.right_image},
         'sequence': {
             path('leftImg8bit_sequence', 'leftImg8bit.png', frame): partial(
-                Record.image, frame=frame
+                Record.frame, frame=frame
             )
             for frame in (-1, 0, 1)
         },

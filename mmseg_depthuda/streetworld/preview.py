@@ -36,13 +36,15 @@ def contact_sheet(seed: int, size: tuple[int, int], tile_width: int = 256) -> np
 
 def _tile(record: Record, width: int, is_real: bool) -> np.ndarray:
     view = record.left
-    camera = view.camera
-    exact = 1 / view.depth
-    inverse = record.stereo / (camera.fx * camera.baseline) if is_real else exact
+    if is_real:
+        disparity, camera = record.stereo
+        inverse = disparity / camera.focal_baseline
+    else:
+        inverse = 1 / view.depth
     grey = (255 * np.sqrt(np.clip(NEAREST * inverse, 0, 1))).astype(np.uint8)
     depth = cv2.applyColorMap(grey, cv2.COLORMAP_INFERNO)
     labels = label_palette()[view.label_ids][..., ::-1]
-    size = width, round(width * camera.height / camera.width)
+    size = width, round(width * view.camera.height / view.camera.width)
     tiles = (
         cv2.resize(view.image, size, interpolation=cv2.INTER_AREA),
         cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST),
