@@ -18,6 +18,7 @@ from pathlib import Path
 
 from mmseg_depthuda.benchmarking.ladder import (
     STREET_WORLD_ADVERSARIAL,
+    STREET_WORLD_DEPTH,
     STREET_WORLD_LADDER,
     claim_folder,
     plan_ladder,
@@ -26,7 +27,7 @@ from mmseg_depthuda.benchmarking.ladder import (
 )
 from mmseg_depthuda.streetworld.generation import WorldConfig, generate
 
-METHODS = STREET_WORLD_LADDER | STREET_WORLD_ADVERSARIAL
+METHODS = STREET_WORLD_LADDER | STREET_WORLD_ADVERSARIAL | STREET_WORLD_DEPTH
 LAYOUTS = ('gta', 'synthia', 'cityscapes')
 
 

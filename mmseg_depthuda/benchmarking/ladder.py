@@ -57,6 +57,19 @@ STREET_WORLD_ADVERSARIAL = {
     'dada': Method('dada/dada_r18_sim2real.py'),
 }
 """The adversarial family on the street world, from its baseline to DADA."""
+STREET_WORLD_DEPTH = {
+    'corda_no_target_depth': Method(
+        'corda/corda_r18_sim2real.py',
+        (
+            *WATCH_PSEUDO_LABELS,
+            'train_dataloader.dataset.target.depth=None',
+            'model.decode_head.predicted_depth=source',
+        ),
+    ),
+    'corda_mono': Method('corda/corda_r18_sim2real_mono.py', WATCH_PSEUDO_LABELS),
+    'corda_fd': STREET_WORLD_LADDER['corda_fd'],
+}
+"""CorDA (FD) by the depth of its target: none, monocular, stereo."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pytest
 from mmseg_depthuda.benchmarking import ladder
 from mmseg_depthuda.benchmarking.ladder import (
     STREET_WORLD_ADVERSARIAL,
+    STREET_WORLD_DEPTH,
     STREET_WORLD_LADDER,
     Method,
     claim_folder,
@@ -57,7 +58,7 @@ def test_every_method_is_an_experiment_with_a_seed_of_its_own():
     trainings = plan_ladder('out', STREET_WORLD_LADDER, [1, 2])
     assert len({training.work_dir for training in trainings}) == 12
     assert [training.seed for training in trainings] == [1] * 6 + [2] * 6
-    trainings += plan_ladder('out', STREET_WORLD_ADVERSARIAL, [1])
+    trainings += plan_ladder('out', STREET_WORLD_ADVERSARIAL | STREET_WORLD_DEPTH, [1])
     assert all(find_config(training.config).is_file() for training in trainings)
 
 
