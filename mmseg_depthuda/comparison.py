@@ -35,7 +35,9 @@ CLASS_PREFIX = 'IoU.'
 _TIMESTAMP = re.compile(r'\d{8}_\d{6}')
 _MEANS = re.compile(r'mIoU(_.+)?')
 _DEPTH_ERRORS = ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'd1', 'd2', 'd3')
-_DRAWN = re.compile(r'loss|.*\.loss_.+|mIoU(_.+)?|pseudo_label\.(?!.*share).+')
+_DRAWN = re.compile(
+    r'loss|.*\.loss_.+|mIoU(_.+)?|pseudo_label\.(?!.*share).+|explained|abs_rel|rmse|d1'
+)
 _SIZE = ('eval_width', 'eval_height')
 
 
@@ -178,9 +180,10 @@ def _read_lines(path: Path) -> list[dict]:
 
 def _validations(curves: Mapping[str, Curve]) -> dict[int, dict[str, float]]:
     """Metrics by iteration that was validated."""
+    validated = curves.get('mIoU') or curves.get(_DEPTH_ERRORS[0], {})
     return {
         step: {name: curve[step] for name, curve in curves.items() if step in curve}
-        for step in curves.get('mIoU', {})
+        for step in validated
     }
 
 
@@ -193,6 +196,8 @@ def _last(metrics: Mapping[int, Mapping[str, float]]) -> Mapping[str, float]:
 
 def compared_metrics(runs: Sequence[ComparedRun]) -> list[str]:
     """Metrics to set side by side: each class, the means, and the depth errors that all runs have.
+
+    Runs of networks that predict depth alone have only the last.
 
     Args:
         runs (Sequence[ComparedRun]): Runs.
@@ -232,7 +237,11 @@ def compared_metrics(runs: Sequence[ComparedRun]) -> list[str]:
 
 
 def _classes(run: ComparedRun) -> dict[str, None]:
-    """Names of the class metrics in their order, the same for all seeds."""
+    """Names of the class metrics in their order, the same for all seeds; none of depth alone."""
+    if all(key in metrics for metrics in run.metrics for key in _DEPTH_ERRORS) and not any(
+        key.startswith(CLASS_PREFIX) or _is_mean(key) for metrics in run.metrics for key in metrics
+    ):
+        return {}
     per_seed = [[key for key in metrics if key.startswith(CLASS_PREFIX)] for metrics in run.metrics]
     if not all(per_seed) or any(names != per_seed[0] for names in per_seed):
         raise ValueError(
@@ -350,9 +359,10 @@ def comparison_table(runs: Sequence[ComparedRun], baseline: str | None = None) -
     """
     baseline = baseline or runs[0].name
     rows = comparison_rows(runs, baseline)
-    table = PrettyTable(['class', *(_heading(run) for run in runs)], align='r')
+    first = 'class' if rows[0]['metric'].startswith(CLASS_PREFIX) else 'metric'
+    table = PrettyTable([first, *(_heading(run) for run in runs)], align='r')
     table.title = _unit(rows)
-    table.align['class'] = 'l'
+    table.align[first] = 'l'
     for row, following in zip(rows, [*rows[1:], None], strict=True):
         metric = row['metric']
         last_class = metric.startswith(CLASS_PREFIX) and not (
@@ -364,6 +374,8 @@ def comparison_table(runs: Sequence[ComparedRun], baseline: str | None = None) -
 
 
 def _unit(rows: Sequence[Mapping[str, str | float]]) -> str:
+    if rows[0]['metric'] in _DEPTH_ERRORS:
+        return 'Depth errors'
     return f'IoU in % at {rows[0]["size"] or "an unknown size"}'
 
 
@@ -403,11 +415,15 @@ def write_table(path: str | Path, runs: Sequence[ComparedRun], baseline: str | N
 def draw_classes(path: str | Path, runs: Sequence[ComparedRun]) -> None:
     """Draw the IoU of each class and the means as bars, with the standard deviation over seeds.
 
+    Nothing is drawn of runs that were evaluated on depth alone.
+
     Args:
         path (str | Path): Picture to write.
         runs (Sequence[ComparedRun]): Runs.
     """
     rows = [row for row in comparison_rows(runs) if row['metric'] not in _DEPTH_ERRORS]
+    if not rows:
+        return
     figure = Figure((2 + 0.16 * len(rows) * (len(runs) + 1), 4), dpi=100, layout='tight')
     axis = figure.subplots()
     width = 0.8 / len(runs)
@@ -431,7 +447,7 @@ def draw_classes(path: str | Path, runs: Sequence[ComparedRun]) -> None:
 
 
 def draw_curves(path: str | Path, runs: Sequence[ComparedRun]) -> None:
-    """Draw losses, mIoU and pseudo-label quality over the iterations, a panel each.
+    """Draw losses, mIoU, depth errors and pseudo-label quality over the iterations, a panel each.
 
     A line is the mean over the seeds at the iterations that all of them have, the band around it
     their standard deviation.

@@ -140,6 +140,33 @@ def test_metrics_are_classes_then_means_then_common_depth_errors():
     assert names == ['IoU.road', 'IoU.sky', 'mIoU', 'mIoU_16', 'abs_rel']
 
 
+def depth_errors(abs_rel):
+    others = ('sq_rel', 'rmse', 'rmse_log', 'd1', 'd2', 'd3')
+    return {'abs_rel': abs_rel} | dict.fromkeys(others, 2.0)
+
+
+def test_networks_that_predict_depth_alone(tmp_path, figures):
+    """Trained with a validation, and tested only; neither segments anything."""
+    rows = [train_row(10, 0.5, explained=0.5), dict(depth_errors(0.4), step=10)]
+    rows += [train_row(20, 0.4, explained=0.7), dict(depth_errors(0.3), step=20)]
+    write_attempt(tmp_path / 'video', '20260101_100000', rows)
+    write_test(tmp_path / 'stereo', '20260101_100000', depth_errors(0.25))
+    pair = [comparison.read_run(name, [tmp_path / name]) for name in ('video', 'stereo')]
+    table = comparison.comparison_table(pair)
+    assert 'Depth errors' in table and 'IoU' not in table
+    assert '| abs_rel  | 0.300 | 0.250 (-0.050) |' in table
+    comparison.draw_classes(tmp_path / 'classes.png', pair)
+    assert not (tmp_path / 'classes.png').exists()
+    comparison.draw_curves(tmp_path / 'curves.png', pair)
+    titles = [axis.get_title() for axis in figures[-1].axes]
+    assert {'loss', 'explained', 'abs_rel', 'rmse', 'd1'} == set(titles) - {''}
+
+
+def test_depth_alone_and_segmentation_are_not_compared(runs):
+    with pytest.raises(ValueError, match='different classes'):
+        comparison.compared_metrics([*runs, ComparedRun('depth', [depth_errors(0.3)])])
+
+
 @pytest.mark.parametrize(
     ('other', 'message'),
     [

@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> None:
         draw_curves(args.out / 'curves.png', runs)
     except ValueError as error:
         sys.exit(f'compare_runs: {error}')
-    print(f'comparison.csv, classes.png and curves.png are in {args.out}.')
+    print(f'Table and pictures are in {args.out}.')
 
 
 if __name__ == '__main__':
