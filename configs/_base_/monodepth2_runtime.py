@@ -3,3 +3,5 @@
 _base_ = './default_runtime.py'
 model_wrapper_cfg = dict(_delete_=True, type='MMDistributedDataParallel', broadcast_buffers=False)
 tta_model = None
+# 1 / depth of an unknown unit beside the truth.
+visualizer = dict(depth_scale='median')

@@ -24,7 +24,7 @@ class DepthLocalVisualizer(SegLocalVisualizer):
     Left to right: image, true labels, segmentation, true depth, predicted depth, agreement of the
     two depth decoders (``depth_agreement``, bright where adaptation is easy). What the sample lacks
     is left out. Labels are painted over the image with the names of their classes, as in MMSeg;
-    both depths share one scale.
+    both depths are drawn on the scale of the truth.
 
     The image is resized to the maps: the protocols of this field compare predictions at a smaller
     size than that of the image files.
@@ -34,15 +34,26 @@ class DepthLocalVisualizer(SegLocalVisualizer):
         vis_backends (str | Sequence[str | dict], optional): Back ends by their type, or as MMSeg
             has them. Names can be given on the command line:
             ``--cfg-options visualizer.vis_backends=LocalVisBackend,TensorboardVisBackend``.
+        depth_scale (str): ``'shared'`` where predicted depth has the unit of the truth, so that a
+            wrong scale shows. ``'median'`` where it has another one, or none, as that of
+            :class:`SelfSupervisedDepth`: it is first multiplied so that the medians are equal, as
+            in the evaluation with median scaling. Defaults to 'shared'.
         **kwargs: The other arguments of MMSeg's ``SegLocalVisualizer``.
+
+    Raises:
+        ValueError: ``depth_scale`` is neither.
     """
 
     def __init__(
         self,
         name: str = 'visualizer',
         vis_backends: str | Sequence[str | dict] | None = None,
+        depth_scale: str = 'shared',
         **kwargs,
     ):
+        if depth_scale not in ('shared', 'median'):
+            raise ValueError(f"depth_scale must be 'shared' or 'median', got {depth_scale!r}.")
+        self.depth_scale = depth_scale
         if isinstance(vis_backends, str):
             vis_backends = [vis_backends]
         if vis_backends is not None:
@@ -114,7 +125,7 @@ class DepthLocalVisualizer(SegLocalVisualizer):
         panels += [
             self._draw_sem_seg(image, label, classes, palette, with_labels) for label in labels
         ]
-        panels += draw_depths(depths) if depths else []
+        panels += draw_depths(depths, self.depth_scale == 'median') if depths else []
         if 'pred' in kinds and 'depth_agreement' in sample:
             panels.append(draw_weight(sample.depth_agreement))
         return panels

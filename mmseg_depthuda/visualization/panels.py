@@ -39,15 +39,17 @@ def colour_labels(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
 
 
 def upper_end(values: np.ndarray) -> float:
-    """The value that takes the last colour of a depth map: its 99th percentile, for outliers.
+    """The value that takes the last colour of a depth map: the 99th percentile of what is not 0.
 
     Args:
-        values (np.ndarray): Inverse depth, float, any shape.
+        values (np.ndarray): Inverse depth, float, any shape; 0 is none. Some percent of the pixels
+            suffice, as in projected lidar points.
 
     Returns:
-        float: Greater than 0.
+        float: Greater than 0; 1 where every value is 0.
     """
-    return max(float(np.percentile(values, 99)), 1e-6)
+    known = values[values > 0]
+    return float(np.percentile(known, 99)) if known.size else 1.0
 
 
 def colour_values(values: np.ndarray, name: str, largest: float) -> np.ndarray:
@@ -64,18 +66,31 @@ def colour_values(values: np.ndarray, name: str, largest: float) -> np.ndarray:
     return colormaps[name](np.clip(values / largest, 0, 1), bytes=True)[..., :3]
 
 
-def draw_depths(fields: list) -> list[np.ndarray]:
+def draw_depths(fields: list, align_medians: bool = False) -> list[np.ndarray]:
     """Colour inverse depths on one scale, bright is near.
 
     Args:
         fields (list[PixelData | Tensor | np.ndarray]): Maps of (1, H, W) or (H, W); the first, the
             truth where there is one, sets the scale.
+        align_medians (bool): Multiply the others so that their medians, where the first is known
+            (not 0), are equal: for maps whose units differ, or are unknown. The ratio of the
+            medians is that of the evaluation with median scaling. Defaults to False.
 
     Returns:
         list[np.ndarray]: RGB, uint8, (H, W, 3) each.
     """
-    maps = [as_map(field) for field in fields]
-    return [colour_values(values, 'magma', upper_end(maps[0])) for values in maps]
+    truth, *others = (as_map(field) for field in fields)
+    if align_medians:
+        known = truth > 0
+        others = [values * _median_ratio(truth[known], values[known]) for values in others]
+    largest = upper_end(truth)
+    return [colour_values(values, 'magma', largest) for values in (truth, *others)]
+
+
+def _median_ratio(truth: np.ndarray, values: np.ndarray) -> float:
+    """What makes the medians equal; of no values, and where it would be infinite, 1."""
+    median = float(np.median(values)) if values.size else 0.0
+    return float(np.median(truth)) / median if median > 0 else 1.0
 
 
 def draw_weight(field, largest: float = 1.0) -> np.ndarray:

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from matplotlib import colormaps
 from mmengine.structures import PixelData
 from mmseg.registry import VISUALIZERS
 from mmseg.structures import SegDataSample
@@ -32,8 +33,9 @@ def make_visualizer(**options):
 def drawn(monkeypatch):
     """Panels of a sample over an image; alpha 1 paints the labels opaque."""
 
-    def draw(image, sample, **options):
-        visualizer = make_visualizer()
+    def draw(image, sample, depth_scale='shared', **options):
+        # MMEngine gives what it has built before under a name.
+        visualizer = make_visualizer(name=f'test {depth_scale}', depth_scale=depth_scale)
         pictures = []
         monkeypatch.setattr(
             visualizer, 'add_image', lambda name, image, step: pictures.append(image)
@@ -84,6 +86,69 @@ def test_depth_of_the_prediction_alone_has_its_own_scale(drawn):
     *_, depth = panels = drawn(np.zeros((HEIGHT, WIDTH, 3), np.uint8), sample)
     assert len(panels) == 4
     assert np.abs(depth.astype(int) - WHITE_OF_MAGMA).max() <= 1
+
+
+def columns(*values):
+    """A map whose columns have these values, in equal shares."""
+    return torch.tensor(values).repeat_interleave(WIDTH // len(values)).expand(1, HEIGHT, WIDTH)
+
+
+def magma(*shares):
+    """Colours of a row of pixels at these shares of the scale."""
+    table = np.round(255 * np.array(colormaps['magma'].colors)).astype(int)
+    return [table[min(int(256 * share), 255)] for share in shares]
+
+
+def drawn_depths(drawn, truth, prediction, **options):
+    sample = SegDataSample(gt_depth_map=PixelData(data=truth))
+    sample.pred_depth_map = PixelData(data=prediction)
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    _, *depths = drawn(image, sample, **options)
+    return [depth[0, :: WIDTH // 4].astype(int) for depth in depths]
+
+
+TRUTH = (0.0, 10.0, 20.0, 40.0)  # the first pixels are unknown; the median of the others is 20
+
+
+def test_a_prediction_in_the_unit_of_the_truth_shows_a_wrong_scale(drawn):
+    """CorDA, SimpleAux, DADA: half the inverse depth has the colours of half the values."""
+    truth, prediction = drawn_depths(drawn, columns(*TRUTH), columns(2.5, 5.0, 10.0, 20.0))
+    assert np.abs(truth - magma(0, 0.25, 0.5, 1)).max() <= 1
+    assert np.abs(prediction - magma(0.0625, 0.125, 0.25, 0.5)).max() <= 1
+
+
+def test_a_prediction_of_another_unit_is_drawn_at_the_median_of_the_truth(drawn):
+    """1 / depth beside 655.36 / metres. Medians of known pixels: 20 and 0.04, a factor of 500;
+    the second prediction is wrong in one place, where it has another colour than the truth."""
+    options = dict(depth_scale='median')
+    truth, right = drawn_depths(drawn, columns(*TRUTH), columns(9.0, 0.02, 0.04, 0.08), **options)
+    assert np.abs(truth - magma(0, 0.25, 0.5, 1)).max() <= 1
+    assert np.abs(right - magma(1, 0.25, 0.5, 1)).max() <= 1
+    _, wrong = drawn_depths(drawn, columns(*TRUTH), columns(0.01, 0.02, 0.04, 0.06), **options)
+    assert np.abs(wrong - magma(0.125, 0.25, 0.5, 0.75)).max() <= 1
+
+
+@pytest.mark.parametrize('values', [(0.0, 0.0, 0.0, 0.0), TRUTH])
+def test_medians_that_say_nothing(drawn, values):
+    """A truth without a known pixel, and a prediction of zeros: drawn as they are."""
+    prediction = columns(0.0, 0.25, 0.5, 1.0) if values[1] == 0 else columns(*[0.0] * 4)
+    truth, predicted = drawn_depths(drawn, columns(*values), prediction, depth_scale='median')
+    assert np.abs(truth - magma(*np.array(values) / 40)).max() <= 1
+    assert np.abs(predicted - magma(*prediction[0, 0, ::3].tolist())).max() <= 1
+
+
+def test_sparse_truth_has_the_scale_of_its_known_pixels(drawn):
+    """One pixel of 96, as of a lidar: the percentile of all pixels would be 0."""
+    truth = torch.zeros(1, HEIGHT, WIDTH)
+    truth[0, 0, 0] = 8.0
+    sparse, prediction = drawn_depths(drawn, truth, columns(0.0, 2.0, 4.0, 8.0))
+    assert np.abs(sparse - magma(1, 0, 0, 0)).max() <= 1
+    assert np.abs(prediction - magma(0, 0.25, 0.5, 1)).max() <= 1
+
+
+def test_unknown_depth_scale():
+    with pytest.raises(ValueError, match="'shared' or 'median', got 'metric'"):
+        make_visualizer(name='test metric', depth_scale='metric')
 
 
 def test_only_what_is_asked_for_is_drawn(drawn):
