@@ -7,10 +7,20 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
 from .file_integrity import read_intact
+
+BASELINES = (0.005, 20.0)  # metres
+CITYSCAPES_NUMBERS = dict(
+    fx='intrinsic.fx (pixels)',
+    fy='intrinsic.fy (pixels)',
+    u0='intrinsic.u0 (pixels)',
+    v0='intrinsic.v0 (pixels)',
+    baseline='extrinsic.baseline (metres)',
+)
 
 
 @dataclass(frozen=True)
@@ -89,44 +99,100 @@ def read_intrinsics(path: str) -> PinholeIntrinsics:
             f'intrinsics: {path} must be a JSON file with the numbers fx, fy, cx, cy, width and '
             f'height, in pixels, but: {error!r}.'
         ) from error
-    return _checked(path, 'intrinsics', numbers)
+    return _checked(f'intrinsics: {path}', numbers)
+
+
+@dataclass(frozen=True)
+class CityscapesCamera:
+    """What a camera file of Cityscapes says; ``None`` where it says nothing.
+
+    Attributes:
+        name: Key and file, for messages.
+        fx: Focal length in pixels of the images that it belongs to.
+        fy: Likewise, vertically.
+        u0: Column of the principal point in such pixels.
+        v0: Its row.
+        baseline: Distance of the two cameras in metres.
+    """
+
+    name: str
+    fx: float
+    fy: float | None = None
+    u0: float | None = None
+    v0: float | None = None
+    baseline: float | None = None
+
+    def intrinsics(self, width: int, height: int) -> PinholeIntrinsics:
+        """The camera without its baseline.
+
+        Args:
+            width: Width of the images that it belongs to.
+            height: Their height.
+
+        Raises:
+            ValueError: If it cannot have taken images of that size.
+        """
+        return _checked(self.name, [self.fx, self.fy, self.u0, self.v0, width, height])
 
 
 def read_cityscapes_camera(
-    path: str, width: int, height: int
-) -> tuple[PinholeIntrinsics, float | None]:
+    path: str | Path, key: str, needs: Sequence[str] = ('fx', 'baseline')
+) -> CityscapesCamera:
     """Read a camera file of Cityscapes.
 
     Args:
-        path: JSON file with ``intrinsic.fx, fy, u0, v0`` in pixels, and ``extrinsic.baseline`` in
-            metres, which may be missing.
-        width: Width of the images that it belongs to.
-        height: Their height.
-
-    Returns:
-        The camera, and the baseline.
+        path: JSON file with ``intrinsic.fx, fy, u0, v0`` in pixels and ``extrinsic.baseline`` in
+            metres.
+        key: Where the path came from (``'camera_path'``, ...), for messages.
+        needs: Numbers that must be there and possible.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If a number is missing or impossible.
     """
-    data = read_intact(path, 'camera_path')
+    name = f'{key}: {path}'
+    data = read_intact(path, key)
     try:
         content = json.loads(data)
-        numbers = [float(content['intrinsic'][key]) for key in ('fx', 'fy', 'u0', 'v0')]
-        baseline = content.get('extrinsic', {}).get('baseline')
-        baseline = None if baseline is None else float(baseline)
+        found = {**content.get('extrinsic', {}), **content['intrinsic']}
+        camera = CityscapesCamera(
+            name,
+            **{
+                number: float(found[number])
+                for number in CITYSCAPES_NUMBERS
+                if number in needs or found.get(number) is not None
+            },
+        )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
+        numbers = ', '.join(CITYSCAPES_NUMBERS[number] for number in needs)
         raise ValueError(
-            f'camera_path: {path} must be a JSON file with the numbers intrinsic.fx, fy, u0 and v0 '
-            f'in pixels, but: {error!r}.'
+            f'{name} must be a JSON file with the numbers {numbers}, but: {error!r}.'
         ) from error
-    return _checked(path, 'camera_path', [*numbers, width, height]), baseline
+    check_focal_length(camera.fx, name)
+    if 'baseline' in needs:
+        check_baseline(camera.baseline, name)
+    return camera
 
 
-def _checked(path: str, key: str, numbers: Sequence[float]) -> PinholeIntrinsics:
+def check_focal_length(fx: float, name: str) -> None:
+    """Raise a ``ValueError`` unless a focal length is positive and finite."""
+    if not (math.isfinite(fx) and fx > 0):
+        raise ValueError(f'{name}: fx is {fx}, but must be positive, in pixels.')
+
+
+def check_baseline(baseline: float, name: str) -> None:
+    """Raise a ``ValueError`` unless a baseline is that of a stereo rig in metres."""
+    low, high = BASELINES
+    if not low <= baseline <= high:
+        raise ValueError(
+            f'{name}: the baseline is {baseline}, but must be between {low} and {high} metres. Is '
+            'it given in another unit?'
+        )
+
+
+def _checked(name: str, numbers: Sequence[float]) -> PinholeIntrinsics:
     try:
         return PinholeIntrinsics.from_pixels(*numbers)
     except ValueError as error:
         width, height = (round(number) for number in numbers[-2:])
-        raise ValueError(f'{key}: {path}, for images of {width}x{height}: {error}') from error
+        raise ValueError(f'{name}, for images of {width}x{height}: {error}') from error

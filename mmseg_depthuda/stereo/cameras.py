@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from mmseg_depthuda.datasets.file_integrity import read_intact
+from mmseg_depthuda.datasets.cameras import (
+    check_baseline,
+    check_focal_length,
+    read_cityscapes_camera,
+)
 
 from .rectification import StereoPairError
 
 FOCAL_OF_WIDTH = (0.2, 10.0)  # fields of view from 136 to 6 degrees
-BASELINES = (0.005, 20.0)  # metres
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,8 @@ class StereoCamera:
     name: str = '--fx and --baseline'
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.fx) and self.fx > 0):
-            raise ValueError(f'{self.name}: fx is {self.fx}, but must be positive, in pixels.')
-        low, high = BASELINES
-        if not low <= self.baseline <= high:
-            raise ValueError(
-                f'{self.name}: the baseline is {self.baseline}, but must be between {low} and '
-                f'{high} metres. Is it given in another unit?'
-            )
+        check_focal_length(self.fx, self.name)
+        check_baseline(self.baseline, self.name)
 
     @property
     def focal_baseline(self) -> float:
@@ -80,19 +74,5 @@ def read_camera(path: str | Path) -> StereoCamera:
         FileNotFoundError: If there is no such file.
         ValueError: If a number is missing or impossible.
     """
-    data = read_intact(path, 'camera')
-    try:
-        content = json.loads(data)
-        intrinsic = content['intrinsic']
-        u0 = intrinsic.get('u0')
-        return StereoCamera(
-            fx=float(intrinsic['fx']),
-            baseline=float(content['extrinsic']['baseline']),
-            u0=None if u0 is None else float(u0),
-            name=f'camera: {path}',
-        )
-    except (AttributeError, KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f'camera: {path} must be a JSON file with the numbers extrinsic.baseline (metres) and '
-            f'intrinsic.fx (pixels), but: {error!r}.'
-        ) from error
+    camera = read_cityscapes_camera(path, 'camera')
+    return StereoCamera(camera.fx, camera.baseline, camera.u0, camera.name)

@@ -53,20 +53,75 @@ def test_json_file(tmp_path):
         read_intrinsics(str(tmp_path / 'nowhere.json'))
 
 
-def test_camera_file_of_cityscapes(tmp_path):
-    path = tmp_path / 'a_camera.json'
-    intrinsic = dict(fx=2262.52, fy=2265.30, u0=1096.98, v0=513.137)
-    path.write_text(json.dumps(dict(intrinsic=intrinsic, extrinsic=dict(baseline=0.209313))))
-    camera, baseline = read_cityscapes_camera(str(path), 2048, 1024)
-    assert baseline == 0.209313
+# -- Cityscapes ------------------------------------------------------------------------------------
+
+INTRINSIC = dict(fx=2262.52, fy=2265.30, u0=1096.98, v0=513.137)
+ALL = ('fx', 'fy', 'u0', 'v0', 'baseline')
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Reads what is given as JSON, or written as it is if it is text."""
+
+    def read(content, **options):
+        path = tmp_path / 'a_camera.json'
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return read_cityscapes_camera(path, 'camera_path', **options)
+
+    return read
+
+
+def test_camera_file_of_cityscapes(read):
+    camera = read(dict(intrinsic=INTRINSIC, extrinsic=dict(baseline=0.209313, x=1.7)), needs=ALL)
+    assert [getattr(camera, number) for number in ALL] == [*INTRINSIC.values(), 0.209313]
     expected = [[2262.52, 0, 1096.98], [0, 2265.30, 513.137], [0, 0, 1]]
-    np.testing.assert_allclose(camera.matrix(2048, 1024), expected)
+    np.testing.assert_allclose(camera.intrinsics(2048, 1024).matrix(2048, 1024), expected)
     # Images that were resized without their camera.
-    with pytest.raises(ValueError, match='a_camera.json, for images of 1024x512.*middle half'):
-        read_cityscapes_camera(str(path), 1024, 512)
-    path.write_text(json.dumps(dict(intrinsic=intrinsic)))
-    assert read_cityscapes_camera(str(path), 2048, 1024)[1] is None
-    for broken in ('[]', '{"intrinsic": {"fx": 1}}', '{'):
-        path.write_text(broken)
-        with pytest.raises(ValueError, match='a_camera.json must be'):
-            read_cityscapes_camera(str(path), 2048, 1024)
+    with pytest.raises(
+        ValueError, match=r'camera_path: .*a_camera.json, for images of 1024x512.*middle half'
+    ):
+        camera.intrinsics(1024, 512)
+
+
+def test_only_the_needed_numbers_have_to_be_there(read):
+    camera = read(dict(intrinsic=INTRINSIC), needs=('fx', 'fy', 'u0', 'v0'))
+    assert camera.baseline is None
+    camera = read(dict(intrinsic=dict(fx=700, u0=None), extrinsic=dict(baseline=0.2)))
+    assert (camera.fx, camera.baseline, camera.u0, camera.v0) == (700, 0.2, None, None)
+    # A baseline that nobody uses may be anything.
+    read(dict(intrinsic=INTRINSIC, extrinsic=dict(baseline=209.3)), needs=('fx',))
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ('[]', 'must be a JSON file'),
+        ('{', 'must be a JSON file'),
+        (dict(extrinsic=dict(baseline=0.2)), "must be.*KeyError\\('intrinsic'\\)"),
+        (dict(intrinsic={}, extrinsic=dict(baseline=0.2)), "must be.*KeyError\\('fx'\\)"),
+        (
+            dict(intrinsic=INTRINSIC),
+            r'must be a JSON file with the numbers intrinsic.fx \(pixels\), extrinsic.baseline '
+            r"\(metres\), but: KeyError\('baseline'\)",
+        ),
+        (dict(intrinsic=INTRINSIC, extrinsic=[0.2]), 'must be.*extrinsic.baseline'),
+        (dict(intrinsic=INTRINSIC, extrinsic=dict(baseline='wide')), "must be.*'wide'"),
+        (dict(intrinsic=INTRINSIC, extrinsic=dict(baseline=None)), 'must be.*NoneType'),
+        (
+            dict(intrinsic=INTRINSIC, extrinsic=dict(baseline=209.313)),
+            'the baseline is 209.313.*0.005 and 20.0 metres.*another unit',
+        ),
+        (dict(intrinsic=INTRINSIC, extrinsic=dict(baseline=0)), 'the baseline is 0.0'),
+        (dict(intrinsic=INTRINSIC, extrinsic=dict(baseline=float('nan'))), 'the baseline is nan'),
+        (dict(intrinsic=dict(fx=0), extrinsic=dict(baseline=0.2)), 'fx is 0.0.*positive'),
+        (dict(intrinsic=dict(fx=float('inf')), extrinsic=dict(baseline=0.2)), 'fx is inf'),
+    ],
+)
+def test_wrong_camera_files(read, content, message):
+    with pytest.raises(ValueError, match=rf'^camera_path: .*a_camera.json:? {message}'):
+        read(content)
+
+
+def test_missing_camera_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match='camera_path: .*nowhere.json does not exist'):
+        read_cityscapes_camera(tmp_path / 'nowhere.json', 'camera_path')

@@ -7,7 +7,6 @@ scale = (1024, 512)
 train_pipeline = [
     dict(type='LoadSequence'),
     dict(type='ResizeSequence', scale=scale),
-    dict(type='RandomFlipSequence', prob=0.5),
     dict(type='PackSequenceInputs'),
 ]
 test_pipeline = [

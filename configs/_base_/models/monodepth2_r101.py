@@ -5,6 +5,7 @@ data_preprocessor = dict(
     type='SequenceDataPreProcessor',
     mean=[123.675, 116.28, 103.53],  # RGB
     std=[58.395, 57.12, 57.375],
+    flip_prob=0.5,
     colour_jitter=dict(brightness=0.2, contrast=0.2, saturation=0.2, hue=0.1, p=0.5),
 )
 model = dict(
@@ -13,6 +14,10 @@ model = dict(
     backbone=dict(
         type='ResNetWithStem',
         depth=101,
+        # Stride 16.
+        strides=(1, 2, 2, 1),
+        dilations=(1, 1, 1, 2),
+        contract_dilation=True,
         # Frozen at first; see configs/monodepth2/monodepth2_r101_cs_unfrozen.py.
         frozen_stages=4,
         norm_eval=True,

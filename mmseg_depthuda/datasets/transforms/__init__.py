@@ -7,7 +7,7 @@ from .geometric import (
     resize_depth_bilinear,
 )
 from .loading import LoadInverseDepth, LoadLabels, read_inverse_depth, read_labels
-from .sequence import LoadSequence, PackSequenceInputs, RandomFlipSequence, ResizeSequence
+from .sequence import LoadSequence, PackSequenceInputs, ResizeSequence
 
 __all__ = [
     'DEPTH_ENCODINGS',
@@ -17,7 +17,6 @@ __all__ = [
     'LoadSequence',
     'MatchOriShapeToLabels',
     'PackSequenceInputs',
-    'RandomFlipSequence',
     'ResizeAndPad',
     'ResizeSequence',
     'ResizeWithDepth',

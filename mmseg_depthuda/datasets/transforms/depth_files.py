@@ -10,7 +10,6 @@ in float64.
 """
 
 import io
-import json
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
@@ -19,6 +18,7 @@ from scipy.io import loadmat
 
 from mmseg_depthuda.adaptation.depth import INVALID_DEPTH
 
+from ..cameras import read_cityscapes_camera
 from ..file_integrity import read_intact
 from .images import decode_image
 
@@ -97,8 +97,9 @@ def read_cityscapes_disparity(info: dict, encoding: str) -> np.ndarray:
             "data_prefix.camera_path is missing: the disparity of depth='official' needs the "
             'camera files for its metres.'
         )
-    baseline, fx = _read_camera(info['camera_path'])
-    return _stereo_table(encoding, baseline, fx)[_read_uint16(info['depth_map_path'])]
+    camera = read_cityscapes_camera(info['camera_path'], 'camera_path')
+    table = _stereo_table(encoding, camera.baseline * camera.fx)
+    return table[_read_uint16(info['depth_map_path'])]
 
 
 def read_mat_metres(info: dict, encoding: str) -> np.ndarray:
@@ -142,28 +143,11 @@ def _centimetre_table(encoding: str) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def _stereo_table(encoding: str, baseline: float, fx: float) -> np.ndarray:
+def _stereo_table(encoding: str, focal_baseline: float) -> np.ndarray:
     metres = np.full(65536, np.nan)
     metres[1] = np.inf  # disparity 0
-    metres[2:] = baseline * fx * 256 / np.arange(1, 65535)
+    metres[2:] = focal_baseline * 256 / np.arange(1, 65535)
     return DEPTH_ENCODINGS[encoding](metres)
-
-
-def _read_camera(path: str) -> tuple[float, float]:
-    data = read_intact(path, 'camera_path')
-    try:
-        camera = json.loads(data)
-        baseline, fx = float(camera['extrinsic']['baseline']), float(camera['intrinsic']['fx'])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f'camera_path: {path} must be a JSON file with the numbers extrinsic.baseline (metres) '
-            f'and intrinsic.fx (pixels), but: {error!r}.'
-        ) from error
-    if not (np.isfinite(baseline * fx) and baseline > 0 and fx > 0):
-        raise ValueError(
-            f'camera_path: {path} has baseline {baseline} and fx {fx}, but both must be positive.'
-        )
-    return baseline, fx
 
 
 def _read_uint16(path: str) -> np.ndarray:

@@ -7,7 +7,7 @@ import cv2
 import mmcv
 import numpy as np
 import torch
-from mmcv.transforms import BaseTransform, RandomFlip
+from mmcv.transforms import BaseTransform
 from mmseg.datasets.transforms import Resize
 from mmseg.registry import TRANSFORMS
 from mmseg.structures import SegDataSample
@@ -44,18 +44,16 @@ class LoadSequence(BaseTransform):
                     'size: put videos of different size into folders of their own.'
                 )
         if 'camera_path' in results:
-            size = results.get('calibrated_size') or (width, height)
-            camera, baseline = read_cityscapes_camera(results['camera_path'], *size)
+            needs = ['fx', 'fy', 'u0', 'v0']
+            if results.get('has_right'):
+                needs.append('baseline')
+            camera = read_cityscapes_camera(results['camera_path'], 'camera_path', needs)
+            intrinsics = camera.intrinsics(*(results.get('calibrated_size') or (width, height)))
+            if results.get('has_right'):
+                results['right_from_left'] = -camera.baseline
         else:
-            camera, baseline = PinholeIntrinsics(**results['intrinsics']), None
-        results['camera_matrix'] = camera.matrix(width, height)
-        if results.get('has_right'):
-            if baseline is None or not 0.005 <= baseline <= 20:
-                raise ValueError(
-                    f'camera_path: {results["camera_path"]} has the baseline {baseline}, but right '
-                    'images need extrinsic.baseline, in metres (0.005 to 20).'
-                )
-            results['right_from_left'] = -baseline
+            intrinsics = PinholeIntrinsics(**results['intrinsics'])
+        results['camera_matrix'] = intrinsics.matrix(width, height)
         results.update(
             img=image, source_imgs=sources, img_shape=image.shape[:2], ori_shape=image.shape[:2]
         )
@@ -108,42 +106,16 @@ class ResizeSequence(Resize):
 
 
 @TRANSFORMS.register_module()
-class RandomFlipSequence(RandomFlip):
-    """MMCV's horizontal ``RandomFlip`` for all views and the camera: the mirrored world, seen by a
-    mirrored camera, whose right image lies on the left.
-
-    Required keys: as :class:`LoadSequence` adds them. Modified: ``img``, ``source_imgs``,
-    ``camera_matrix``, ``right_from_left``.
-
-    Args:
-        prob (float): Probability of the flip. Defaults to 0.5.
-    """
-
-    def __init__(self, prob: float = 0.5) -> None:
-        super().__init__(prob=prob, direction='horizontal')
-
-    def _flip(self, results: dict) -> None:
-        super()._flip(results)
-        results['source_imgs'] = [mmcv.imflip(image) for image in results['source_imgs']]
-        width = results['img'].shape[1]
-        results['camera_matrix'] = results['camera_matrix'].copy()
-        results['camera_matrix'][0, 2] = width - 1 - results['camera_matrix'][0, 2]
-        if 'right_from_left' in results:
-            results['right_from_left'] *= -1
-
-
-@TRANSFORMS.register_module()
 class PackSequenceInputs(BaseTransform):
     """Pack what :class:`SequenceDataPreProcessor` takes.
 
     Returns ``inputs`` (uint8 (V, 3, H, W) BGR: the frame, its source frames, the right image),
     ``intrinsics`` (float32 (3, 3), pixels), with a right image ``stereo_pose`` (float32 (4, 4),
     motion of points from the left camera to the right, metres), and ``data_samples``, whose
-    metainfo has ``img_path``, ``source_paths``, ``frame_offsets``, ``img_shape``, ``ori_shape`` and
-    ``flip``.
+    metainfo has ``img_path``, ``source_paths``, ``frame_offsets``, ``img_shape`` and ``ori_shape``.
     """
 
-    META_KEYS = ('img_path', 'source_paths', 'frame_offsets', 'img_shape', 'ori_shape', 'flip')
+    META_KEYS = ('img_path', 'source_paths', 'frame_offsets', 'img_shape', 'ori_shape')
 
     def transform(self, results: dict) -> dict:
         views = np.stack([results['img'], *results['source_imgs']])

@@ -14,14 +14,19 @@ from torch import Tensor
 
 @MODELS.register_module()
 class SequenceDataPreProcessor(SegDataPreProcessor):
-    """Stack frames with their source views; jitter the colours of what the networks see.
+    """Stack frames with their source views; mirror them, and jitter what the networks see.
 
-    All views of a sample get the same jitter, and the loss compares the images without it. Test
-    batches, single frames, go through as in MMSeg.
+    All views of a sample get the same augmentation. A mirrored sample is the mirrored world, seen
+    by a mirrored camera, whose right image lies on the left. The loss compares the images without
+    jitter. Test batches, single frames, go through as in MMSeg.
+
+    What is drawn here, unlike in the pipeline, is the same in a resumed run, with any number of
+    workers (:class:`IterationSeedHook`).
 
     Args:
         mean (Sequence[float]): Mean of R, G, B, in 0..255.
         std (Sequence[float]): Their standard deviation.
+        flip_prob (float): Probability of mirroring a sample. Defaults to 0.
         colour_jitter (dict, optional): Arguments of kornia's ``ColorJitter``, such as
             Monodepth2's ``dict(brightness=0.2, contrast=0.2, saturation=0.2, hue=0.1, p=0.5)``.
             None by default.
@@ -31,9 +36,11 @@ class SequenceDataPreProcessor(SegDataPreProcessor):
         self,
         mean: Sequence[float],
         std: Sequence[float],
+        flip_prob: float = 0.0,
         colour_jitter: dict | None = None,
     ):
         super().__init__(mean=mean, std=std, bgr_to_rgb=True)
+        self.flip_prob = flip_prob
         self.colour_jitter = None if colour_jitter is None else ColorJitter(**colour_jitter)
 
     def forward(self, data: dict, training: bool = False) -> dict:
@@ -49,7 +56,7 @@ class SequenceDataPreProcessor(SegDataPreProcessor):
         Returns:
             dict: ``inputs`` normalised, float (N, 3, H, W) or (N, V, 3, H, W), and
             ``data_samples``. In training also ``images``, without jitter, RGB in 0..1, float
-            (N, V, 3, H, W), and the others stacked.
+            (N, V, 3, H, W), and the others stacked, those of mirrored samples changed with them.
 
         Raises:
             ValueError: The frames of the batch differ in size.
@@ -69,11 +76,21 @@ class SequenceDataPreProcessor(SegDataPreProcessor):
             for key in ('inputs', 'intrinsics', 'stereo_pose')
             if key in data
         }
-        images = batch['inputs'].flip(2).float() / 255
-        batch['images'] = images
-        batch['inputs'] = (255 * self._jitter(images) - self.mean) / self.std
+        self._mirror(batch)
+        batch['images'] = batch['inputs'].flip(2).float() / 255
+        batch['inputs'] = (255 * self._jitter(batch['images']) - self.mean) / self.std
         batch['data_samples'] = data['data_samples']
         return batch
+
+    def _mirror(self, batch: dict[str, Tensor]) -> None:
+        """Mirror some samples of a stacked batch, in place."""
+        views = batch['inputs']
+        mirrored = (torch.rand(len(views)) < self.flip_prob).to(views.device)
+        views[mirrored] = views[mirrored].flip(-1)
+        centre = batch['intrinsics'][:, 0, 2]
+        centre[mirrored] = views.shape[-1] - 1 - centre[mirrored]
+        if 'stereo_pose' in batch:
+            batch['stereo_pose'][mirrored, 0, 3] *= -1
 
     def _jitter(self, images: Tensor) -> Tensor:
         if self.colour_jitter is None:

@@ -19,16 +19,31 @@ SCALES = 4
 
 
 class _BottleneckASPP(BaseModule):
-    """Atrous spatial pyramid pooling (DeepLab-v3) at the coarsest features."""
+    """Atrous spatial pyramid pooling (DeepLab-v3) with image pooling, at the coarsest features.
+
+    The image pooling normalises one value per image and channel, so that a process needs at least
+    two images for training.
+    """
 
     def __init__(self, in_channels: int, channels: int, dilations: Sequence[int]):
         super().__init__()
         common = dict(conv_cfg=None, norm_cfg=dict(type='BN'), act_cfg=dict(type='ReLU'))
         self.branches = ASPPModule((1, *dilations), in_channels, channels, **common)
-        self.project = ConvModule(channels * len(self.branches), channels, 1, **common)
+        self.image_pooling = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), ConvModule(in_channels, channels, 1, **common)
+        )
+        self.project = nn.Sequential(
+            ConvModule(channels * (len(self.branches) + 1), channels, 1, **common), nn.Dropout(0.5)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.project(torch.cat(self.branches(x), dim=1))
+        if self.training and len(x) == 1:
+            raise ValueError(
+                'aspp_dilations: the image pooling of the ASPP cannot be normalised over a single '
+                'image. Set train_dataloader.batch_size to 2 or more, or aspp_dilations=None.'
+            )
+        image = self.image_pooling(x).expand(-1, -1, *x.shape[2:])
+        return self.project(torch.cat([*self.branches(x), image], dim=1))
 
 
 @MODELS.register_module()
@@ -46,8 +61,9 @@ class UNetDepthHead(BaseModule):
         in_channels (Sequence[int]): Channels of the encoder's features, fine to coarse.
         channels (Sequence[int]): Channels of the stages, fine to coarse. Defaults to Monodepth2's
             (16, 32, 64, 128, 256). The variant "dec6" has (64, 128, 128, 256, 256).
-        aspp_dilations (Sequence[int], optional): Rates of an ASPP at the bottleneck, beside a 1x1
-            branch, of ``channels[-1]`` channels. "dec6" has (6, 12, 18). Defaults to none.
+        aspp_dilations (Sequence[int], optional): Rates of an ASPP that takes the place of the first
+            convolution, beside a 1x1 branch and image pooling; dropout of 0.5 follows, as in
+            DeepLab-v3. "dec6" has (6, 12, 18), on features of stride 16. Defaults to none.
         initial_disparity (float): Disparity that the decoder begins with, in 0..1. Defaults to 0.5,
             a depth of 0.2, as Monodepth2. A pixel that is projected outside of its source view has
             no gradient: with right images, whose distance is given in metres, begin where the
@@ -55,7 +71,8 @@ class UNetDepthHead(BaseModule):
         init_cfg (dict, optional): As in MMEngine.
 
     Raises:
-        ValueError: The number of features or stages does not fit, or the disparity is no disparity.
+        ValueError: The number of features or stages does not fit, the disparity is no disparity, or
+            an ASPP is trained with one image per process.
 
     Source: Godard et al., Monodepth2, ICCV 2019; "dec6": Hoyer et al., IJCV 2023.
     """
@@ -78,15 +95,14 @@ class UNetDepthHead(BaseModule):
             raise ValueError(f'initial_disparity must be within 0..1, got {initial_disparity}.')
         self.in_channels = tuple(in_channels)
         width = in_channels[-1]
-        self.aspp = None
-        if aspp_dilations is not None:
-            self.aspp = _BottleneckASPP(width, channels[-1], aspp_dilations)
-            width = channels[-1]
         # The stage that ends at the finest features of the encoder, and coarser ones, have a skip.
         skips = (0,) * (STAGES - len(in_channels) + 1) + tuple(in_channels[:-1])
         before, after = [], []
         for stage_width, skip in zip(reversed(channels), reversed(skips), strict=True):
-            before.append(_up_convolution(width, stage_width))
+            if aspp_dilations is not None and not before:
+                before.append(_BottleneckASPP(width, stage_width, aspp_dilations))
+            else:
+                before.append(_up_convolution(width, stage_width))
             after.append(_up_convolution(stage_width + skip, stage_width))
             width = stage_width
         # In the order in which they are run, coarse to fine.
@@ -117,8 +133,6 @@ class UNetDepthHead(BaseModule):
                 f'the coarsest features are {x.shape[3]}x{x.shape[2]}, but borders can be '
                 'reflected from 2x2 on. Use images of at least 64x64 pixels.'
             )
-        if self.aspp is not None:
-            x = self.aspp(x)
         disparities = []
         for stage, (before, after) in enumerate(zip(self.before, self.after, strict=True)):
             x = before(x)

@@ -67,6 +67,36 @@ def test_jitter_sometimes():
     assert 8 < jittered < 32
 
 
+def test_a_mirrored_sample_by_hand():
+    """Width 12 (pixel centres are integers): the principal point at 4 comes to 7."""
+    data = batch(n=1)
+    data['intrinsics'][0][0] = torch.tensor([9.0, 0.0, 4.0])
+    data['stereo_pose'][0][0, 3] = -0.25
+    before = [data[key][0].clone() for key in ('inputs', 'intrinsics', 'stereo_pose')]
+    out = build(flip_prob=1.0)(data, training=True)
+    assert torch.equal(out['images'], build()(data, training=True)['images'].flip(-1))
+    torch.testing.assert_close(out['inputs'], normalised(out['images']))
+    assert out['intrinsics'][0].tolist() == [[9, 0, 7], [0, 1, 0], [0, 0, 1]]
+    expected = torch.eye(4)
+    expected[0, 3] = 0.25
+    assert torch.equal(out['stereo_pose'][0], expected)
+    for key, value in zip(('inputs', 'intrinsics', 'stereo_pose'), before, strict=True):
+        assert torch.equal(data[key][0], value)  # what the loader gave is left as it was
+
+
+def test_some_samples_are_mirrored_with_their_camera():
+    torch.manual_seed(0)
+    data = batch(n=40)
+    for matrix, pose in zip(data['intrinsics'], data['stereo_pose'], strict=True):
+        matrix[0, 2], pose[0, 3] = 4, -1
+    out, plain = (build(flip_prob=p)(data, training=True) for p in (0.5, 0.0))
+    mirrored = out['intrinsics'][:, 0, 2] == 7
+    assert 8 < mirrored.sum() < 32
+    assert torch.equal(out['stereo_pose'][:, 0, 3] == 1, mirrored)
+    for sample, reference, flipped in zip(out['images'], plain['images'], mirrored, strict=True):
+        assert torch.equal(sample, reference.flip(-1) if flipped else reference)
+
+
 def test_tests_are_those_of_mmseg():
     data = batch(shape=(3, 8, 12))
     out = build(colour_jitter=JITTER)(data, training=False)

@@ -44,18 +44,51 @@ def test_decoder_against_its_description(has_stem):
         torch.testing.assert_close(disparity, reference)
 
 
-def test_dec6_pools_at_the_bottleneck():
+def normalised(module, x):
+    """Convolution, BatchNorm of the running statistics, ReLU."""
+    conv, norm = module.conv, module.bn
+    x = F.conv2d(x, conv.weight, padding=conv.padding, dilation=conv.dilation)
+    mean, variance, weight, bias = (
+        values.view(1, -1, 1, 1)
+        for values in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    )
+    return torch.relu((x - mean) / torch.sqrt(variance + norm.eps) * weight + bias)
+
+
+def test_dec6_has_an_aspp_in_place_of_the_first_convolution():
+    """Features at stride 16, twice, as of a dilated encoder."""
     channels = (3, 4, 5, 6, 7)
     head = build(
         in_channels=channels, channels=(64, 128, 128, 256, 256), aspp_dilations=(6, 12, 18)
     )
-    kernels = [branch.conv for branch in head.aspp.branches]
+    assert [module[0].out_channels for module in head.after] == [256, 256, 128, 128, 64]
+    aspp = head.before[0]
+    kernels = [branch.conv for branch in aspp.branches]
     assert [k.kernel_size[0] for k in kernels] == [1, 3, 3, 3]
     assert [k.dilation[0] for k in kernels] == [1, 6, 12, 18]
-    widths = [module[0].out_channels for module in head.after]
-    assert widths == [256, 256, 128, 128, 64]
-    assert head.before[0][0].in_channels == head.aspp.project.conv.out_channels == 256
-    assert head(features(channels))[0].shape == (2, 1, 64, 96)
+    assert aspp.project[1].p == 0.5
+
+    encoded = features(channels)
+    encoded[4] = torch.rand(2, 7, *encoded[3].shape[2:]).double()
+    for module in head.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.5, 0.5)
+            module.running_var.uniform_(0.5, 2)
+    x = encoded[4]
+    pooled = normalised(aspp.image_pooling[1], x.mean((2, 3), keepdim=True)).expand(-1, -1, 4, 6)
+    branches = [normalised(branch, x) for branch in aspp.branches]
+    expected = normalised(aspp.project[0], torch.cat([*branches, pooled], dim=1))
+    seen = []
+    head.after[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    assert head(encoded)[0].shape == (2, 1, 64, 96)
+    torch.testing.assert_close(seen[0], torch.cat([expected, encoded[3]], dim=1))
+
+
+def test_dec6_cannot_be_trained_with_one_image_per_process():
+    head = build(in_channels=(4, 5), channels=(2, 2, 2, 2, 2), aspp_dilations=(1,)).train()
+    with pytest.raises(ValueError, match='train_dataloader.batch_size to 2'):
+        head([feature[:1] for feature in features((4, 5))])
+    head.eval()([feature[:1] for feature in features((4, 5))])
 
 
 def test_sizes_that_are_no_multiple_of_32():
