@@ -76,5 +76,7 @@ class PoseNet(BaseModule):
             the second. Its unit of length is unknown.
         """
         features = self.backbone(torch.cat([first, second], dim=1))[-1]
-        pose = POSE_SCALE * self.pose(features).mean((2, 3)).float()
-        return pose_matrix(pose[:, :3], pose[:, 3:])
+        pose = POSE_SCALE * self.pose(features).float().mean((2, 3))
+        # In half precision the cosine of most angles is 1.
+        with torch.autocast(pose.device.type, enabled=False):
+            return pose_matrix(pose[:, :3], pose[:, 3:])

@@ -38,8 +38,8 @@ class SelfSupervisedDepth(BaseModel):
         data_preprocessor (dict): :class:`SequenceDataPreProcessor`.
         backbone (dict): Encoder, such as :class:`ResNetWithStem`.
         decode_head (dict): :class:`UNetDepthHead`.
-        pose_net (dict, optional): :class:`PoseNet`. Not needed where the right image is the only
-            source view.
+        pose_net (dict, optional): :class:`PoseNet`. None where the right image is the only source
+            view.
         smoothness_weight (float): Weight of the edge-aware smoothness at the finest scale, halved
             at each coarser one. Defaults to 1e-3.
         feature_distance_weight (float): Weight of the distance between the features of the encoder
@@ -211,9 +211,16 @@ class SelfSupervisedDepth(BaseModel):
             to the source's, (N, 4, 4).
 
         Raises:
-            ValueError: There are source frames, but no pose network.
+            ValueError: There are source frames, but no pose network, or the other way round: such
+                a network would learn nothing, and distributed training would wait for its
+                gradients.
         """
         if not frame_offsets:
+            if self.pose_net is not None:
+                raise ValueError(
+                    'the dataset gives no neighbouring frames (frame_offsets=()), from which '
+                    'model.pose_net could learn. Set model.pose_net=None.'
+                )
             return []
         if self.pose_net is None:
             raise ValueError(
@@ -227,10 +234,11 @@ class SelfSupervisedDepth(BaseModel):
         ]
         first, second = (torch.cat(images) for images in zip(*pairs, strict=True))
         poses = self.pose_net(first, second).chunk(len(pairs))
-        return [
-            pose if offset > 0 else inverse_transformation(pose)
-            for offset, pose in zip(frame_offsets, poses, strict=True)
-        ]
+        with torch.autocast(views.device.type, enabled=False):
+            return [
+                pose if offset > 0 else inverse_transformation(pose)
+                for offset, pose in zip(frame_offsets, poses, strict=True)
+            ]
 
     def _view_synthesis_losses(
         self,

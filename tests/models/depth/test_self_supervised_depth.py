@@ -1,106 +1,25 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The whole model: what it sums up, in which order it sees frames, and what it predicts."""
+"""The whole model: in which order it sees frames, how it learns, and what it predicts.
+
+Its losses and gradients are compared in tests/integration/test_depth_reference.py.
+"""
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from mmengine.optim import OptimWrapper
-from mmseg.registry import MODELS
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.optim.optimizer import amp_optimizer_wrapper
 from mmseg.structures import SegDataSample
 from torch import nn
 
 from mmseg_depthuda.streetworld import StreetScene
-from mmseg_depthuda.view_synthesis import (
-    edge_aware_smoothness,
-    photometric_error,
-    pose_matrix,
-    warp,
-)
-
-SIZE = (64, 96)
-WIDTHS = [8, 8, 16, 32, 64]
-
-
-def build(seed=0, **options):
-    encoder = dict(depth=18, base_channels=8, stem_channels=8)
-    config = dict(
-        type='SelfSupervisedDepth',
-        data_preprocessor=dict(type='SequenceDataPreProcessor', mean=[120.0] * 3, std=[60.0] * 3),
-        backbone=dict(type='ResNetWithStem', **encoder),
-        decode_head=dict(type='UNetDepthHead', in_channels=WIDTHS, channels=[4, 4, 8, 8, 8]),
-        pose_net=dict(
-            type='PoseNet', backbone=dict(type='ResNet', **encoder), in_channels=64, channels=8
-        ),
-    )
-    torch.manual_seed(seed)
-    model = MODELS.build(config | options)
-    model.init_weights()
-    return model.train()
-
-
-def make_batch(offsets=(-1, 1), stereo=False, n=2, seed=0):
-    """Frames of a drive, one after the other, as the data loader gives them."""
-    views = 1 + len(offsets) + stereo
-    generator = torch.Generator().manual_seed(seed)
-    coarse = torch.rand(n, 3, 12, 20, generator=generator)
-    scene = F.interpolate(coarse, size=(SIZE[0], SIZE[1] + 8), mode='bicubic').clamp(0, 1)
-    shifts = [0, *(2 * offset for offset in offsets)] + [1] * stereo
-    frames = torch.stack([scene[..., 4 + s : 4 + s + SIZE[1]] for s in shifts], dim=1)
-    intrinsics = torch.tensor([[60.0, 0, 47.5], [0, 60, 31.5], [0, 0, 1]])
-    batch = dict(
-        inputs=list((255 * frames).to(torch.uint8)),
-        intrinsics=[intrinsics] * n,
-        data_samples=[
-            SegDataSample(metainfo=dict(img_path=f'{i}.png', frame_offsets=tuple(offsets)))
-            for i in range(n)
-        ],
-    )
-    assert batch['inputs'][0].shape == (views, 3, *SIZE)
-    if stereo:
-        pose = torch.eye(4)
-        pose[0, 3] = -0.2
-        batch['stereo_pose'] = [pose] * n
-    return batch
+from mmseg_depthuda.view_synthesis import pose_matrix
+from tests.models.tiny_depth import SIZE, build, make_batch
 
 
 def losses_of(model, batch):
     return model(**model.data_preprocessor(batch, training=True), mode='loss')
-
-
-def test_losses_are_what_monodepth2_sums_up(monkeypatch):
-    """Written out per scale and source view, without the noise that breaks ties."""
-    monkeypatch.setattr(torch, 'randn_like', torch.zeros_like)
-    model = build().eval()  # BatchNorm would mix what is here computed frame by frame
-    batch = make_batch(stereo=True)
-    losses = losses_of(model, batch)
-    data = model.data_preprocessor(batch, training=True)
-    images, inputs, intrinsics = data['images'], data['inputs'], data['intrinsics']
-    target, before, after, right = images.unbind(1)
-    poses = [
-        torch.linalg.inv(model.pose_net(inputs[:, 1], inputs[:, 0])),
-        model.pose_net(inputs[:, 0], inputs[:, 2]),
-        torch.stack(batch['stereo_pose']),
-    ]
-    photometric = smoothness = 0
-    for scale, disparity in enumerate(model.decode_head(model.backbone(inputs[:, 0]))):
-        full = F.interpolate(disparity, SIZE, mode='bilinear', align_corners=False)
-        depth = 1 / (0.01 + 9.99 * full)
-        errors = [photometric_error(source, target) for source in (before, after, right)]
-        for source, pose in zip((before, after, right), poses, strict=True):
-            errors.append(photometric_error(warp(source, depth, pose, intrinsics), target))
-        least, which = torch.stack(errors).min(dim=0)
-        photometric += least.mean() / 4
-        smoothness += 1e-3 / 2**scale * edge_aware_smoothness(disparity, target) / 4
-        if scale == 0:
-            explained = (which >= 3).float().mean()
-    assert set(losses) == {'loss_photometric', 'loss_smoothness', 'explained'}
-    torch.testing.assert_close(losses['loss_photometric'], photometric)
-    torch.testing.assert_close(losses['loss_smoothness'], smoothness)
-    torch.testing.assert_close(losses['explained'], explained)
-    total, log = model.parse_losses(losses)
-    torch.testing.assert_close(total, photometric + smoothness)
-    assert 'explained' in log
 
 
 class RecordedPoses(nn.Module):
@@ -136,6 +55,8 @@ def test_stereo_alone_needs_no_pose_network():
     assert losses['loss_photometric'] > 0
     with pytest.raises(ValueError, match='model.pose_net'):
         losses_of(model, make_batch(stereo=True))
+    with pytest.raises(ValueError, match='model.pose_net=None'):
+        losses_of(build(), make_batch(offsets=(), stereo=True))
 
 
 def test_every_network_learns_and_the_loss_falls():
@@ -161,6 +82,48 @@ def test_mixed_precision():
     for name, value in losses.items():
         assert value.dtype == torch.float32
         assert value.item() == pytest.approx(expected[name].item(), rel=0.05), name
+
+
+@pytest.mark.parametrize('offset', [-1, 1])
+def test_rotations_stay_rotations_in_half_precision(offset):
+    """0.06 degrees, whose cosine is 1 in half precision: R is orthogonal to float32."""
+    model = build()
+    views = model.data_preprocessor(make_batch(), training=True)['inputs'][:, :2]
+    model.pose_net.pose[-1].bias.data = torch.tensor([2.0, -6, 3, 50, 20, -90])
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        (pose,) = model.predict_poses(views, (offset,))
+    assert pose.dtype == torch.float32
+    rotation = pose[:, :3, :3]
+    identity = torch.eye(3).expand(2, 3, 3)
+    torch.testing.assert_close(rotation @ rotation.mT, identity, atol=2e-6, rtol=0)
+    assert (rotation - identity).abs().max() > 0.05
+
+
+def test_a_training_step_with_mixed_precision(monkeypatch):
+    """MMEngine's AMP wrapper on the CPU, which it refuses only by its device check: the gradients
+    are float32, and near those of full precision."""
+    monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available', lambda: True)
+    gradients = []
+    for wrapper_type, options in ((OptimWrapper, {}), (AmpOptimWrapper, dict(dtype='bfloat16'))):
+        model = build().eval()
+        optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+        wrapper = wrapper_type(optimizer=optimizer, **options)
+        if options:
+            wrapper.loss_scaler = torch.amp.GradScaler('cpu', init_scale=2.0**14)
+        before = {name: p.detach().clone() for name, p in model.named_parameters()}
+        torch.manual_seed(0)
+        log = model.train_step(make_batch(), wrapper)
+        assert all(torch.isfinite(value) for value in log.values())
+        gradients.append({n: before[n] - p.detach() for n, p in model.named_parameters()})
+    full, half = gradients
+    for part in ('backbone', 'decode_head', 'pose_net'):
+        a, b = (
+            torch.cat([g.flatten() for n, g in found.items() if n.startswith(part)])
+            for found in (full, half)
+        )
+        assert b.dtype == torch.float32
+        assert torch.cosine_similarity(a, b, dim=0) > 0.9, part
+        assert b.norm().item() == pytest.approx(a.norm().item(), rel=0.2)
 
 
 def test_a_camera_that_stands_still_teaches_nothing():
