@@ -11,6 +11,6 @@ camvid_root = '{{$CAMVID_ROOT:data/camvid}}'
 street_world_root = '{{$STREET_WORLD_ROOT:data/street_world}}'
 # Depth predicted for CamVid's frames: train/NAME.png, 16 bit.
 camvid_pseudo_depth_root = '{{$CAMVID_PSEUDO_DEPTH_ROOT:data/camvid_pseudo_depth}}'
-# Your own images, see configs/corda/corda_r18_own_images.py.
+# Your own images, see docs/own_images.md and docs/own_depth.md.
 own_source_root = '{{$OWN_SOURCE_ROOT:data/own_source}}'
 own_target_root = '{{$OWN_TARGET_ROOT:data/own_target}}'

@@ -1,0 +1,60 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# The street world (sim) -> your own images, of which there are no labels: nothing is validated, and
+# tools/test.py segments all of them. Target depth is absent unless a config adds it.
+_base_ = ['../data_roots.py', './source_target_loaders.py']
+
+crop_size = (128, 256)
+# Width and height that your images are resized to before crops of 256x128 are cut. Images of 16:9
+# keep their shape with 256x144, those of 4:3 with 256x192.
+own_size = '{{$OWN_TARGET_SIZE:256x128}}'
+target_scale = tuple(int(side) if side.isdecimal() else 0 for side in own_size.split('x'))
+if len(target_scale) != 2 or target_scale[0] < 256 or target_scale[1] < 128:
+    raise ValueError(
+        f'OWN_TARGET_SIZE must be WIDTHxHEIGHT in pixels, at least 256x128, not {own_size!r}'
+    )
+source_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadLabels'),
+    dict(type='LoadInverseDepth', encoding='corda'),
+    dict(type='ResizeWithDepth', scale=(256, 128), depth_interpolation='bilinear'),
+    dict(type='PackSegInputs'),
+]
+target_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadInverseDepth', encoding='corda'),  # does nothing without depth
+    dict(type='ResizeWithDepth', scale=target_scale, depth_interpolation='nearest'),
+    dict(type='RandomCrop', crop_size=crop_size),
+    dict(type='PackSegInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=target_scale),
+    dict(type='PackSegInputs'),
+]
+tta_pipeline = [*test_pipeline[:-1], *_base_.tta_steps]
+
+source_dataset = dict(
+    type='GTA5DepthDataset',
+    data_root=_base_.street_world_root + '/gta',
+    data_prefix=dict(img_path='images', seg_map_path='labels', depth_map_path='disparity'),
+    pipeline=source_pipeline,
+)
+target_dataset = dict(
+    type='FolderDepthDataset',
+    data_root=_base_.own_target_root,
+    data_prefix=dict(img_path='images'),
+    pipeline=target_pipeline,
+)
+train_dataloader = dict(
+    dataset=dict(source=source_dataset, target=target_dataset),
+)
+test_dataloader = dict(
+    dataset=dict(
+        type='FolderDepthDataset',
+        data_root=_base_.own_target_root,
+        data_prefix=dict(img_path='images'),
+        pipeline=test_pipeline,
+    ),
+)
+# Files instead of scores: `--out` names another folder for them.
+test_evaluator = dict(format_only=True, keep_results=True, output_dir='work_dirs/own_segmented')
