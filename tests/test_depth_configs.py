@@ -18,6 +18,7 @@ from mmseg.apis import inference_model, init_model
 from mmseg.registry import MODELS
 from torch import nn
 
+from mmseg_depthuda.engine.launch import resume_from
 from mmseg_depthuda.streetworld import StreetScene, WorldConfig, generate
 
 ROOT = Path(__file__).parents[1]
@@ -87,6 +88,7 @@ def test_the_published_recipe():
         assert cfg.model.backbone.depth == 101 and cfg.model.pose_net.backbone.depth == 18
         assert cfg.model.decode_head.channels == [64, 128, 128, 256, 256]
         assert cfg.model.decode_head.aspp_dilations == [6, 12, 18]
+        assert cfg.model.data_preprocessor.flip_prob == 0.5
         assert cfg.scale == (1024, 512) and cfg.train_dataloader.batch_size == 2
         assert cfg.optim_wrapper.optimizer.type == 'Adam'
         assert cfg.train_dataloader.dataset.frame_offsets == [-1, 1]
@@ -116,6 +118,9 @@ def test_the_encoder_is_frozen_in_the_first_stage_alone():
         assert norms and all(norm.training != frozen for norm in norms)
         assert all(p.requires_grad for p in model.decode_head.parameters())
         assert (model.pretrained_encoder is None) == frozen
+        with torch.device('meta'):
+            strides = [256 // f.shape[3] for f in model.backbone(torch.empty(2, 3, 128, 256))]
+        assert strides == [2, 4, 8, 16, 16]
         with torch.device('meta'):
             assert model(torch.empty(2, 3, 128, 256)).shape == (2, 1, 128, 256)
         wrapper = build_optim_wrapper(model, load(name).optim_wrapper)
@@ -150,6 +155,52 @@ def test_stereo_has_a_third_source_view(world, tmp_path):
     assert [abs(float(pose[0, 3])) for pose in batch['stereo_pose']] == pytest.approx(
         [baseline] * 4
     )
+
+
+class Stopped(BaseException):
+    """Passes every ``except Exception``, as a signal would."""
+
+
+class StopHook(Hook):
+    priority = 'LOWEST'
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter + 1 == 3:
+            raise Stopped
+
+
+def test_a_stopped_run_ends_as_an_unbroken_one(world, tmp_path):
+    """Bit by bit: order of the frames, flips, jitter, tie-breaking noise, Adam; workers or none."""
+
+    def train(name, workers=0, hooks=(), resume=None):
+        cfg = small(load('monodepth2_r18_street_world_stereo.py'), tmp_path / name)
+        cfg.experiment_name = f'{tmp_path.name}_{name}_{resume}'
+        cfg.train_dataloader.num_workers = workers
+        cfg.train_cfg.max_iters = 4
+        cfg.param_scheduler[0].update(milestones=[3], end=4)
+        resume_from(cfg, resume)
+        runner = Runner.from_cfg(cfg)
+        for hook in hooks:
+            runner.register_hook(hook)
+        runner.train()
+        return torch.load(tmp_path / name / 'iter_4.pth', weights_only=True)
+
+    expected = train('unbroken')
+    with pytest.raises(Stopped):
+        train('stopped', workers=2, hooks=[StopHook()])
+    actual = train('stopped', resume='auto')
+    for name, value in expected['state_dict'].items():
+        assert torch.equal(actual['state_dict'][name], value), name
+    states = [checkpoint['optimizer']['state'] for checkpoint in (expected, actual)]
+    assert states[0].keys() == states[1].keys()
+    for index, state in states[0].items():
+        assert state['step'] == states[1][index]['step'] == 4
+        assert torch.equal(state['exp_avg_sq'], states[1][index]['exp_avg_sq'])
+    logs = [checkpoint['message_hub']['log_scalars'] for checkpoint in (expected, actual)]
+    losses = [log['train/loss_photometric']['values'].tolist() for log in logs]
+    assert losses[0] == losses[1] and len(set(losses[0])) == 4
+    scores = [log['val/abs_rel']['values'].tolist() for log in logs]  # saved before the last one
+    assert scores[0] == scores[1] and len(scores[0]) == 1
 
 
 # -- as a user does --------------------------------------------------------------------------------

@@ -77,6 +77,6 @@ class PoseNet(BaseModule):
         """
         features = self.backbone(torch.cat([first, second], dim=1))[-1]
         pose = POSE_SCALE * self.pose(features).float().mean((2, 3))
-        # In half precision the cosine of most angles is 1.
+        # In half precision, in which kornia 0.8 would compute them, most cosines are 1.
         with torch.autocast(pose.device.type, enabled=False):
             return pose_matrix(pose[:, :3], pose[:, 3:])

@@ -85,16 +85,19 @@ def test_mixed_precision():
 
 
 @pytest.mark.parametrize('offset', [-1, 1])
-def test_rotations_stay_rotations_in_half_precision(offset):
-    """0.06 degrees, whose cosine is 1 in half precision: R is orthogonal to float32."""
+def test_motions_are_exact_in_mixed_precision(offset):
+    """Rotations stay orthogonal, and the inverse is one, to float32."""
     model = build()
     views = model.data_preprocessor(make_batch(), training=True)['inputs'][:, :2]
     model.pose_net.pose[-1].bias.data = torch.tensor([2.0, -6, 3, 50, 20, -90])
+    pair = views.unbind(1)[::offset]
     with torch.autocast('cpu', dtype=torch.bfloat16):
         (pose,) = model.predict_poses(views, (offset,))
+        motion = model.pose_net(*pair)
     assert pose.dtype == torch.float32
-    rotation = pose[:, :3, :3]
-    identity = torch.eye(3).expand(2, 3, 3)
+    expected = motion if offset > 0 else torch.linalg.inv(motion)
+    torch.testing.assert_close(pose, expected, atol=1e-5, rtol=0)
+    rotation, identity = pose[:, :3, :3], torch.eye(3).expand(2, 3, 3)
     torch.testing.assert_close(rotation @ rotation.mT, identity, atol=2e-6, rtol=0)
     assert (rotation - identity).abs().max() > 0.05
 
