@@ -3,16 +3,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from mmengine.dataset import BaseDataset
-from mmengine.utils import track_parallel_progress, track_progress
 from scipy.special import softmax
 
 from mmseg_depthuda.engine.fileio import atomic_write
-from mmseg_depthuda.engine.opencv_threads import no_opencv_threads
+from mmseg_depthuda.engine.processes import map_in_processes
 
 from .label_protocols import IGNORE_INDEX
 from .transforms import read_labels
@@ -38,12 +38,8 @@ def count_classes(dataset: BaseDataset, num_workers: int = 1) -> np.ndarray:
         _count_file, label_map=infos[0]['label_map'], num_classes=len(dataset.metainfo['classes'])
     )
     paths = [info['seg_map_path'] for info in infos]
-    if num_workers > 1:
-        with no_opencv_threads():
-            counts = track_parallel_progress(count, paths, num_workers, chunksize=8)
-    else:
-        counts = track_progress(count, paths)
-    return np.array(counts)
+    with closing(map_in_processes(count, paths, num_workers, 'label files')) as counts:
+        return np.array(list(counts))
 
 
 def _count_file(path: str, label_map: dict[int, int], num_classes: int) -> np.ndarray:

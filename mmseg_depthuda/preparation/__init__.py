@@ -3,7 +3,6 @@
 
 from .conversion import SplitResult, prepare_split
 from .inspection import Inspection, Problem, inspect
-from .processes import map_in_processes
 from .record import Record
 from .splits import Sample, Split, cityscapes_splits, folder_split
 
@@ -17,6 +16,5 @@ __all__ = [
     'cityscapes_splits',
     'folder_split',
     'inspect',
-    'map_in_processes',
     'prepare_split',
 ]

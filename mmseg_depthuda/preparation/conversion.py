@@ -10,15 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import track
-
 from mmseg_depthuda.datasets.class_statistics import save_class_statistics
 from mmseg_depthuda.datasets.label_protocols import IGNORE_INDEX
 from mmseg_depthuda.engine.fileio import atomic_write
+from mmseg_depthuda.engine.processes import map_in_processes
 
 from .inspection import Inspection, inspect
-from .processes import map_in_processes
 from .record import Record
 from .splits import Sample, Split
 
@@ -95,14 +92,9 @@ def _inspect(
         write=record is not None,
     )
     inspections = []
-    with closing(map_in_processes(work, samples, workers)) as results:
-        progress = track(
-            results,
-            description=split.name or 'images',
-            total=len(samples),
-            console=Console(stderr=True),
-        )
-        for sample, inspection in zip(samples, progress, strict=True):
+    description = split.name or 'images'
+    with closing(map_in_processes(work, samples, workers, description)) as results:
+        for sample, inspection in zip(samples, results, strict=True):
             if record is not None:
                 record.add(sample, inspection)
             inspections.append(inspection)

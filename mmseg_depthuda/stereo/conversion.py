@@ -13,18 +13,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from mmseg_depthuda.engine.fileio import atomic_write
-from mmseg_depthuda.preparation import map_in_processes
+from mmseg_depthuda.engine.processes import map_in_processes
 
 from .cameras import StereoCamera, read_camera
 from .files import ENCODERS, LARGEST_OFFICIAL_DISPARITY, StereoPair, read_image
 from .matching import MIN_DISPARITY, NEAREST_METRES, largest_disparity, match_stereo
 from .rectification import StereoPairError, check_rectified
 
-MATCHER_VERSION = 1  # raise it whenever the same pair gives another result than before
+MATCHER_VERSION = 2  # raise it whenever the same pair gives another result than before
 RECORD = 'stereo_depth.json'
 PAIRS_LOOKED_AT = 5
 
@@ -110,15 +108,8 @@ def convert_pairs(
     if open_pairs:
         _look_at_some(pairs, pair_check)
     work = partial(convert_pair, options=options, pair_check=pair_check)
-    with closing(map_in_processes(work, open_pairs, workers)) as results:
-        return list(
-            track(
-                results,
-                description=description,
-                total=len(open_pairs),
-                console=Console(stderr=True),
-            )
-        )
+    with closing(map_in_processes(work, open_pairs, workers, description)) as results:
+        return list(results)
 
 
 def _without_existing(pair: StereoPair) -> StereoPair:

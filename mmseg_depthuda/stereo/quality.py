@@ -16,7 +16,7 @@ from scipy.io import loadmat
 from mmseg_depthuda.datasets import CityscapesDepthDataset
 from mmseg_depthuda.datasets.transforms import read_labels
 from mmseg_depthuda.datasets.transforms.depth_files import DEPTH_MAT_KEY
-from mmseg_depthuda.preparation import map_in_processes
+from mmseg_depthuda.engine.processes import map_in_processes
 
 from .cameras import StereoCamera, read_camera
 from .conversion import MatchingOptions

@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import cv2
-from mmengine import track_parallel_progress, track_progress
-
 from mmseg_depthuda.engine.fileio import atomic_write
-from mmseg_depthuda.engine.opencv_threads import no_opencv_threads
+from mmseg_depthuda.engine.processes import map_in_processes
 
 from .layouts import DEFAULT_PARTS, LAYOUTS, PARTS, VAL_OFFSET, Record
 from .world import StreetScene
@@ -80,18 +78,13 @@ def generate(out: str | Path, config: WorldConfig, workers: int = 1) -> int:
     ]
     if not jobs:
         return 0
-    if workers > 1:
-        with no_opencv_threads():
-            track_parallel_progress(_render, jobs, workers, chunksize=4, keep_order=False)
-    else:
-        track_progress(_render, jobs)
-    return len(jobs)
+    with closing(map_in_processes(_render, jobs, workers, 'scenes')) as rendered:
+        return sum(1 for _ in rendered)
 
 
 def _render(job: tuple[Path, WorldConfig, str, int, Collection[str]]) -> None:
     """Render one scene and write its files; runs in a worker."""
     out, config, domain, index, paths = job
-    cv2.setNumThreads(1)  # the scenes are what runs in parallel
     record = Record(StreetScene(config.seed, domain, index, config.size))
     encoders = _files(config, domain, index)
     for path in paths:

@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner
 from mmengine.runner.checkpoint import get_state_dict
 from mmseg.registry import HOOKS
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmseg_depthuda.models.wrappers import bare_model
 
@@ -57,53 +57,75 @@ class StrictLoadHook(Hook):
                 or the checkpoint shares no tensor with the model.
         """
         model = bare_model(runner.model)
-        # MMEngine's own, because the parts of a model may be wrapped one by one.
-        wanted = _shapes(get_state_dict(model))
         allow_missing = list(self.allow_missing)
         if not isinstance(runner._train_loop, BaseLoop):  # a config, until a training builds it
-            allow_missing += map(re.compile, getattr(model, 'training_only', ()))
-        found = {
-            re.sub(r'^module\.', '', name): shape
-            for name, shape in _shapes(checkpoint.get('state_dict', checkpoint)).items()
-        }
-        reshaped = {name for name in wanted.keys() & found.keys() if wanted[name] != found[name]}
-        # BatchNorm's counter came with PyTorch 0.4.1 and may be absent, as MMEngine has it, too.
-        missing = {
-            name for name in wanted.keys() - found.keys() if 'num_batches_tracked' not in name
-        }
-        problems = {
-            'missing in the checkpoint': _unmatched(missing, allow_missing),
-            'without a place in the model': _unmatched(
-                found.keys() - wanted.keys(), self.allow_unexpected
-            ),
-            'of another shape': [
-                f'{name} (checkpoint {found[name]}, model {wanted[name]})'
-                for name in sorted(
-                    {
-                        *_unmatched(reshaped, allow_missing),
-                        *_unmatched(reshaped, self.allow_unexpected),
-                    }
-                )
-            ],
-        }
-        if not wanted.keys() & found.keys() - reshaped:
-            raise ValueError(self._message(problems, 'fits not one tensor of'))
-        if any(problems.values()):
-            raise ValueError(self._message(problems, 'does not fit'))
+            allow_missing += _training_only(model)
+        _check(model, checkpoint, allow_missing, self.allow_unexpected)
 
-    @staticmethod
-    def _message(problems: Mapping[str, Sequence[str]], verdict: str) -> str:
-        parts = [
-            f'{len(names)} {kind}: {", ".join(names[:5])}{", ..." if len(names) > 5 else ""}'
-            for kind, names in problems.items()
-            if names
-        ]
-        return (
-            f'the checkpoint {verdict} the model; ' + '; '.join(parts) + '. Use the config it was '
-            'trained with (method, backbone, number of classes). To load only the part that '
-            'fits, list regular expressions in default_hooks.strict_load.allow_missing and '
-            '.allow_unexpected.'
-        )
+
+def check_weights_of_test(model: nn.Module, checkpoint: Mapping) -> None:
+    """The same comparison without a runner, for a model that will only predict.
+
+    Args:
+        model (nn.Module): The model that the checkpoint is loaded into.
+        checkpoint (Mapping): MMEngine checkpoint, or a plain dictionary of tensors.
+
+    Raises:
+        ValueError: As :meth:`StrictLoadHook.after_load_checkpoint`.
+    """
+    _check(model, checkpoint, _training_only(model), ())
+
+
+def _training_only(model: nn.Module) -> list[re.Pattern]:
+    return [re.compile(pattern) for pattern in getattr(model, 'training_only', ())]
+
+
+def _check(
+    model: nn.Module,
+    checkpoint: Mapping,
+    allow_missing: Sequence[re.Pattern],
+    allow_unexpected: Sequence[re.Pattern],
+) -> None:
+    # MMEngine's own, because the parts of a model may be wrapped one by one.
+    wanted = _shapes(get_state_dict(model))
+    found = {
+        re.sub(r'^module\.', '', name): shape
+        for name, shape in _shapes(checkpoint.get('state_dict', checkpoint)).items()
+    }
+    reshaped = {name for name in wanted.keys() & found.keys() if wanted[name] != found[name]}
+    # BatchNorm's counter came with PyTorch 0.4.1 and may be absent, as MMEngine has it, too.
+    missing = {name for name in wanted.keys() - found.keys() if 'num_batches_tracked' not in name}
+    problems = {
+        'missing in the checkpoint': _unmatched(missing, allow_missing),
+        'without a place in the model': _unmatched(found.keys() - wanted.keys(), allow_unexpected),
+        'of another shape': [
+            f'{name} (checkpoint {found[name]}, model {wanted[name]})'
+            for name in sorted(
+                {
+                    *_unmatched(reshaped, allow_missing),
+                    *_unmatched(reshaped, allow_unexpected),
+                }
+            )
+        ],
+    }
+    if not wanted.keys() & found.keys() - reshaped:
+        raise ValueError(_message(problems, 'fits not one tensor of'))
+    if any(problems.values()):
+        raise ValueError(_message(problems, 'does not fit'))
+
+
+def _message(problems: Mapping[str, Sequence[str]], verdict: str) -> str:
+    parts = [
+        f'{len(names)} {kind}: {", ".join(names[:5])}{", ..." if len(names) > 5 else ""}'
+        for kind, names in problems.items()
+        if names
+    ]
+    return (
+        f'the checkpoint {verdict} the model; ' + '; '.join(parts) + '. Use the config it was '
+        'trained with (method, backbone, number of classes). To load only the part that '
+        'fits, list regular expressions in default_hooks.strict_load.allow_missing and '
+        '.allow_unexpected.'
+    )
 
 
 def _shapes(state_dict: Mapping) -> dict[str, tuple[int, ...]]:

@@ -9,17 +9,20 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import cv2
-
-from mmseg_depthuda.engine.opencv_threads import no_opencv_threads
+from rich.console import Console
+from rich.progress import track
 
 T = TypeVar('T')
 R = TypeVar('R')
 
 
-def map_in_processes(function: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[R]:
+def map_in_processes(
+    function: Callable[[T], R], items: Sequence[T], workers: int, description: str | None = None
+) -> Iterator[R]:
     """Apply a function to many items.
 
     Ctrl-C is for the calling process: closing the iterator lets the workers finish what they are
@@ -30,6 +33,7 @@ def map_in_processes(function: Callable[[T], R], items: Sequence[T], workers: in
         function: Function that can be pickled.
         items: Items that can be pickled.
         workers: Processes; with 1, the work is done in the calling process.
+        description: What to call the progress bar on standard error. Defaults to None: no bar.
 
     Yields:
         The results in the order of the items.
@@ -37,10 +41,17 @@ def map_in_processes(function: Callable[[T], R], items: Sequence[T], workers: in
     Raises:
         concurrent.futures.process.BrokenProcessPool: If a worker died.
     """
+    results = _mapped(function, items, workers)
+    if description is not None:
+        results = track(results, description, total=len(items), console=Console(stderr=True))
+    yield from results
+
+
+def _mapped(function: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[R]:
     if workers == 1 or len(items) < 2:
         yield from map(function, items)
         return
-    with no_opencv_threads():
+    with _no_opencv_threads():
         executor = ProcessPoolExecutor(min(workers, len(items)), initializer=_start_worker)
         try:
             yield from executor.map(function, items, chunksize=2)
@@ -48,10 +59,25 @@ def map_in_processes(function: Callable[[T], R], items: Sequence[T], workers: in
             executor.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _no_opencv_threads() -> Iterator[None]:
+    """Stop OpenCV's threads while processes are forked.
+
+    A forked process inherits the memory of OpenCV's thread pool without its threads, and waits for
+    them forever as soon as a function of OpenCV would use or stop them.
+    """
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # ends the threads of the pool
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    cv2.setNumThreads(1)  # the images are what runs in parallel
+    cv2.setNumThreads(1)  # the items are what runs in parallel
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
