@@ -14,6 +14,7 @@ import math
 import cv2
 import numpy as np
 
+from .fattening import without_fattening
 from .inpainting import inpaint_disparity
 
 SUBPIXEL = 16  # OpenCV's steps per pixel
@@ -25,10 +26,12 @@ NEAREST_METRES = 3.0
 RANGE_OF_WIDTH = 1 / 16  # 128 pixels for Cityscapes
 LARGE_WIDTH = 1024  # from here on, a window of 5 pixels shows as little of the scene as 3 do below
 NOISE_BLUR = 0.7  # pixels
+MEDIAN = 5  # pixels
 CONSISTENCY = 1.0  # pixels
 MIN_CORRELATION = 0.5
 SPECKLE_SHARE = 1 / 2500  # of the image
 FLAT_VARIANCE = 1.0  # squared grey values
+FEWEST_EXPOSED = 100  # pixels whose mean and deviation are worth something
 FLAT_SLOPE = 2.0  # squared grey values per pixel
 
 
@@ -49,6 +52,11 @@ def largest_disparity(
     if focal_baseline is None:
         return width * RANGE_OF_WIDTH
     return min(focal_baseline / nearest, width / 2)
+
+
+def default_block_size(width: int) -> int:
+    """Side of the matching window for images of that width, pixels."""
+    return 5 if width >= LARGE_WIDTH else 3
 
 
 def match_stereo(
@@ -82,9 +90,13 @@ def match_stereo(
     """
     if min_disparity <= 0:
         raise ValueError(f'min_disparity must be positive, got {min_disparity}.')
+    if block_size is None:
+        block_size = default_block_size(left.shape[1])
     disparity = matched_disparity(left, right, max_disparity, block_size)
     if inpaint:
         disparity = inpaint_disparity(disparity, left)
+    # After inpainting, so that gaps within a surface are not taken for something else.
+    disparity = without_fattening(disparity, left, (block_size + 2) // 2 + MEDIAN // 2)
     # Comparison with NaN is False.
     return np.where(disparity >= min_disparity, disparity, np.float32(0))
 
@@ -114,16 +126,17 @@ def matched_disparity(
     if max_disparity is None:
         max_disparity = largest_disparity(width)
     if block_size is None:
-        block_size = 5 if width >= LARGE_WIDTH else 3
+        block_size = default_block_size(width)
     matcher = _matcher(max_disparity, block_size, width)
     left, right = (cv2.GaussianBlur(image, (0, 0), NOISE_BLUR) for image in (left, right))
     raw = _semi_global(matcher, left, right)
     mirrored = _semi_global(matcher, right[:, ::-1], left[:, ::-1])
     consistent = left_right_consistent(raw, mirrored[:, ::-1])
-    disparity = cv2.medianBlur(raw, 5)
+    disparity = cv2.medianBlur(raw, MEDIAN)
     matched = consistent & (disparity >= FIRST_DISPARITY)
     grey = [cv2.cvtColor(i, cv2.COLOR_BGR2GRAY).astype(np.float32) for i in (left, right)]
     matched &= correlation(*grey, disparity, block_size + 2) >= MIN_CORRELATION
+    grey[1] = _exposed_alike(*grey, disparity, matched)
     disparity = subpixel_refined(*grey, disparity, matched, block_size + 4)
     return _without_speckles(disparity, matched, round(SPECKLE_SHARE * height * width))
 
@@ -226,6 +239,20 @@ def correlation(
     variance_a = np.maximum(mean(a * a) - mean_a * mean_a, FLAT_VARIANCE)
     variance_b = np.maximum(mean(b * b) - mean_b * mean_b, FLAT_VARIANCE)
     return (mean(a * b) - mean_a * mean_b) / np.sqrt(variance_a * variance_b)
+
+
+def _exposed_alike(
+    left: np.ndarray, right: np.ndarray, disparity: np.ndarray, matched: np.ndarray
+) -> np.ndarray:
+    """The right image with the mean and the contrast that the left one has where both match.
+
+    Correlation does not depend on the exposure of the cameras, but squared differences do.
+    """
+    if np.count_nonzero(matched) < FEWEST_EXPOSED:
+        return right
+    seen_left, seen_right = left[matched], _warped(right, disparity)[matched]
+    gain = seen_left.std() / max(seen_right.std(), 1.0)
+    return gain * (right - seen_right.mean()) + seen_left.mean()
 
 
 def subpixel_refined(
