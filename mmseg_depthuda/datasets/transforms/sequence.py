@@ -15,6 +15,8 @@ from mmseg.structures import SegDataSample
 from ..cameras import PinholeIntrinsics, read_cityscapes_camera
 from ..file_integrity import read_intact
 
+MAX_PIXEL_ASPECT = 1.5  # images squeezed by less are taken as they are
+
 
 @TRANSFORMS.register_module()
 class LoadSequence(BaseTransform):
@@ -29,7 +31,7 @@ class LoadSequence(BaseTransform):
     Raises:
         FileNotFoundError: If a file is missing.
         ValueError: If a file is damaged, an image shows nothing (one colour), the views differ in
-            size, or the camera does not fit the images.
+            size or do not differ at all, or the camera does not fit the images.
     """
 
     def transform(self, results: dict) -> dict:
@@ -43,6 +45,7 @@ class LoadSequence(BaseTransform):
                     f'the same sequence is {width}x{height}. Views of one sequence must have one '
                     'size: put videos of different size into folders of their own.'
                 )
+        _check_views_differ(results, image, sources)
         if 'camera_path' in results:
             needs = ['fx', 'fy', 'u0', 'v0']
             if results.get('has_right'):
@@ -54,6 +57,7 @@ class LoadSequence(BaseTransform):
         else:
             intrinsics = PinholeIntrinsics(**results['intrinsics'])
         results['camera_matrix'] = intrinsics.matrix(width, height)
+        _check_square_pixels(results['img_path'], results['camera_matrix'], width, height)
         results.update(
             img=image, source_imgs=sources, img_shape=image.shape[:2], ori_shape=image.shape[:2]
         )
@@ -71,6 +75,31 @@ def _read_frame(path: str, key: str) -> np.ndarray:
             'its neighbours are then left out by themselves.'
         )
     return image
+
+
+def _check_views_differ(results: dict, image: np.ndarray, sources: list[np.ndarray]) -> None:
+    same = [np.array_equal(image, source) for source in sources]
+    if results.get('has_right') and same[-1]:
+        raise ValueError(
+            f'right_path: {results["source_paths"][-1]} is the same image as '
+            f'{results["img_path"]}. Right images must come from the right camera.'
+        )
+    if all(same):
+        raise ValueError(
+            f'{results["img_path"]} is the same image as {", ".join(results["source_paths"])}: '
+            'where nothing moves, there is no depth to learn. Remove repeated frames; those beside '
+            'the gap are then left out by themselves.'
+        )
+
+
+def _check_square_pixels(path: str, matrix: np.ndarray, width: int, height: int) -> None:
+    fx, fy = matrix[0, 0], matrix[1, 1]
+    if not 1 / MAX_PIXEL_ASPECT <= fx / fy <= MAX_PIXEL_ASPECT:
+        raise ValueError(
+            f'{path}: the intrinsics give an image of {width}x{height} focal lengths of {fx:.0f} '
+            f'pixels in x and {fy:.0f} in y, but pixels are nearly square. fx is a share of the '
+            'width, fy of the height; in files, width and height are those of the calibration.'
+        )
 
 
 @TRANSFORMS.register_module()

@@ -142,6 +142,31 @@ def test_a_frame_that_shows_nothing(files, frames, index):
         run(frames)
 
 
+def test_frames_that_repeat(files, frames):
+    """One neighbour that is the frame itself still leaves the other; two leave nothing."""
+    repeated = dict(frames, source_paths=[frames['img_path'], frames['source_paths'][1]])
+    run(repeated)
+    repeated['source_paths'] = [frames['img_path']] * 2
+    with pytest.raises(ValueError, match=r'1\.png is the same image as .*1\.png.*Remove repeated'):
+        run(repeated)
+
+
+def test_a_right_image_that_is_the_left_one(files, frames):
+    info = camera_of(frames, files, extrinsic=dict(baseline=0.2))
+    info.update(has_right=True, source_paths=[*frames['source_paths'], frames['img_path']])
+    with pytest.raises(ValueError, match=r'right_path: .*1\.png is the same image as'):
+        run(info)
+
+
+def test_focal_lengths_as_shares_of_the_width_alone(files, frames):
+    """Of 20x12: 22 pixels are 1.1 of the width, and 1.83 of the height, not 1.1."""
+    frames['intrinsics'].update(fy=22 / 12)
+    run(frames)
+    frames['intrinsics'].update(fy=22 / 20)
+    with pytest.raises(ValueError, match=r'1\.png: .*20x12 focal lengths of 22 .*and 13 in y'):
+        run(frames)
+
+
 def test_damaged_and_missing_frames(files, frames):
     files.truncate('2.png', 0.5)
     with pytest.raises(ValueError, match=r'source_paths: .*2\.png is truncated'):
