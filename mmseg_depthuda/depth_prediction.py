@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from mmengine.runner import CheckpointLoader
 from mmengine.utils import track_iter_progress
 from mmseg.apis import inference_model, init_model
 from mmseg.structures import SegDataSample
@@ -12,9 +13,10 @@ from torch import nn
 
 from mmseg_depthuda.datasets.transforms.depth_files import corda_inverse_depth
 from mmseg_depthuda.engine.fileio import atomic_write
+from mmseg_depthuda.engine.hooks.strict_load_hook import check_weights_of_test
 from mmseg_depthuda.models.depth import SelfSupervisedDepth
 
-IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
+IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp')
 # CorDA's encoding knows no infinite depth, so nothing supervises the prediction in the sky.
 CLASSES_WITHOUT_DEPTH = ('sky',)
 SCALES = ('metric', 'normalised')
@@ -96,7 +98,8 @@ def predict_folder(
 
     Raises:
         FileNotFoundError: If the folder holds no image.
-        ValueError: If the model does not predict depth, or ``scale`` is unknown.
+        ValueError: If the model does not predict depth, the checkpoint is another model's, or
+            ``scale`` is unknown.
     """
     if scale not in (*SCALES, None):
         raise ValueError(f'scale must be one of {list(SCALES)}, got {scale!r}')
@@ -104,7 +107,7 @@ def predict_folder(
     paths = sorted(p for p in images.rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
         raise FileNotFoundError(f'{images} holds no image ({", ".join(IMAGE_SUFFIXES)}).')
-    model = init_model(str(config), str(checkpoint), device=device)  # has the config as `cfg`
+    model = _load(config, checkpoint, device)
     if not getattr(model, 'predicts_depth', False):
         raise ValueError(
             f'The model of {config} does not predict depth: take a config with CorDAHead, '
@@ -119,6 +122,13 @@ def predict_folder(
         with atomic_write(files[path]) as file:
             file.write(cv2.imencode('.png', png)[1].tobytes())
     return len(todo), len(paths) - len(todo)
+
+
+def _load(config: str | Path, checkpoint: str | Path, device: str) -> nn.Module:
+    """MMSeg's ``init_model``, which would take what fits of any checkpoint and warn."""
+    model = init_model(str(config), str(checkpoint), device=device)  # has the config as `cfg`
+    check_weights_of_test(model, CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu'))
+    return model
 
 
 def _scale_of(model: nn.Module) -> str:

@@ -122,6 +122,17 @@ def test_refuses_a_model_without_depth(tmp_path, images):
         predict_folder(config, checkpoint, images, tmp_path / 'out', 'cpu')
 
 
+def test_refuses_the_checkpoint_of_another_model(tmp_path, images):
+    """MMSeg would load what fits, and predict with the rest at its initial values."""
+    config, _ = write_run(tmp_path)
+    (tmp_path / 'other').mkdir()
+    wider = dict(MODEL, decode_head=dict(MODEL['decode_head'], channels=32))
+    _, checkpoint = write_run(tmp_path / 'other', wider)
+    with pytest.raises(ValueError, match='of another shape: decode_head'):
+        predict_folder(config, checkpoint, images, tmp_path / 'out', 'cpu')
+    assert not (tmp_path / 'out').exists()
+
+
 def test_dadas_encoding_is_corda_s(tmp_path, images):
     """65536 / (centimetres + 1) and 655.36 / (metres + 0.01)."""
     config, checkpoint = write_run(tmp_path, encoding='dada')
