@@ -151,10 +151,9 @@ class AdversarialSegmentor(UDASegmentor):
         for_segmentor = optim_wrapper['segmentor']
         branches = self.data_preprocessor(data, training=True)
 
-        bare_model(self.discriminators).requires_grad_(False)
-        source_log, source_maps = self._learn_source(branches['source'], for_segmentor)
-        target_log, target_maps = self._fool(branches['target'], for_segmentor)
-        bare_model(self.discriminators).requires_grad_(True)
+        with _frozen(bare_model(self.discriminators)):
+            source_log, source_maps = self._learn_source(branches['source'], for_segmentor)
+            target_log, target_maps = self._fool(branches['target'], for_segmentor)
         discriminator_log = self._discriminate(
             source_maps, target_maps, optim_wrapper['discriminator']
         )
@@ -330,6 +329,16 @@ def _no_sync(modules: Collection[nn.Module]) -> Iterator[None]:
             if hasattr(module, 'no_sync'):
                 stack.enter_context(module.no_sync())
         yield
+
+
+@contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """Let no parameter have a gradient; also where the block fails, they have one again."""
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        module.requires_grad_(True)
 
 
 def _check_step(data: ConfigType, optim_wrapper: OptimWrapper) -> None:

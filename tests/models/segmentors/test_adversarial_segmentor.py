@@ -2,6 +2,7 @@
 import copy
 import math
 import weakref
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -84,6 +85,18 @@ def test_each_step_moves_its_own_part_alone(method):
         assert all(p.requires_grad and p.grad is None for p in model.discriminators.parameters())
     # Fooling, then source and target.
     assert flags == [({False}, True), ({True}, False), ({True}, False)] * 2
+
+
+def test_discriminators_learn_again_after_a_step_that_failed(monkeypatch):
+    model = adversarial_segmentor(DADA, dict(main=alignment('depth_aware')))
+    optim_wrapper = optimisers(model)
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(model, '_fool', Mock(side_effect=MemoryError))
+        model.train_step(make_batch(), optim_wrapper)
+    start = split(weights_of(model))[1]
+    model.train_step(make_batch(), optim_wrapper)
+    moved = split(weights_of(model))[1]
+    assert all((moved[name] != value).any() for name, value in start.items())
 
 
 def test_only_target_images_fool():
