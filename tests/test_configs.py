@@ -17,6 +17,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from mmseg.registry import DATASETS, MODELS, VISUALIZERS
+from scipy.io import savemat
 
 from mmseg_depthuda.datasets.label_protocols import PROTOCOLS
 from mmseg_depthuda.streetworld import WorldConfig, generate
@@ -28,6 +29,7 @@ EXPERIMENTS = sorted(
     for path in CONFIGS.glob('*/*.py')
     if path.parts[-2] not in ('_base_', 'monodepth2')
 )
+DEPTH_OF_SOURCE_ALONE = ('corda/corda_r18_sim2camvid.py', 'corda/corda_r18_sim2own.py')
 LADDER = (
     'source_only/source_only',
     'dacs/dacs',
@@ -55,10 +57,15 @@ def roots(tmp_path_factory):
 
     for folder in ('camvid/train', 'camvid/val', 'own_source/images', 'own_target/images'):
         write(folder, 256, (48, 96, 3))
+    (root / 'own_target/depth').mkdir()
+    for index in range(2):
+        metres = rng.uniform(1, 50, (48, 96))
+        savemat(root / f'own_target/depth/{index}.mat', dict(depth_map=metres))
     for folder in ('camvid/trainannot', 'camvid/valannot'):
         write(folder, 12)
     write('own_source/labels', 2)
-    write('camvid_pseudo_depth/train', 2**16, dtype=np.uint16)
+    for folder in ('camvid_pseudo_depth/train', 'own_target/pseudo_depth'):
+        write(folder, 2**16, dtype=np.uint16)
     places = {f'{name.upper()}_ROOT': root / 'street_world' / name for name in layouts}
     for name in ('street_world', 'camvid', 'camvid_pseudo_depth', 'own_source', 'own_target'):
         places[f'{name.upper()}_ROOT'] = root / name
@@ -66,6 +73,7 @@ def roots(tmp_path_factory):
         for name, place in places.items():
             patch.setenv(name, str(place))
         patch.delenv('CITYSCAPES_EVALUATION_SIZE', raising=False)
+        patch.delenv('OWN_TARGET_SIZE', raising=False)
         patch.delenv('DEEPLAB_INIT', raising=False)
         patch.delenv('DEEPLAB_IMAGENET_INIT', raising=False)
         yield root
@@ -149,7 +157,12 @@ def test_the_adversarial_family_has_its_experiments():
 
 def test_head_and_datasets_have_the_same_classes(cfg):
     training = cfg.train_dataloader.dataset
-    labelled = [training.get('source', training), cfg.val_dataloader.dataset]
+    labelled = [training.get('source', training)]
+    if cfg.val_dataloader is not None:
+        labelled.append(cfg.val_dataloader.dataset)
+    if 'sim2own' in cfg.filename:
+        names = PROTOCOLS['cityscapes19'].classes
+        assert list(cfg.test_dataloader.dataset.metainfo.classes) == list(names)
     classes = {number_of_classes(dataset) for dataset in labelled}
     assert classes == {cfg.model.decode_head.num_classes}
 
@@ -370,7 +383,7 @@ def expected_losses(cfg, name):
     if cfg.model.decode_head.type == 'CorDAHead':
         seg, depth = seg | {'loss_initial_seg'}, depth | {'loss_initial_depth'}
     has_depth = dict.fromkeys(('source', 'mixed'), predicts_depth(cfg))
-    if name == 'corda/corda_r18_sim2camvid.py':  # depth in the source alone
+    if name in DEPTH_OF_SOURCE_ALONE:
         has_depth['mixed'] = False
     if name == 'corda/corda_r18_own_images.py':
         has_depth = dict.fromkeys(has_depth, False)
@@ -383,7 +396,7 @@ def expected_losses(cfg, name):
 
 def expected_unmoved(name):
     """Decoders of a depth that nobody teaches."""
-    if name == 'corda/corda_r18_sim2camvid.py':
+    if name in DEPTH_OF_SOURCE_ALONE:
         return ('decode_head.initial_depth.target', 'decode_head.final_depth.target')
     if name == 'corda/corda_r18_own_images.py':
         names = ('initial_depth', 'final_depth', 'depth_from_seg')

@@ -33,6 +33,11 @@ test_pipeline = [
 ]
 tta_pipeline = [*test_pipeline[:-1], *_base_.tta_steps]
 
+# What your images are segmented into: the source's classes.
+classes = ['road', 'sidewalk', 'building', 'wall', 'fence', 'pole', 'traffic light']
+classes += ['traffic sign', 'vegetation', 'terrain', 'sky', 'person', 'rider', 'car', 'truck']
+classes += ['bus', 'train', 'motorcycle', 'bicycle']
+
 source_dataset = dict(
     type='GTA5DepthDataset',
     data_root=_base_.street_world_root + '/gta',
@@ -51,6 +56,7 @@ train_dataloader = dict(
 test_dataloader = dict(
     dataset=dict(
         type='FolderDepthDataset',
+        metainfo=dict(classes=classes),
         data_root=_base_.own_target_root,
         data_prefix=dict(img_path='images'),
         pipeline=test_pipeline,
