@@ -4,6 +4,7 @@
 import os
 import re
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,22 +17,27 @@ from mmseg_depthuda.visualization import DepthLocalVisualizer
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / 'docs'
 
-# Trainings of a page, made short; everything else of a config stays as it is.
-SMALL_RESNET = {
-    'model.backbone.base_channels': 8,
-    'model.backbone.stem_channels': 8,
-    'model.decode_head.in_channels': 64,
+# Networks of a page, made narrow, and trainings, made short; everything else stays as it is.
+NARROW_RESNET = {
+    'base_channels=32': 'base_channels=8',
+    'stem_channels=32': 'stem_channels=8',
+    'in_channels=256': 'in_channels=64',
+    'in_channels=[32, 32, 64, 128, 256]': 'in_channels=[8, 8, 16, 32, 64]',
 }
 SHORT = {
     'train_dataloader.num_workers': 0,
     'train_dataloader.persistent_workers': False,
     'default_hooks.logger.interval': 1,
-    'param_scheduler.0.end': 1,
-    'param_scheduler.1.begin': 1,
-    'param_scheduler.1.end': 2,
     'train_cfg.max_iters': 2,
     'train_cfg.val_interval': 2,
     'default_hooks.checkpoint.interval': 2,
+}
+
+
+SHORT_SCHEDULE = {
+    'param_scheduler.0.end': 1,
+    'param_scheduler.1.begin': 1,
+    'param_scheduler.1.end': 2,
 }
 
 
@@ -66,6 +72,12 @@ def command_lines(code: str) -> list[str]:
 def checkout(folder: Path) -> None:
     """Make a folder look like a checkout whose ``configs/`` can be written to."""
     shutil.copytree(ROOT / 'configs', folder / 'configs')
+    for network in ('deeplabv2_r18', 'corda_r18', 'monodepth2_r18'):
+        file = folder / f'configs/_base_/models/{network}.py'
+        code = file.read_text()
+        for wide, narrow in NARROW_RESNET.items():
+            code = code.replace(wide, narrow)
+        file.write_text(code)
     (folder / 'tools').symlink_to(ROOT / 'tools')
 
 
@@ -73,7 +85,8 @@ def follow(page: Path, folder: Path, monkeypatch, only: str = '') -> list[str]:
     """Do in ``folder`` what a page says: write its files, run its commands.
 
     Shell lines are run by bash, but what they start with ``python`` runs in this process, which has
-    imported everything already. Trainings are made short.
+    imported everything already. Trainings are made short. What is exported stays so until
+    ``monkeypatch`` is undone.
 
     Args:
         page: The page.
@@ -100,6 +113,10 @@ def follow(page: Path, folder: Path, monkeypatch, only: str = '') -> list[str]:
 
 def run_line(line: str, folder: Path, monkeypatch) -> None:
     """Run one shell command."""
+    if line.startswith('export '):
+        for name, _, value in (item.partition('=') for item in shlex.split(line)[1:]):
+            monkeypatch.setenv(name, value)
+        return
     noted = folder / '.python'
     shell = f'python() {{ env -0 >"{noted}.env"; printf "%s\\0" "$@" >"{noted}.args"; }}; {line}'
     subprocess.run(['bash', '-euo', 'pipefail', '-c', shell], check=True, cwd=folder)
@@ -117,7 +134,10 @@ def run_line(line: str, folder: Path, monkeypatch) -> None:
         # A process of its own would have no visualiser of the run before.
         patch.setattr(DepthLocalVisualizer, '_instance_dict', OrderedDict())
         patch.setattr(sys, 'argv', [script, *shortened(Path(script).name, options)])
-        runpy.run_path(script, run_name='__main__')
+        try:
+            runpy.run_path(script, run_name='__main__')
+        except SystemExit as end:
+            assert not end.code, f'{line} ends with {end.code}'
 
 
 def shortened(script: str, options: list[str]) -> list[str]:
@@ -125,7 +145,7 @@ def shortened(script: str, options: list[str]) -> list[str]:
     if script == 'train.py':
         if '--cfg-options' not in options:
             options = [*options, '--cfg-options']
-        settings = SHORT | SMALL_RESNET if '_r18_' in options[0] else SHORT
+        settings = SHORT if 'monodepth2' in options[0] else SHORT | SHORT_SCHEDULE
         return options + [f'{key}={value}' for key, value in settings.items()]
     if script == 'street_world.py':
         line = re.sub(r'(--\w+-images) \d+', r'\1 2', ' '.join(options))
