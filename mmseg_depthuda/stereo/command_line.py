@@ -112,7 +112,10 @@ def _check_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) 
     if not (args.left and args.right and args.out):
         parser.error('give the root of Cityscapes, or --left, --right and --out')
     if args.splits or args.kinds:
-        parser.error('--splits and --kinds are for the root of Cityscapes')
+        parser.error(
+            '--splits and --kinds are for the root of Cityscapes. Folders of your own get metres '
+            'with --depth-file mat_metres (by default), which need no camera to be loaded'
+        )
     if (args.camera is None) == (args.fx is None or args.baseline is None) or (
         args.camera is not None and (args.fx is not None or args.baseline is not None)
     ):

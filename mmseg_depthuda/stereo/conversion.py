@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -20,11 +21,12 @@ from mmseg_depthuda.engine.processes import map_in_processes
 from .cameras import StereoCamera, read_camera
 from .files import ENCODERS, LARGEST_OFFICIAL_DISPARITY, StereoPair, read_image
 from .matching import MIN_DISPARITY, NEAREST_METRES, largest_disparity, match_stereo
-from .rectification import StereoPairError, check_rectified
+from .rectification import StereoPairError, check_rectified, matching_convinces
 
 MATCHER_VERSION = 2  # raise it whenever the same pair gives another result than before
 RECORD = 'stereo_depth.json'
 PAIRS_LOOKED_AT = 5
+PairCheck = Literal['every', 'doubtful', 'none']
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def convert_pairs(
         workers: Processes.
         description: What the progress bar is called.
         pair_check: Whether to leave out what does not look like a rectified pair, see
-            :func:`check_rectified`.
+            :func:`check_rectified`. If some pairs spread over the data pass, only those are looked
+            at that do not match convincingly, see :func:`matching_convinces`.
 
     Returns:
         One result per pair that lacked a file, in the order of the pairs.
@@ -105,9 +108,10 @@ def convert_pairs(
         OSError: If a file cannot be written.
     """
     open_pairs = [pair for pair in map(_without_existing, pairs) if pair.outputs]
-    if open_pairs:
-        _look_at_some(pairs, pair_check)
-    work = partial(convert_pair, options=options, pair_check=pair_check)
+    check: PairCheck = 'every' if pair_check else 'none'
+    if open_pairs and _some_pass(pairs, check) and pair_check:
+        check = 'doubtful'
+    work = partial(convert_pair, options=options, pair_check=check)
     with closing(map_in_processes(work, open_pairs, workers, description)) as results:
         return list(results)
 
@@ -117,32 +121,38 @@ def _without_existing(pair: StereoPair) -> StereoPair:
     return pair._replace(outputs=missing)
 
 
-def _look_at_some(pairs: Sequence[StereoPair], pair_check: bool) -> None:
-    """Raise what all of a few pairs spread over the data have in common: a wrong geometry."""
+def _some_pass(pairs: Sequence[StereoPair], pair_check: PairCheck) -> bool:
+    """Whether none of a few pairs spread over the data has a wrong geometry; raise if all have."""
     places = np.linspace(0, len(pairs) - 1, min(PAIRS_LOOKED_AT, len(pairs)))
-    problems = []
+    problems, passed = [], 0
     for pair in (pairs[round(place)] for place in places):
         try:
-            _read_checked(pair, pair_check)
+            left, right, _ = _read(pair)
+            if pair_check != 'none':
+                check_rectified(left, right)
         except StereoPairError as error:
             problems.append(f'{pair.left}: {error}')
         except (OSError, ValueError):
             continue  # damaged files say nothing about the others; they are reported one by one
         else:
-            return
-    if problems:
+            passed += 1
+    if problems and not passed:
         raise ValueError(
             f'{len(problems)} pairs were looked at, and none can be matched. {problems[0]}'
         )
+    return not problems and passed > 0
 
 
-def convert_pair(pair: StereoPair, options: MatchingOptions, pair_check: bool = True) -> PairResult:
+def convert_pair(
+    pair: StereoPair, options: MatchingOptions, pair_check: PairCheck = 'every'
+) -> PairResult:
     """Match a pair and write its depth files.
 
     Args:
         pair: The pair.
         options: How it is matched.
-        pair_check: As in :func:`convert_pairs`.
+        pair_check: Whether :func:`check_rectified` judges every pair, or only one whose matching
+            leaves doubts.
 
     Returns:
         What became of it; files that cannot be used are reported, not raised.
@@ -151,8 +161,12 @@ def convert_pair(pair: StereoPair, options: MatchingOptions, pair_check: bool = 
         OSError: If a file cannot be written.
     """
     try:
-        left, right, camera = _read_checked(pair, pair_check)
+        left, right, camera = _read(pair)
+        if pair_check == 'every':
+            check_rectified(left, right)
         disparity = options.disparity(left, right, camera)
+        if pair_check == 'doubtful' and not matching_convinces(left, right, disparity):
+            check_rectified(left, right)
         if 'cityscapes_disparity' in pair.outputs and disparity.max() > LARGEST_OFFICIAL_DISPARITY:
             raise ValueError(
                 f'a disparity of {disparity.max():.1f} pixels is more than the official files of '
@@ -175,9 +189,7 @@ def convert_pair(pair: StereoPair, options: MatchingOptions, pair_check: bool = 
     return PairResult(pair.name, valid_share=valid / disparity.size)
 
 
-def _read_checked(
-    pair: StereoPair, pair_check: bool
-) -> tuple[np.ndarray, np.ndarray, StereoCamera]:
+def _read(pair: StereoPair) -> tuple[np.ndarray, np.ndarray, StereoCamera]:
     """Both images and the camera, once they are known to fit together."""
     left, right = read_image(pair.left, 'left image'), read_image(pair.right, 'right image')
     if left.shape != right.shape:
@@ -188,8 +200,6 @@ def _read_checked(
         )
     camera = pair.camera if isinstance(pair.camera, StereoCamera) else read_camera(pair.camera)
     camera.check_fits(left.shape[1])
-    if pair_check:
-        check_rectified(left, right)
     return left, right, camera
 
 

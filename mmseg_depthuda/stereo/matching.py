@@ -136,7 +136,7 @@ def matched_disparity(
     matched = consistent & (disparity >= FIRST_DISPARITY)
     grey = [cv2.cvtColor(i, cv2.COLOR_BGR2GRAY).astype(np.float32) for i in (left, right)]
     matched &= correlation(*grey, disparity, block_size + 2) >= MIN_CORRELATION
-    grey[1] = _exposed_alike(*grey, disparity, matched)
+    grey[1] = exposed_alike(*grey, disparity, matched)
     disparity = subpixel_refined(*grey, disparity, matched, block_size + 4)
     return _without_speckles(disparity, matched, round(SPECKLE_SHARE * height * width))
 
@@ -230,7 +230,7 @@ def correlation(
     Returns:
         float32 ``(H, W)``, -1..1.
     """
-    a, b = left, _warped(right, disparity)
+    a, b = left, warped(right, disparity)
 
     def mean(values: np.ndarray) -> np.ndarray:
         return cv2.blur(values, (window, window))
@@ -241,16 +241,25 @@ def correlation(
     return (mean(a * b) - mean_a * mean_b) / np.sqrt(variance_a * variance_b)
 
 
-def _exposed_alike(
+def exposed_alike(
     left: np.ndarray, right: np.ndarray, disparity: np.ndarray, matched: np.ndarray
 ) -> np.ndarray:
-    """The right image with the mean and the contrast that the left one has where both match.
+    """Give the right image the mean and the contrast that the left one has where both match.
 
     Correlation does not depend on the exposure of the cameras, but squared differences do.
+
+    Args:
+        left: Grey values, float32 ``(H, W)``.
+        right: The same.
+        disparity: float32 ``(H, W)``, pixels.
+        matched: Pixels that are compared, bool ``(H, W)``; fewer than 100 change nothing.
+
+    Returns:
+        The right image, float32 ``(H, W)``.
     """
     if np.count_nonzero(matched) < FEWEST_EXPOSED:
         return right
-    seen_left, seen_right = left[matched], _warped(right, disparity)[matched]
+    seen_left, seen_right = left[matched], warped(right, disparity)[matched]
     gain = seen_left.std() / max(seen_right.std(), 1.0)
     return gain * (right - seen_right.mean()) + seen_left.mean()
 
@@ -276,13 +285,21 @@ def subpixel_refined(
         float32 ``(H, W)``, at most half a pixel away.
     """
     slope = cv2.filter2D(right, -1, np.array([[-0.5, 0, 0.5]], np.float32))
-    slope, error = _warped(slope, disparity) * matched, left - _warped(right, disparity)
+    slope, error = warped(slope, disparity) * matched, left - warped(right, disparity)
     along, across = (cv2.blur(values, (window, window)) for values in (error * slope, slope**2))
     return disparity - (along / (across + FLAT_SLOPE)).clip(-0.5, 0.5)
 
 
-def _warped(right: np.ndarray, disparity: np.ndarray) -> np.ndarray:
-    """The right image as the left camera sees it, float32 ``(H, W)``."""
+def warped(right: np.ndarray, disparity: np.ndarray) -> np.ndarray:
+    """The right image as the left camera sees it.
+
+    Args:
+        right: Grey values, float32 ``(H, W)``.
+        disparity: float32 ``(H, W)``, pixels.
+
+    Returns:
+        float32 ``(H, W)``.
+    """
     height, width = disparity.shape
     columns = np.arange(width, dtype=np.float32) - disparity
     rows = np.repeat(np.arange(height, dtype=np.float32)[:, None], width, axis=1)

@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from mmengine.logging import print_log
 
+from .matching import exposed_alike, warped
+
 LARGEST_CHECKED_WIDTH = 1024  # larger images are shrunk to it; pixels below are of shrunk images
 FEATURES = 1000
 CONTRAST_THRESHOLD = 0.02  # half of Lowe's, for dark and hazy images
@@ -35,6 +37,14 @@ ALIKE_DISTANCE = 200
 FEWEST_ALIKE = 0.2
 FEWEST_FEATURES = 50  # that say whether images are alike
 FLAT_DEVIATION = 1.0  # grey values
+# In pairs of the street world, 74 % and more is matched, even with noise, and the residual is up to
+# 0.04 pixels. Of pairs whose rows are 0.5 to 1.5 pixels apart or that are rotated by half a degree,
+# 45 % to 90 % is matched, but the residual is 0.24 and more; of all others, less is matched.
+CONVINCING_SHARE = 0.6
+CONVINCING_RESIDUAL = 0.15  # pixels
+RESIDUAL_CELLS = (8, 8)
+LEAST_OF_CELL = 0.3  # share of a cell that is matched
+FLAT_SLOPE = 1.0  # squared grey values per pixel
 
 
 class StereoPairError(ValueError):
@@ -101,6 +111,39 @@ def check_rectified(left: np.ndarray, right: np.ndarray) -> None:
             logger='current',
             level=logging.DEBUG,
         )
+
+
+def matching_convinces(left: np.ndarray, right: np.ndarray, disparity: np.ndarray) -> bool:
+    """Whether what was matched leaves no doubt that the pair is rectified.
+
+    It costs a fraction of :func:`check_rectified`, but knows no reasons. At least 60 % of the image
+    has to be matched, and to fit vertically: one step of Lucas and Kanade (IJCAI 1981) along the
+    columns is taken in 8x8 cells, of which the median counts, so that a rotation, too, is noticed.
+
+    Args:
+        left: Left image, uint8 ``(H, W, 3)``.
+        right: Right image, the same size.
+        disparity: What was matched, float32 ``(H, W)``, pixels; 0 = unknown.
+    """
+    if np.mean(disparity > 0) < CONVINCING_SHARE:
+        return False
+    grey = [
+        cv2.GaussianBlur(_shrunk(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)), (0, 0), 1)
+        for image in (left, right)
+    ]
+    left, right = (image.astype(np.float32) for image in grey)
+    scale = disparity.shape[1] / left.shape[1]
+    size = left.shape[::-1]
+    disparity = cv2.resize(disparity, size, interpolation=cv2.INTER_NEAREST) / np.float32(scale)
+    matched = disparity > 0
+    right = warped(exposed_alike(left, right, disparity, matched), disparity)
+    slope = cv2.filter2D(right, -1, np.array([[-0.5], [0], [0.5]], np.float32)) * matched
+    along, across, share = (
+        cv2.resize(values, RESIDUAL_CELLS, interpolation=cv2.INTER_AREA)
+        for values in ((left - right) * slope, slope**2, matched.astype(np.float32))
+    )
+    residual = np.abs(along / (across + FLAT_SLOPE))[share >= LEAST_OF_CELL]
+    return bool(np.median(residual) < CONVINCING_RESIDUAL)
 
 
 def _shrunk(grey: np.ndarray) -> np.ndarray:

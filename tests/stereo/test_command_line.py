@@ -17,8 +17,10 @@ import pytest
 
 from mmseg_depthuda.datasets import CityscapesDepthDataset, FolderDepthDataset
 from mmseg_depthuda.datasets.transforms import LoadInverseDepth
-from mmseg_depthuda.stereo import conversion
+from mmseg_depthuda.stereo import StereoCamera, conversion
 from mmseg_depthuda.stereo.command_line import write_stereo_depth
+from mmseg_depthuda.stereo.conversion import _naming
+from mmseg_depthuda.stereo.files import ENCODERS, StereoPair
 
 from .conftest import (
     BASELINE,
@@ -101,6 +103,35 @@ def test_folder_dataset_loads_what_was_written(folders, tmp_path, plane, kind, s
     )
     assert len(dataset) == 3
     assert_depth_of_the_plane(dataset, plane[2])
+
+
+def test_encodings_beyond_their_range():
+    """Closed forms at the ends of 16 bits: 0 is unknown, nothing wraps around."""
+    camera = StereoCamera(200, 0.25)  # metres = 50 / disparity
+    disparity = np.float32([[0, 0.05, 0.076, 0.077, 1, 19.5, 19.7, 255.9, 300]])
+    stored = {
+        kind: cv2.imdecode(
+            np.frombuffer(ENCODERS[kind].encode(disparity, camera), np.uint8), cv2.IMREAD_UNCHANGED
+        )[0]
+        for kind in ('png_disparity', 'cityscapes_disparity')
+    }
+    # 256 * (655.36 / (metres + 0.01) - 1): nearer than 2.55 m saturates, and from 655.35 m on
+    # (a disparity of 0.0763), there is no depth.
+    metres = 50 / disparity.astype(float)[0, 3:6]
+    expected = np.rint(256 * (655.36 / (metres + 0.01) - 1))
+    np.testing.assert_array_equal(stored['png_disparity'][:3], 0)
+    np.testing.assert_allclose(stored['png_disparity'][3:6], expected, atol=1)
+    np.testing.assert_array_equal(stored['png_disparity'][6:], 65535)
+    np.testing.assert_array_equal(
+        stored['cityscapes_disparity'], [0, 14, 20, 21, 257, 4993, 5044, 65511, 65535]
+    )
+
+
+def test_problems_name_their_file():
+    pair = StereoPair('a', 'l/a.png', 'r/a.png', 'c/a.json', {})
+    assert _naming(pair, 'not a pair') == 'l/a.png: not a pair'
+    for path in ('l/a.png', 'r/a.png', 'c/a.json'):
+        assert _naming(pair, f'image: {path} is truncated') == f'image: {path} is truncated'
 
 
 def test_camera_file_is_the_same_as_its_numbers(folders, tmp_path):
@@ -226,6 +257,28 @@ def test_what_is_wrong_with_all_pairs_stops_at_once(
     assert '3 pairs were looked at, and none can be matched' in error
     assert message in error
     assert not list(tmp_path.rglob('*.mat'))
+
+
+@pytest.mark.parametrize('wrong', ['partner', 'exchanged', 'rows'])
+def test_one_wrong_pair_among_many_is_found(tmp_path, plane, capsys, wrong):
+    """Five of eight are looked at in advance, and pass; the wrong one is found by its matching."""
+    left, right, _ = plane
+    for i in range(8):
+        a, b = left, right
+        if i == 1:  # not among those
+            a, b = {
+                'partner': (left, plane_pair(3.0, 0.1, seed=8)[1]),
+                'exchanged': (right, left),
+                'rows': (left, np.roll(right, 2, axis=0)),
+            }[wrong]
+        write_image(tmp_path / f'left/{i}.png', a)
+        write_image(tmp_path / f'right/{i}.png', b)
+    arguments = ['--left', str(tmp_path / 'left'), '--right', str(tmp_path / 'right')]
+    assert write_stereo_depth([*arguments, '--out', str(tmp_path / 'depth'), *OWN]) == 1
+    message = {'partner': 'not a pair', 'exchanged': 'are exchanged', 'rows': 'not rectified'}
+    assert re.search(f'left/1.png: .*{message[wrong]}', capsys.readouterr().out)
+    written = sorted(path.stem for path in (tmp_path / 'depth').glob('*.mat'))
+    assert written == [str(i) for i in range(8) if i != 1]
 
 
 def test_pair_check_can_be_switched_off(tmp_path, capsys):

@@ -5,7 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mmseg_depthuda.stereo import StereoPairError, check_rectified
+from mmseg_depthuda.stereo import StereoPairError, check_rectified, match_stereo
+from mmseg_depthuda.stereo.rectification import matching_convinces
 from mmseg_depthuda.streetworld import StreetScene
 
 from .conftest import plane_pair, waves
@@ -131,3 +132,14 @@ def test_constant(street_pair, value):
         check_rectified(constant, constant)
     with pytest.raises(StereoPairError, match='^not a pair: .* only 0 look like'):
         check_rectified(street_pair[0], constant)
+
+
+def test_matching_convinces_of_valid_pairs_only(streets):
+    for left, right in streets[2:]:
+        assert matching_convinces(left, right, match_stereo(left, right))
+        # The gains of the cameras differ.
+        darker = (0.8 * right).astype(np.uint8)
+        assert matching_convinces(left, darker, match_stereo(left, darker))
+        for other in (lowered(right, 1), lowered(right, 3), rotated(right, 1)):
+            assert not matching_convinces(left, other, match_stereo(left, other))
+        assert not matching_convinces(right, left, match_stereo(right, left))
