@@ -2,11 +2,7 @@
 """Scores of single images against numbers by hand, their file, and two processes against one."""
 
 import csv
-import os
-import subprocess
 import sys
-from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,12 +15,11 @@ from mmengine.evaluator import Evaluator
 from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
-from torch import distributed
 
 import mmseg_depthuda  # noqa: F401
 from mmseg_depthuda.evaluation import read_image_scores, score_images, write_image_scores
+from tests.gloo import gloo_rank, run_ranks
 
-REPOSITORY = Path(__file__).parents[2]
 CLASSES = ('road', 'sky', 'car')
 IGNORE = 255
 
@@ -162,42 +157,16 @@ def test_a_missing_file_is_named_with_the_command_that_writes_it(tmp_path):
 
 
 def run_rank(folder):
-    rank = int(os.environ['RANK'])
-    distributed.init_process_group(
-        'gloo',
-        init_method=f'file://{folder}/rendezvous',
-        rank=rank,
-        world_size=2,
-        timeout=timedelta(seconds=240),
-    )
-    order = list(DefaultSampler(list(FRAMES), shuffle=False))
-    assert order == [[0, 2, 4], [1, 3, 0]][rank]  # the last one is padding
-    with DefaultScope.overwrite_default_scope('mmseg'):
-        metrics = evaluate(f'{folder}/two.csv', order=order)
-    torch.save(metrics, f'{folder}/rank{rank}.pt')
-    distributed.barrier()
-    distributed.destroy_process_group()
+    with gloo_rank(folder) as rank:
+        order = list(DefaultSampler(list(FRAMES), shuffle=False))
+        assert order == [[0, 2, 4], [1, 3, 0]][rank]  # the last one is padding
+        with DefaultScope.overwrite_default_scope('mmseg'):
+            metrics = evaluate(f'{folder}/two.csv', order=order)
+        torch.save(metrics, f'{folder}/rank{rank}.pt')
 
 
 def test_two_processes_write_the_file_of_one(tmp_path):
-    path = os.pathsep.join([str(REPOSITORY), os.environ.get('PYTHONPATH', '')])
-    processes = [
-        subprocess.Popen(
-            [sys.executable, '-W', 'ignore', __file__, str(tmp_path)],
-            env=dict(os.environ, RANK=str(rank), PYTHONPATH=path, OMP_NUM_THREADS='1'),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        outputs = [process.communicate(timeout=300)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    for process, output in zip(processes, outputs, strict=True):
-        assert process.returncode == 0, output[-3000:]
+    run_ranks(__file__, tmp_path)
     alone = evaluate(tmp_path / 'one.csv')
     assert (tmp_path / 'two.csv').read_bytes() == (tmp_path / 'one.csv').read_bytes()
     for rank in range(2):

@@ -1,10 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Adversarial training by two processes under gloo against one, with the images of both."""
 
-import os
-import subprocess
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,7 @@ from mmseg.registry import MODEL_WRAPPERS
 from torch import distributed, nn
 
 from mmseg_depthuda.engine.hooks import StrictLoadHook, TrainingCheckHook
+from tests.gloo import RANKS, gloo_rank, run_ranks
 from tests.models.adversarial_training import (
     ADVENT,
     AUXILIARY,
@@ -29,8 +27,7 @@ from tests.models.adversarial_training import (
 from tests.models.pair_training import Pairs, make_runner
 from tests.models.tiny_segmentor import IGNORE, tiny_segmentor
 
-RANKS, STEPS = 2, 2
-REPOSITORY = Path(__file__).parents[2]
+STEPS = 2
 AUXILIARY_ALIGNMENT = alignment(head='auxiliary_head', adversarial_weight=0.1)
 
 # Arguments of the segmentor. The ranks differ in the number of labelled pixels and of pixels with
@@ -195,19 +192,10 @@ def run_on_rank(folder):
 
 def run_rank(folder):
     init_default_scope('mmseg')
-    rank = int(os.environ['RANK'])
-    distributed.init_process_group(
-        'gloo',
-        init_method=f'file://{folder}/rendezvous',
-        rank=rank,
-        world_size=RANKS,
-        timeout=timedelta(seconds=240),
-    )
-    results = {case: train_on_rank(case, rank) for case in CASES}
-    results['run'] = run_on_rank(folder)
-    torch.save(results, folder / f'rank{rank}.pt')
-    distributed.barrier()
-    distributed.destroy_process_group()
+    with gloo_rank(folder) as rank:
+        results = {case: train_on_rank(case, rank) for case in CASES}
+        results['run'] = run_on_rank(folder)
+        torch.save(results, folder / f'rank{rank}.pt')
 
 
 # -- in the test -----------------------------------------------------------------------------------
@@ -217,25 +205,7 @@ def run_rank(folder):
 def folder(tmp_path_factory):
     """Where both processes have written their results."""
     folder = tmp_path_factory.mktemp('adversarial_gloo')
-    path = os.pathsep.join([str(REPOSITORY), os.environ.get('PYTHONPATH', '')])
-    environment = dict(OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
-    processes = [
-        subprocess.Popen(
-            [sys.executable, '-W', 'ignore', __file__, str(folder)],
-            env=dict(os.environ, RANK=str(rank), PYTHONPATH=path, **environment),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(RANKS)
-    ]
-    try:
-        outputs = [process.communicate(timeout=300)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    for process, output in zip(processes, outputs, strict=True):
-        assert process.returncode == 0, output[-3000:]
+    run_ranks(__file__, folder)
     return folder
 
 

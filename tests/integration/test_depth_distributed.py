@@ -1,10 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Self-supervised depth by two processes under gloo against one, with the frames of both."""
 
-import os
-import subprocess
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,11 +10,12 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope, init_default_scope
 from mmseg.registry import MODEL_WRAPPERS
-from torch import distributed, nn
+from torch import nn
 
+from tests.gloo import RANKS, gloo_rank, run_ranks
 from tests.models.tiny_depth import ENCODER, build, make_batch
 
-RANKS, STEPS = 2, 2
+STEPS = 2
 REPOSITORY = Path(__file__).parents[2]
 FROZEN = dict(type='ResNetWithStem', **ENCODER, frozen_stages=4, norm_eval=True)
 
@@ -84,18 +82,11 @@ def train_on_rank(case, rank, folder):
 
 def run_rank(folder):
     init_default_scope('mmseg')
-    rank = int(os.environ['RANK'])
     torch.randn_like = torch.zeros_like  # the noise that breaks ties
-    distributed.init_process_group(
-        'gloo',
-        init_method=f'file://{folder}/rendezvous',
-        rank=rank,
-        world_size=RANKS,
-        timeout=timedelta(seconds=240),
-    )
-    torch.save({case: train_on_rank(case, rank, folder) for case in CASES}, f'{folder}/{rank}.pt')
-    distributed.barrier()
-    distributed.destroy_process_group()
+    with gloo_rank(folder) as rank:
+        torch.save(
+            {case: train_on_rank(case, rank, folder) for case in CASES}, f'{folder}/{rank}.pt'
+        )
 
 
 # -- in the test -----------------------------------------------------------------------------------
@@ -111,24 +102,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def ranks(folder):
-    path = os.pathsep.join([str(REPOSITORY), os.environ.get('PYTHONPATH', '')])
-    processes = [
-        subprocess.Popen(
-            [sys.executable, '-W', 'ignore', __file__, str(folder)],
-            env=dict(os.environ, RANK=str(rank), PYTHONPATH=path, OMP_NUM_THREADS='1'),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(RANKS)
-    ]
-    try:
-        outputs = [process.communicate(timeout=300)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    for process, output in zip(processes, outputs, strict=True):
-        assert process.returncode == 0, output[-3000:]
+    run_ranks(__file__, folder)
     return [torch.load(folder / f'{rank}.pt') for rank in range(RANKS)]
 
 

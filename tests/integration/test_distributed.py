@@ -2,11 +2,7 @@
 """Two processes under gloo against one process without any wrapper, with the images of both."""
 
 import logging
-import os
-import subprocess
 import sys
-from datetime import timedelta
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,11 +11,12 @@ from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODEL_WRAPPERS
-from torch import distributed, nn
+from torch import nn
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
 from mmseg_depthuda.adaptation.pseudo_labels import confident_share
 from mmseg_depthuda.engine.hooks import InvalidLossError, InvalidLossHook
+from tests.gloo import RANKS, gloo_rank, run_ranks
 from tests.models.tiny_segmentor import (
     IGNORE,
     head_config,
@@ -28,9 +25,8 @@ from tests.models.tiny_segmentor import (
     tiny_segmentor,
 )
 
-RANKS, STEPS = 2, 2
+STEPS = 2
 LEARNING_RATE, MOMENTUM = 0.1, 0.9
-REPOSITORY = Path(__file__).parents[2]
 
 # What is trained: the head, and the options of source and mixed branch. The ranks differ in the
 # number of labelled pixels and of pixels with depth; BatchNorm layers do not learn statistics, so
@@ -176,19 +172,10 @@ def stop_on_rank(folder, rank):
 
 def run_rank(folder):
     init_default_scope('mmseg')
-    rank = int(os.environ['RANK'])
-    distributed.init_process_group(
-        'gloo',
-        init_method=f'file://{folder}/rendezvous',
-        rank=rank,
-        world_size=RANKS,
-        timeout=timedelta(seconds=240),
-    )
-    results = {case: train_on_rank(case, rank) for case in CASES}
-    results.update(share=confidence_on_rank(rank), message=stop_on_rank(folder, rank))
-    torch.save(results, f'{folder}/rank{rank}.pt')
-    distributed.barrier()
-    distributed.destroy_process_group()
+    with gloo_rank(folder) as rank:
+        results = {case: train_on_rank(case, rank) for case in CASES}
+        results.update(share=confidence_on_rank(rank), message=stop_on_rank(folder, rank))
+        torch.save(results, f'{folder}/rank{rank}.pt')
 
 
 # -- in the test -----------------------------------------------------------------------------------
@@ -197,24 +184,7 @@ def run_rank(folder):
 @pytest.fixture(scope='module')
 def ranks(tmp_path_factory):
     folder = tmp_path_factory.mktemp('gloo')
-    path = os.pathsep.join([str(REPOSITORY), os.environ.get('PYTHONPATH', '')])
-    processes = [
-        subprocess.Popen(
-            [sys.executable, '-W', 'ignore', __file__, str(folder)],
-            env=dict(os.environ, RANK=str(rank), PYTHONPATH=path, OMP_NUM_THREADS='1'),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(RANKS)
-    ]
-    try:
-        outputs = [process.communicate(timeout=300)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    for process, output in zip(processes, outputs, strict=True):
-        assert process.returncode == 0, output[-3000:]
+    run_ranks(__file__, folder)
     return [torch.load(folder / f'rank{rank}.pt') for rank in range(RANKS)]
 
 

@@ -4,11 +4,8 @@ and that watching a training does not change it."""
 
 import copy
 import json
-import os
 import random
-import subprocess
 import sys
-from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,13 +14,12 @@ import pytest
 import torch
 from mmengine.config import ConfigDict
 from mmengine.hooks import Hook
-from torch import distributed
 
 from mmseg_depthuda.engine.hooks import DACSHook, PseudoLabelQualityHook
+from tests.gloo import gloo_rank, run_ranks
 from tests.models.pair_training import Pairs, logged, make_runner
 from tests.models.tiny_segmentor import IGNORE, head_config, segmentor_config, stacked
 
-REPOSITORY = Path(__file__).parents[3]
 ITERATIONS, INTERVAL, NUM_BINS, THRESHOLD = 4, 2, 4, 0.22
 HEADS = {
     'release': head_config(),
@@ -239,50 +235,24 @@ def test_arguments_are_positive(options):
 
 def log_on_rank(folder):
     """Log what a hook has counted: 10 of 40 pixels right in process 0, 60 of 60 in process 1."""
-    rank = int(os.environ['RANK'])
-    distributed.init_process_group(
-        'gloo',
-        init_method=f'file://{folder}/rendezvous',
-        rank=rank,
-        world_size=2,
-        timeout=timedelta(seconds=60),
-    )
-    hook = PseudoLabelQualityHook(num_bins=2)
-    hook.counts = torch.tensor([[[30, 0], [0, 10]], [[0, 0], [0, 60]]][rank])
-    hook.bin_counts = torch.tensor([[[5, 0], [0, 0]], [[0, 15], [0, 20]]][rank])
-    written = []
-    runner = SimpleNamespace(
-        iter=9,
-        max_iters=10,
-        logger=SimpleNamespace(info=written.append),
-        visualizer=SimpleNamespace(add_scalars=lambda values, step: written.append(values)),
-    )
-    hook._log(runner)
-    assert not hook.counts.any() and not hook.bin_counts.any()
-    Path(folder, f'rank{rank}.json').write_text(json.dumps(written[1]))
-    distributed.barrier()
-    distributed.destroy_process_group()
+    with gloo_rank(folder) as rank:
+        hook = PseudoLabelQualityHook(num_bins=2)
+        hook.counts = torch.tensor([[[30, 0], [0, 10]], [[0, 0], [0, 60]]][rank])
+        hook.bin_counts = torch.tensor([[[5, 0], [0, 0]], [[0, 15], [0, 20]]][rank])
+        written = []
+        runner = SimpleNamespace(
+            iter=9,
+            max_iters=10,
+            logger=SimpleNamespace(info=written.append),
+            visualizer=SimpleNamespace(add_scalars=lambda values, step: written.append(values)),
+        )
+        hook._log(runner)
+        assert not hook.counts.any() and not hook.bin_counts.any()
+        Path(folder, f'rank{rank}.json').write_text(json.dumps(written[1]))
 
 
 def test_processes_count_together(tmp_path):
-    path = os.pathsep.join([str(REPOSITORY), os.environ.get('PYTHONPATH', '')])
-    processes = [
-        subprocess.Popen(
-            [sys.executable, '-W', 'ignore', __file__, str(tmp_path)],
-            env=dict(os.environ, RANK=str(rank), PYTHONPATH=path, OMP_NUM_THREADS='1'),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        outputs = [process.communicate(timeout=180)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    for process, output in zip(processes, outputs, strict=True):
-        assert process.returncode == 0, output[-3000:]
+    run_ranks(__file__, tmp_path)
     for rank in range(2):
         assert json.loads((tmp_path / f'rank{rank}.json').read_text()) == {
             'pseudo_label.accuracy': 70,
