@@ -19,7 +19,7 @@ from mmseg_depthuda.preparation.exit_status import (
 )
 
 from .cameras import StereoCamera, read_camera
-from .conversion import MatchingOptions, PairResult, check_record, convert_pairs
+from .conversion import MatchingOptions, PairResult, check_record, convert_pairs, list_converted
 from .files import StereoPair, cityscapes_pairs, folder_pairs
 from .matching import MIN_DISPARITY, NEAREST_METRES
 
@@ -136,7 +136,10 @@ def _convert(args: argparse.Namespace) -> int:
     for name, pairs in groups.items():
         results = convert_pairs(pairs, options, args.workers, name, args.pair_check)
         contents[name] = _group_report(pairs, results)
+        listed = list_converted(args.out or args.root, name, pairs)
         print('\n'.join(_summary(name, contents[name])))
+        if contents[name]['skipped']:
+            print(f'  {listed} lists the images that have depth, for ann_file of a dataset')
     complete = not any(content['skipped'] for content in contents.values())
     if args.report is not None:
         with atomic_write(args.report) as file:

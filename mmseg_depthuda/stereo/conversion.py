@@ -26,6 +26,7 @@ from .rectification import StereoPairError, check_rectified, matching_convinces
 MATCHER_VERSION = 2  # raise it whenever the same pair gives another result than before
 RECORD = 'stereo_depth.json'
 PAIRS_LOOKED_AT = 5
+LEAST_VALID_SHARE = 0.01  # of a pair's pixels; less are mismatches rather than depth
 PairCheck = Literal['every', 'doubtful', 'none']
 
 
@@ -143,6 +144,27 @@ def _some_pass(pairs: Sequence[StereoPair], pair_check: PairCheck) -> bool:
     return not problems and passed > 0
 
 
+def list_converted(folder: str | Path, name: str, pairs: Sequence[StereoPair]) -> Path:
+    """List the images that have depth, for the ``ann_file`` of the datasets.
+
+    Args:
+        folder: Where the list is written.
+        name: What the pairs are called.
+        pairs: The pairs; those of an earlier run count as well.
+
+    Returns:
+        ``stereo_depth_NAME.txt`` in the folder, with the name of a pair in each line.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    converted = [pair.name for pair in pairs if not _without_existing(pair).outputs]
+    path = Path(folder) / f'stereo_depth_{name}.txt'
+    with atomic_write(path, durable=False) as file:
+        file.write(''.join(f'{name}\n' for name in converted).encode())
+    return path
+
+
 def convert_pair(
     pair: StereoPair, options: MatchingOptions, pair_check: PairCheck = 'every'
 ) -> PairResult:
@@ -173,11 +195,12 @@ def convert_pair(
                 f'Cityscapes hold, {LARGEST_OFFICIAL_DISPARITY:.1f}. Set --max-disparity 255, or '
                 'write --kinds stereo.'
             )
-        valid = np.count_nonzero(disparity)
-        if valid == 0:
+        valid_share = np.count_nonzero(disparity) / disparity.size
+        if valid_share < LEAST_VALID_SHARE:
             raise ValueError(
-                'nothing was matched. Is the range of disparities (--nearest, --max-disparity, '
-                '--min-disparity) that of the images?'
+                f'{valid_share:.1%} of the pixels were matched. Does something without texture '
+                'fill the view, or is the range of disparities (--nearest, --max-disparity, '
+                '--min-disparity) not that of the images?'
             )
     except (OSError, ValueError) as error:
         return PairResult(pair.name, problem=_naming(pair, str(error)))
@@ -186,7 +209,7 @@ def convert_pair(
     for kind, path in pair.outputs.items():
         with atomic_write(path, durable=False) as file:
             file.write(ENCODERS[kind].encode(disparity, camera))
-    return PairResult(pair.name, valid_share=valid / disparity.size)
+    return PairResult(pair.name, valid_share=valid_share)
 
 
 def _read(pair: StereoPair) -> tuple[np.ndarray, np.ndarray, StereoCamera]:

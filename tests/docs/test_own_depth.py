@@ -11,7 +11,7 @@ from mmengine.config import Config
 from scipy.io import loadmat
 
 from mmseg_depthuda.streetworld import StreetScene
-from tests.docs.pages import DOCS, checkout, code_blocks, command_lines, follow, run_line
+from tests.docs.pages import DOCS, checkout, code_blocks, command_lines, follow
 
 PAGE = DOCS / 'own_depth.md'
 SIZE = (256, 128)
@@ -53,7 +53,7 @@ def folder(tmp_path_factory, page):
     with pytest.MonkeyPatch.context() as monkeypatch:
         commands = follow(page, folder, monkeypatch)
     shown = [b for b in code_blocks(page) if b.language == 'bash']
-    assert len(commands) == sum(len(command_lines(block.code)) for block in shown) == 12
+    assert len(commands) == sum(len(command_lines(block.code)) for block in shown) == 11
     return folder
 
 
@@ -104,20 +104,9 @@ def test_pictures_of_the_depth(folder):
         assert picture.shape == (4 * 256, 1024, 3)
 
 
-def test_the_list_leaves_out_what_was_skipped(folder, page, monkeypatch):
-    """A pair that was refused has no depth file."""
-    lines = [
-        line for b in code_blocks(page) if b.language == 'bash' for line in command_lines(b.code)
-    ]
-    (line,) = (line for line in lines if 'with_depth.txt' in line and 'find' in line)
-    listed = folder / 'data/my_drive/with_depth.txt'
+def test_the_list_names_the_images(folder):
+    listed = folder / 'data/my_drive/depth/stereo_depth_pairs.txt'
     assert listed.read_text().split() == FRAMES
-    skipped = folder / f'data/my_drive/depth/{FRAMES[4]}.mat'
-    content = skipped.read_bytes()
-    skipped.unlink()
-    run_line(line, folder, monkeypatch)
-    assert listed.read_text().split() == FRAMES[:4] + FRAMES[5:]
-    skipped.write_bytes(content)
 
 
 def test_the_result(folder):

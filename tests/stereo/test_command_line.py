@@ -149,7 +149,7 @@ def test_parallel_writes_the_same_bytes(cityscapes, tmp_path):
         out = str(tmp_path / workers)
         assert write_stereo_depth([*arguments, '--out', out, '--workers', workers]) == 0
     assert contents(tmp_path / '1') == contents(tmp_path / '3')
-    assert len(contents(tmp_path / '1')) == 4
+    assert len(contents(tmp_path / '1')) == 5  # three depth files, the settings, the list
 
 
 def test_existing_files_are_kept(folders, tmp_path, capsys):
@@ -238,6 +238,38 @@ def test_bad_pairs_are_reported_and_the_rest_written(cityscapes, plane, tmp_path
         assert re.search(message, problem), problem
         assert problem in printed
     assert len(list(cityscapes.rglob('*.mat'))) == 3
+    listed = cityscapes / 'stereo_depth_train.txt'
+    assert f'{listed} lists the images that have depth' in printed
+    dataset = CityscapesDepthDataset(
+        depth='stereo',
+        data_root=str(cityscapes),
+        data_prefix=dict(seg_map_path=None),
+        ann_file='stereo_depth_train.txt',
+    )
+    assert [info['depth_map_path'] for info in map(dataset.get_data_info, range(3))] == [
+        str(path) for path in sorted(cityscapes.rglob('*.mat'))
+    ]
+
+
+def test_list_has_the_pairs_of_earlier_runs(folders, tmp_path):
+    write_stereo_depth([*folders, *OWN])
+    (tmp_path / 'depth/a/1.mat').unlink()
+    write_stereo_depth([*folders, *OWN])
+    listed = (tmp_path / 'depth/stereo_depth_pairs.txt').read_text()
+    assert listed == '3\na/1\na/2\n'
+
+
+def test_a_view_without_texture_has_no_depth(tmp_path, plane, capsys):
+    left, right, _ = (view.copy() for view in plane)
+    for image in (left, right):
+        image[12:], image[:, :-16] = 90, 90  # 1 % of the image has texture, and ends of its own
+    write_image(tmp_path / 'left/0.png', left)
+    write_image(tmp_path / 'right/0.png', right)
+    arguments = ['--left', str(tmp_path / 'left'), '--right', str(tmp_path / 'right')]
+    arguments += ['--out', str(tmp_path / 'depth'), '--no-pair-check', *OWN]
+    assert write_stereo_depth(arguments) == 1
+    assert re.search(r'0\.\d% of the pixels were matched', capsys.readouterr().out)
+    assert not (tmp_path / 'depth/0.mat').exists()
 
 
 @pytest.mark.parametrize(
