@@ -40,6 +40,9 @@ class PerClassIoUMetric(IoUMetric):
         per_image_scores (str | Path, optional): CSV file for what each image reaches, see
             :func:`~mmseg_depthuda.evaluation.image_scores.write_image_scores`. Every evaluation
             replaces it.
+        image_root (str | Path, optional): Folder of the images. ``output_dir`` gets the folders
+            below it; otherwise label PNGs are named as the images alone, and images of one name in
+            two folders have one file.
         **kwargs: Arguments of MMSeg's ``IoUMetric``.
 
     Raises:
@@ -52,6 +55,7 @@ class PerClassIoUMetric(IoUMetric):
         self,
         class_subsets: Mapping[str, str | Sequence[str]] | None = None,
         per_image_scores: str | Path | None = None,
+        image_root: str | Path | None = None,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -63,6 +67,7 @@ class PerClassIoUMetric(IoUMetric):
             if self.format_only:
                 raise ValueError('format_only compares with no label: remove per_image_scores')
         self.per_image_scores = per_image_scores
+        self.image_root = image_root
         self.class_subsets = {
             name: get_protocol(subset).classes if isinstance(subset, str) else tuple(subset)
             for name, subset in (class_subsets or {}).items()
@@ -101,16 +106,37 @@ class PerClassIoUMetric(IoUMetric):
             ValueError: The two differ in size.
         """
         if self.format_only:
-            super().process(data_batch, data_samples)
+            self._process_in_folders(data_batch, data_samples)
             return
         sizes = [compared_size(one, 'pred_sem_seg', 'gt_sem_seg') for one in data_samples]
         paths = [self._image_path(one) for one in data_samples]
         counted = len(self.results)
-        super().process(data_batch, data_samples)
+        self._process_in_folders(data_batch, data_samples)
         self.results[counted:] = [
             (*areas, size, path)
             for areas, size, path in zip(self.results[counted:], sizes, paths, strict=True)
         ]
+
+    def _process_in_folders(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """MMSeg's ``process``, whose files have the folders of their images."""
+        if self.output_dir is None or self.image_root is None:
+            super().process(data_batch, data_samples)
+            return
+        root = Path(self.output_dir)
+        try:
+            for sample in data_samples:
+                image = Path(sample['img_path'])
+                if not image.is_relative_to(self.image_root):
+                    raise ValueError(
+                        f'{image} is not below image_root={str(self.image_root)!r} of the metric. '
+                        'Set it to the data_prefix.img_path of the dataset, or to None.'
+                    )
+                folder = root / image.relative_to(self.image_root).parent
+                folder.mkdir(parents=True, exist_ok=True)
+                self.output_dir = str(folder)
+                super().process(data_batch, [sample])
+        finally:
+            self.output_dir = str(root)
 
     def _image_path(self, sample: dict) -> str | None:
         path = sample.get('img_path')

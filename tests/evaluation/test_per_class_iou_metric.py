@@ -4,6 +4,7 @@
 import logging
 import math
 
+import cv2
 import pytest
 import torch
 from mmengine.logging import MMLogger
@@ -137,6 +138,28 @@ def test_formatting_alone_needs_no_labels(tmp_path):
     metric.process(None, [frame])
     assert metric.evaluate(size=1) == {}
     assert (tmp_path / 'frame.png').exists()
+
+
+def test_files_have_the_folders_of_their_images(tmp_path):
+    """Frames of one name in two drives; a flat folder stays flat."""
+    metric = build(output_dir=str(tmp_path / 'out'), image_root='data/images')
+    names = ('a/1', 'a/2', 'b/c/1', '1')
+    for value, name in enumerate(names):
+        one = sample([[value, value]], [[value, value]])
+        metric.process({}, [one | dict(img_path=f'data/images/{name}.png')])
+    files = {str(p.relative_to(tmp_path / 'out')) for p in (tmp_path / 'out').rglob('*.png')}
+    assert files == {f'{name}.png' for name in names}
+    for value, name in enumerate(names):
+        written = cv2.imread(str(tmp_path / f'out/{name}.png'), cv2.IMREAD_UNCHANGED)
+        assert written.ravel().tolist() == [value, value]
+    assert metric.output_dir == str(tmp_path / 'out')
+    assert metric.evaluate(size=len(names))['aAcc'] == 100
+
+
+def test_an_image_elsewhere_has_no_file(tmp_path):
+    metric = build(output_dir=str(tmp_path), image_root='data/images')
+    with pytest.raises(ValueError, match=r'data/other/1.png is not below image_root'):
+        metric.process({}, [sample([[1, 1]], [[1, 1]]) | dict(img_path='data/other/1.png')])
 
 
 def test_images_without_a_labelled_pixel_have_no_share_in_the_mean(log_lines):

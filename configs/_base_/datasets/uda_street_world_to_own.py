@@ -37,6 +37,12 @@ tta_pipeline = [*test_pipeline[:-1], *_base_.tta_steps]
 classes = ['road', 'sidewalk', 'building', 'wall', 'fence', 'pole', 'traffic light']
 classes += ['traffic sign', 'vegetation', 'terrain', 'sky', 'person', 'rider', 'car', 'truck']
 classes += ['bus', 'train', 'motorcycle', 'bicycle']
+palette = [
+    [128, 64, 128], [244, 35, 232], [70, 70, 70], [102, 102, 156], [190, 153, 153],
+    [153, 153, 153], [250, 170, 30], [220, 220, 0], [107, 142, 35], [152, 251, 152],
+    [70, 130, 180], [220, 20, 60], [255, 0, 0], [0, 0, 142], [0, 0, 70], [0, 60, 100],
+    [0, 80, 100], [0, 0, 230], [119, 11, 32],
+]  # fmt: skip
 
 source_dataset = dict(
     type='GTA5DepthDataset',
@@ -56,11 +62,16 @@ train_dataloader = dict(
 test_dataloader = dict(
     dataset=dict(
         type='FolderDepthDataset',
-        metainfo=dict(classes=classes),
+        metainfo=dict(classes=classes, palette=palette),
         data_root=_base_.own_target_root,
         data_prefix=dict(img_path='images'),
         pipeline=test_pipeline,
     ),
 )
-# Files instead of scores: `--out` names another folder for them.
-test_evaluator = dict(format_only=True, keep_results=True, output_dir='work_dirs/own_segmented')
+# Files instead of scores, below folders as the images: `--out` names another folder for them.
+test_evaluator = dict(
+    format_only=True,
+    keep_results=True,
+    output_dir='work_dirs/own_segmented',
+    image_root=_base_.own_target_root + '/images',
+)
