@@ -6,7 +6,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +17,8 @@ from typing import TypeVar
 import cv2
 from rich.console import Console
 from rich.progress import track
+
+SECONDS_BETWEEN_LINES = 30
 
 T = TypeVar('T')
 R = TypeVar('R')
@@ -33,7 +37,8 @@ def map_in_processes(
         function: Function that can be pickled.
         items: Items that can be pickled.
         workers: Processes; with 1, the work is done in the calling process.
-        description: What to call the progress bar on standard error. Defaults to None: no bar.
+        description: What to call the progress on standard error: a bar in a terminal, otherwise a
+            line every half minute. Defaults to None: none.
 
     Yields:
         The results in the order of the items.
@@ -43,8 +48,25 @@ def map_in_processes(
     """
     results = _mapped(function, items, workers)
     if description is not None:
-        results = track(results, description, total=len(items), console=Console(stderr=True))
+        console = Console(stderr=True)
+        if console.is_terminal:
+            results = track(results, description, total=len(items), console=console)
+        else:  # there, the bar of rich appears only when everything is done
+            results = _told_in_lines(results, description, len(items))
     yield from results
+
+
+def _told_in_lines(results: Iterator[R], description: str, total: int) -> Iterator[R]:
+    told = time.monotonic()
+    for done, result in enumerate(results, 1):
+        yield result
+        if done == total or time.monotonic() - told >= SECONDS_BETWEEN_LINES:
+            told = time.monotonic()
+            print(
+                f'{description}: {done} of {total} ({done / total:.0%})',
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 def _mapped(function: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[R]:

@@ -7,6 +7,7 @@ from contextlib import closing
 import cv2
 import pytest
 
+from mmseg_depthuda.engine import processes
 from mmseg_depthuda.engine.processes import map_in_processes
 
 
@@ -39,7 +40,25 @@ def test_nothing_to_do():
 def test_progress_is_told_on_standard_error(workers, capfd):
     assert len(list(map_in_processes(square, range(3), workers, 'squares'))) == 3
     out, err = capfd.readouterr()
-    assert 'squares' in err and '100%' in err and not out
+    assert err == 'squares: 3 of 3 (100%)\n' and not out
+
+
+def test_a_log_file_is_told_now_and_then(monkeypatch, capfd):
+    clock = iter([0, 10, 31, 31, 40, 60, 61, 61, 70])
+    monkeypatch.setattr(processes.time, 'monotonic', lambda: next(clock))
+    list(map_in_processes(square, range(6), 1, 'squares'))
+    assert capfd.readouterr().err.splitlines() == [
+        'squares: 2 of 6 (33%)',
+        'squares: 5 of 6 (83%)',
+        'squares: 6 of 6 (100%)',
+    ]
+
+
+def test_a_terminal_gets_a_bar(monkeypatch, capfd):
+    monkeypatch.setenv('FORCE_COLOR', '1')  # rich takes this for a terminal
+    list(map_in_processes(square, range(3), 1, 'squares'))
+    err = capfd.readouterr().err
+    assert 'squares' in err and '100%' in err and '3 of 3' not in err
 
 
 # Forks once OpenCV has threads. Without the precaution the child never returns.
