@@ -11,6 +11,7 @@ from hypothesis import settings
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
+from mmengine.utils import manager
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -26,6 +27,14 @@ def _mmseg_scope():
     """Build bare type names from MMSeg's registries, as a config with its default scope does."""
     with DefaultScope.overwrite_default_scope('mmseg'):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _released_manager():
+    """An error while MMEngine builds a logger leaves a lock behind that other threads want."""
+    yield
+    while manager._lock._is_owned():
+        manager._lock.release()
 
 
 class Slope(BaseModel):

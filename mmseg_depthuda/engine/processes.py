@@ -73,7 +73,7 @@ def _mapped(function: Callable[[T], R], items: Sequence[T], workers: int) -> Ite
     if workers == 1 or len(items) < 2:
         yield from map(function, items)
         return
-    with _no_opencv_threads():
+    with no_opencv_threads():
         executor = ProcessPoolExecutor(min(workers, len(items)), initializer=_start_worker)
         try:
             yield from executor.map(function, items, chunksize=2)
@@ -82,7 +82,7 @@ def _mapped(function: Callable[[T], R], items: Sequence[T], workers: int) -> Ite
 
 
 @contextmanager
-def _no_opencv_threads() -> Iterator[None]:
+def no_opencv_threads() -> Iterator[None]:
     """Stop OpenCV's threads while processes are forked.
 
     A forked process inherits the memory of OpenCV's thread pool without its threads, and waits for

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mmseg_depthuda.engine.processes import no_opencv_threads
 from mmseg_depthuda.preparation import conversion
 from mmseg_depthuda.preparation.command_line import (
     prepare_cityscapes,
@@ -264,7 +265,8 @@ def test_stopped_run_goes_on(
         files.png(f'gta/disparity/{i:05}.png', depth16)
     record = prepared(gta_root) / 'record.jsonl'
     process = multiprocessing.get_context('fork').Process(target=convert_slowly, args=(gta_root,))
-    process.start()
+    with no_opencv_threads():
+        process.start()
     wait_until(lambda: record.exists() and record.read_text().count('"stem"') >= 4)
     (os.killpg if whole_group else os.kill)(process.pid, number)
     process.join(60)

@@ -17,6 +17,7 @@ import pytest
 
 from mmseg_depthuda.datasets import CityscapesDepthDataset, FolderDepthDataset
 from mmseg_depthuda.datasets.transforms import LoadInverseDepth
+from mmseg_depthuda.engine.processes import no_opencv_threads
 from mmseg_depthuda.stereo import StereoCamera, conversion
 from mmseg_depthuda.stereo.command_line import write_stereo_depth
 from mmseg_depthuda.stereo.conversion import _naming
@@ -411,7 +412,8 @@ def test_stopped_run_goes_on(tmp_path, plane, number, status, capsys):
     arguments = ['--left', str(tmp_path / 'left'), '--right', str(tmp_path / 'right')]
     arguments += ['--out', str(out), *OWN[:-1], '2']
     process = multiprocessing.get_context('fork').Process(target=convert_slowly, args=(arguments,))
-    process.start()
+    with no_opencv_threads():
+        process.start()
     for _ in range(3000):
         if len(list(out.glob('*.mat'))) >= 3:
             break
