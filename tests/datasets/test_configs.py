@@ -29,7 +29,11 @@ WITHOUT_SOURCE_DEPTH = {
     'uda_street_world_synthia_128x256.py',
     'uda_street_world_synthia_to_camvid.py',
 }
-WITHOUT_TARGET_DEPTH = {*WITHOUT_SOURCE_DEPTH, 'uda_street_world_to_camvid.py'}
+WITHOUT_TARGET_DEPTH = {
+    *WITHOUT_SOURCE_DEPTH,
+    'uda_street_world_to_camvid.py',
+    'uda_street_world_to_own.py',
+}
 
 
 @pytest.fixture
@@ -46,11 +50,12 @@ def roots(files, gta_root, cityscapes_root, image, label_ids, depth16, monkeypat
         files.png(f'camvid/{split}/a.png', image)
         files.png(f'camvid/{split}annot/a.png', np.minimum(label_ids, 11))
     files.png('camvid_pseudo_depth/train/a.png', depth16)
+    files.png('own_target/images/drive/a.png', image)
     for split in ('training', 'validation'):
         files.png(f'mapillary/{split}/images/a.jpg', image)
         files.palette_png(f'mapillary/{split}/labels/a.png', label_ids)
     names = ('gta', 'synthia', 'cityscapes', 'mapillary', 'camvid', 'street_world')
-    for name in (*names, 'camvid_pseudo_depth'):
+    for name in (*names, 'camvid_pseudo_depth', 'own_target'):
         monkeypatch.setenv(f'{name.upper()}_ROOT', str(files.root / name))
     register_all_modules()
     return files.root
