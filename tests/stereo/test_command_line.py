@@ -361,6 +361,14 @@ def test_bad_arguments(arguments):
     assert error.value.code == 2
 
 
+def test_kinds_of_cityscapes_are_not_for_folders(folders, capsys):
+    with pytest.raises(SystemExit):
+        write_stereo_depth([*folders, *OWN, '--kinds', 'official'])
+    error = capsys.readouterr().err
+    assert '--splits and --kinds are for the root of Cityscapes' in error
+    assert 'get metres with --depth-file mat_metres' in error
+
+
 @pytest.mark.parametrize(
     ('option', 'message'),
     [
