@@ -12,6 +12,8 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import NamedTuple
 
+from mmengine.visualization import Visualizer
+
 from mmseg_depthuda.visualization import DepthLocalVisualizer
 
 ROOT = Path(__file__).parents[2]
@@ -132,7 +134,8 @@ def run_line(line: str, folder: Path, monkeypatch) -> None:
         for path in reversed(os.environ.get('PYTHONPATH', '').split(os.pathsep)):
             patch.syspath_prepend(str(folder / path))
         # A process of its own would have no visualiser of the run before.
-        patch.setattr(DepthLocalVisualizer, '_instance_dict', OrderedDict())
+        for visualizer in (Visualizer, DepthLocalVisualizer):
+            patch.setattr(visualizer, '_instance_dict', OrderedDict())
         patch.setattr(sys, 'argv', [script, *shortened(Path(script).name, options)])
         try:
             runpy.run_path(script, run_name='__main__')
