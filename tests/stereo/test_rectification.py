@@ -87,7 +87,7 @@ def test_noise_and_exposure(streets):
     check_rectified(left, right)
 
 
-@pytest.mark.parametrize('rows', [-3, -2, 2, 3])
+@pytest.mark.parametrize('rows', [-2, 2])
 def test_shifted_rows(streets, rows):
     for left, right in streets:
         with pytest.raises(StereoPairError, match=r'vertically \(median\): the pair is not rect'):
@@ -100,7 +100,7 @@ def test_row_offset_is_that_of_the_original_image(streets):
         check_rectified(left, lowered(right, 6))
 
 
-@pytest.mark.parametrize('degrees', [-2, -1, 1, 2])
+@pytest.mark.parametrize('degrees', [-1, 1])
 def test_rotated(streets, degrees):
     for left, right in streets:
         with pytest.raises(StereoPairError, match='not rectified'):
