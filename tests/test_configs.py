@@ -19,8 +19,8 @@ from mmengine.runner import Runner
 from mmseg.registry import DATASETS, MODELS, VISUALIZERS
 from scipy.io import savemat
 
+from mmseg_depthuda.apps.street_world import WorldConfig, generate
 from mmseg_depthuda.datasets.label_protocols import PROTOCOLS
-from mmseg_depthuda.streetworld import WorldConfig, generate
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 # monodepth2 segments nothing: tests/test_depth_configs.py.

@@ -18,8 +18,8 @@ from mmseg.apis import inference_model, init_model
 from mmseg.registry import MODELS
 from torch import nn
 
+from mmseg_depthuda.apps.street_world import StreetScene, WorldConfig, generate
 from mmseg_depthuda.engine.launch import resume_from
-from mmseg_depthuda.streetworld import StreetScene, WorldConfig, generate
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / 'configs'

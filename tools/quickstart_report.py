@@ -4,16 +4,16 @@
 import argparse
 from pathlib import Path
 
-from mmseg_depthuda.comparison import ComparedRun, comparison_table
-from mmseg_depthuda.engine.fileio import latest_checkpoint
-from mmseg_depthuda.engine.launch import find_config
-from mmseg_depthuda.reporting import (
+from mmseg_depthuda.apps.comparison.quickstart_report import (
     TrainedRun,
     draw_report,
     evaluate,
     training_seconds,
     write_summary,
 )
+from mmseg_depthuda.apps.comparison.runs import ComparedRun, comparison_table
+from mmseg_depthuda.engine.launch import find_config
+from mmseg_depthuda.fileio import latest_checkpoint
 
 
 def parse_args() -> argparse.Namespace:

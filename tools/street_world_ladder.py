@@ -16,7 +16,7 @@ import os
 import sys
 from pathlib import Path
 
-from mmseg_depthuda.benchmarking.ladder import (
+from mmseg_depthuda.apps.benchmarking.ladder import (
     STREET_WORLD_ADVERSARIAL,
     STREET_WORLD_DEPTH,
     STREET_WORLD_LADDER,
@@ -25,7 +25,7 @@ from mmseg_depthuda.benchmarking.ladder import (
     report_ladder,
     run_ladder,
 )
-from mmseg_depthuda.streetworld.generation import WorldConfig, generate
+from mmseg_depthuda.apps.street_world.generation import WorldConfig, generate
 
 METHODS = STREET_WORLD_LADDER | STREET_WORLD_ADVERSARIAL | STREET_WORLD_DEPTH
 LAYOUTS = ('gta', 'synthia', 'cityscapes')

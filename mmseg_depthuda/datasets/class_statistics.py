@@ -11,8 +11,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from scipy.special import softmax
 
-from mmseg_depthuda.engine.fileio import atomic_write
-from mmseg_depthuda.engine.processes import map_in_processes
+from mmseg_depthuda.fileio import atomic_write, map_in_processes
 
 from .label_protocols import IGNORE_INDEX
 from .transforms import read_labels

@@ -1,6 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""What runs around the model: hooks, optimisers, files."""
+"""What runs around the model: hooks, optimisers, launching."""
 
-from . import fileio, hooks, optimizers
+from . import hooks, optimizers
 
-__all__ = ['fileio', 'hooks', 'optimizers']
+__all__ = ['hooks', 'optimizers']

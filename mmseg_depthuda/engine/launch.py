@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config, DictAction
 
-from mmseg_depthuda.engine.fileio import latest_checkpoint
+from mmseg_depthuda.fileio import latest_checkpoint
 
 PACKAGE = Path(__file__).resolve().parents[1]
 

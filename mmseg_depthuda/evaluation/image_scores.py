@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmseg_depthuda.engine.fileio import AtomicBackend
+from mmseg_depthuda.fileio import AtomicBackend
 
 CLASS_PREFIX = 'IoU.'
 _COLUMNS = ('image', 'width', 'height', 'labelled_pixels', 'counted_classes', 'mIoU')

@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 import pytest
 
-from mmseg_depthuda.streetworld.generation import WorldConfig, generate
+from mmseg_depthuda.apps.street_world.generation import WorldConfig, generate
 
 
 @pytest.fixture(scope='session')

@@ -10,7 +10,7 @@ import pytest
 from mmengine.config import Config
 from scipy.io import loadmat
 
-from mmseg_depthuda.streetworld import StreetScene
+from mmseg_depthuda.apps.street_world import StreetScene
 from tests.docs.pages import DOCS, checkout, code_blocks, command_lines, follow
 
 PAGE = DOCS / 'own_depth.md'

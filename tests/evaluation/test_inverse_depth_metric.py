@@ -14,10 +14,10 @@ from mmseg.registry import METRICS
 from mmseg.structures import SegDataSample
 from scipy.io import loadmat
 
+from mmseg_depthuda.apps.street_world import WorldConfig, generate
 from mmseg_depthuda.datasets.transforms import DEPTH_ENCODINGS
 from mmseg_depthuda.engine.launch import config_folder
 from mmseg_depthuda.evaluation.inverse_depth_metric import _metres
-from mmseg_depthuda.streetworld import WorldConfig, generate
 
 
 def sample(prediction, truth):

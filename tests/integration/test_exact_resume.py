@@ -20,9 +20,9 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from mmseg_depthuda.apps.street_world.generation import WorldConfig, generate
 from mmseg_depthuda.datasets import SourceTargetDataset
 from mmseg_depthuda.engine.launch import resume_from
-from mmseg_depthuda.streetworld.generation import WorldConfig, generate
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIGS = dict(

@@ -30,7 +30,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 from torch.nn import functional as F
 
-from mmseg_depthuda.streetworld.generation import WorldConfig, generate
+from mmseg_depthuda.apps.street_world.generation import WorldConfig, generate
 
 ROOT = Path(__file__).parents[2]
 TOOLS = Path(mmseg.__file__).parent / '.mim/tools'

@@ -16,13 +16,13 @@ import torch
 from mmengine.config import Config
 from mmseg.apis import MMSegInferencer
 
-from mmseg_depthuda.benchmarking.ladder import (
+from mmseg_depthuda.apps.benchmarking.ladder import (
     STREET_WORLD_LADDER,
     plan_ladder,
     report_ladder,
     run_ladder,
 )
-from mmseg_depthuda.comparison import read_curves
+from mmseg_depthuda.apps.comparison.runs import read_curves
 
 ROOT = Path(__file__).parents[2]
 SMALL = {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kornia.geometry import depth_to_3d, warp_frame_depth
 from scipy.spatial.transform import Rotation
 
-from mmseg_depthuda.streetworld import StreetScene
+from mmseg_depthuda.apps.street_world import StreetScene
 from mmseg_depthuda.view_synthesis import (
     disparity_to_depth,
     photometric_error,

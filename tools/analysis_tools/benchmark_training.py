@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
-from mmseg_depthuda.benchmarking import BenchmarkOptions, benchmark_training, format_report
+from mmseg_depthuda.apps.benchmarking import BenchmarkOptions, benchmark_training, format_report
 from mmseg_depthuda.engine.launch import find_config
 
 

@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmseg_depthuda.comparison import (
+from mmseg_depthuda.apps.comparison.runs import (
     ComparedRun,
     best_checkpoints,
     comparison_table,

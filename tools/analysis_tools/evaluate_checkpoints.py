@@ -14,14 +14,14 @@ from pathlib import Path
 
 from mmengine.dist import is_main_process
 
-from mmseg_depthuda.comparison import checkpoint_table, draw_checkpoints
-from mmseg_depthuda.engine.launch import add_run_arguments, load_config
-from mmseg_depthuda.evaluation.checkpoints import (
+from mmseg_depthuda.apps.comparison.checkpoint_scores import (
     CHECKPOINT_METRICS,
     evaluate_checkpoints,
     find_checkpoints,
     sign_of_better,
 )
+from mmseg_depthuda.apps.comparison.runs import checkpoint_table, draw_checkpoints
+from mmseg_depthuda.engine.launch import add_run_arguments, load_config
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -14,7 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmseg_depthuda.image_comparison import (
+from mmseg_depthuda.apps.comparison.transfers import (
     AdaptedNetwork,
     draw_transfers,
     read_adapted,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import cv2
 
-from mmseg_depthuda.preparation.exit_status import COMPLETE, exit_status, positive_integer
-from mmseg_depthuda.stereo import MatchingOptions
-from mmseg_depthuda.stereo.quality import (
+from mmseg_depthuda.apps.exit_status import COMPLETE, exit_status, positive_integer
+from mmseg_depthuda.apps.stereo import MatchingOptions
+from mmseg_depthuda.apps.stereo.quality import (
     evaluated_pairs,
     measure,
     picture,

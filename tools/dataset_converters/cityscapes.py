@@ -3,7 +3,7 @@
 
 import sys
 
-from mmseg_depthuda.preparation.command_line import prepare_cityscapes
+from mmseg_depthuda.apps.preparation.preparation_command import prepare_cityscapes
 
 if __name__ == '__main__':
     sys.exit(prepare_cityscapes())

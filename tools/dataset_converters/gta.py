@@ -3,7 +3,7 @@
 
 import sys
 
-from mmseg_depthuda.preparation.command_line import prepare_gta5
+from mmseg_depthuda.apps.preparation.preparation_command import prepare_gta5
 
 if __name__ == '__main__':
     sys.exit(prepare_gta5())

@@ -14,9 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmseg_depthuda.streetworld.generation import WorldConfig, generate, parse_size
-from mmseg_depthuda.streetworld.layouts import DEFAULT_PARTS, LAYOUTS, PARTS
-from mmseg_depthuda.streetworld.preview import contact_sheet
+from mmseg_depthuda.apps.street_world.generation import WorldConfig, generate, parse_size
+from mmseg_depthuda.apps.street_world.layouts import DEFAULT_PARTS, LAYOUTS, PARTS
+from mmseg_depthuda.apps.street_world.preview import contact_sheet
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

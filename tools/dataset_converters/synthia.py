@@ -3,7 +3,7 @@
 
 import sys
 
-from mmseg_depthuda.preparation.command_line import prepare_synthia
+from mmseg_depthuda.apps.preparation.preparation_command import prepare_synthia
 
 if __name__ == '__main__':
     sys.exit(prepare_synthia())

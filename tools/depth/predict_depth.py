@@ -5,7 +5,7 @@ import argparse
 
 import torch
 
-from mmseg_depthuda.depth_prediction import SCALES, predict_folder
+from mmseg_depthuda.apps.depth_prediction.prediction import SCALES, predict_folder
 from mmseg_depthuda.engine.launch import find_config
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import cv2
 
-from mmseg_depthuda.engine.fileio import atomic_write
-from mmseg_depthuda.visualization.depth_sheet import SUFFIXES, depth_sheet
+from mmseg_depthuda.apps.depth_prediction.depth_sheet import SUFFIXES, depth_sheet
+from mmseg_depthuda.fileio import atomic_write
 
 
 def parse_args() -> argparse.Namespace:

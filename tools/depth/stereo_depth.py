@@ -3,7 +3,7 @@
 
 import sys
 
-from mmseg_depthuda.stereo.command_line import write_stereo_depth
+from mmseg_depthuda.apps.stereo.stereo_command import write_stereo_depth
 
 if __name__ == '__main__':
     sys.exit(write_stereo_depth())

@@ -2,8 +2,8 @@
 """Convert a released CorDA checkpoint:
 ``python tools/model_converters/corda_to_mmseg.py IN OUT``."""
 
-from mmseg_depthuda.released_weights import corda_to_mmseg
-from mmseg_depthuda.released_weights.command_line import run_converter
+from mmseg_depthuda.apps.released_weights import corda_to_mmseg
+from mmseg_depthuda.apps.released_weights.weights_command import run_converter
 
 
 def main(args: list[str] | None = None) -> None:

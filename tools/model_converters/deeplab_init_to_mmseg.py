@@ -2,8 +2,8 @@
 """Convert an initialisation of DeepLab-v2's ResNet-101:
 ``python tools/model_converters/deeplab_init_to_mmseg.py IN OUT``."""
 
-from mmseg_depthuda.released_weights import deeplab_init_to_mmseg
-from mmseg_depthuda.released_weights.command_line import run_converter
+from mmseg_depthuda.apps.released_weights import deeplab_init_to_mmseg
+from mmseg_depthuda.apps.released_weights.weights_command import run_converter
 
 
 def main(args: list[str] | None = None) -> None:

@@ -2,8 +2,8 @@
 """Convert back to the released layout:
 ``python tools/model_converters/mmseg_to_corda.py IN OUT``."""
 
-from mmseg_depthuda.released_weights import mmseg_to_corda
-from mmseg_depthuda.released_weights.command_line import run_converter
+from mmseg_depthuda.apps.released_weights import mmseg_to_corda
+from mmseg_depthuda.apps.released_weights.weights_command import run_converter
 
 
 def main(args: list[str] | None = None) -> None:

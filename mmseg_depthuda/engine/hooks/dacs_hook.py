@@ -18,9 +18,10 @@ from mmseg_depthuda.adaptation.pseudo_labels import (
     pseudo_label_weight,
     pseudo_labels,
 )
-from mmseg_depthuda.models.decode_heads.seg_weight_mixin import SegWeightMixin, stack_pixel_data
+from mmseg_depthuda.models.decode_heads.seg_weight_mixin import SegWeightMixin
 from mmseg_depthuda.models.segmentors import UDASegmentor
 from mmseg_depthuda.models.wrappers import bare_model
+from mmseg_depthuda.structures import stack_pixel_data
 
 
 @HOOKS.register_module()

@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
-from mmseg_depthuda.engine.fileio import atomic_write, last_finite_checkpoint
+from mmseg_depthuda.fileio import atomic_write, last_finite_checkpoint
 
 
 class InvalidLossError(FloatingPointError):

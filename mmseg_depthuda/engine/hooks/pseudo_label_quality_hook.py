@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mmseg_depthuda.adaptation.depth import valid_depth
 from mmseg_depthuda.evaluation.pseudo_label_quality import count_by_agreement, count_pseudo_labels
-from mmseg_depthuda.models.decode_heads.seg_weight_mixin import stack_pixel_data
+from mmseg_depthuda.structures import stack_pixel_data
 
 from .dacs_hook import DACSHook
 

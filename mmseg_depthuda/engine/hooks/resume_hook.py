@@ -5,7 +5,7 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmseg.registry import HOOKS
 
-from mmseg_depthuda.engine.fileio import latest_checkpoint
+from mmseg_depthuda.fileio import latest_checkpoint
 
 LAST_VALIDATION = 'last_validation'
 """Name, in the message hub, of the iteration behind which the run was last validated."""

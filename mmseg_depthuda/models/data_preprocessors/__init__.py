@@ -1,4 +1,8 @@
 # Licensed under the Apache License 2.0, see LICENSE.
+from .sequence_data_preprocessor import SequenceDataPreProcessor
 from .uda_data_preprocessor import UDADataPreProcessor
 
-__all__ = ['UDADataPreProcessor']
+__all__ = [
+    'SequenceDataPreProcessor',
+    'UDADataPreProcessor',
+]

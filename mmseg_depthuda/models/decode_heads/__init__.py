@@ -5,6 +5,7 @@ from .deeplab_v2_head import DeepLabV2Classifier, DeepLabV2Head
 from .seg_depth_head import SegDepthHead
 from .seg_weight_mixin import SegWeightMixin
 from .simple_aux_head import SimpleAuxHead
+from .unet_depth_head import UNetDepthHead
 
 __all__ = [
     'CorDAHead',
@@ -14,4 +15,5 @@ __all__ = [
     'SegDepthHead',
     'SegWeightMixin',
     'SimpleAuxHead',
+    'UNetDepthHead',
 ]

@@ -13,10 +13,10 @@ from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
 from mmseg_depthuda.adaptation.difficulty import batch_mean, depth_agreement, unit_mean
+from mmseg_depthuda.structures import stack_pixel_data
 
 from .deeplab_v2_head import DeepLabV2Classifier
 from .seg_depth_head import SegDepthHead, task_trunk
-from .seg_weight_mixin import stack_pixel_data
 
 # Depth decoders that a branch needs: a mixed image shows surfaces of both domains.
 DEPTH_DECODERS = dict(source=('source',), target=('target',), mixed=('source', 'target'))

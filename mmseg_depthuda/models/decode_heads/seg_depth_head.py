@@ -12,7 +12,9 @@ from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
-from .seg_weight_mixin import SegWeightMixin, stack_pixel_data, upsample
+from mmseg_depthuda.structures import stack_pixel_data, upsample
+
+from .seg_weight_mixin import SegWeightMixin
 
 TASKS = ('seg', 'depth')
 

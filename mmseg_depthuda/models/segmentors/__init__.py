@@ -3,12 +3,14 @@ from .adversarial_segmentor import AdversarialSegmentor
 from .branch_training import train_by_branch
 from .depth_tta_model import DepthTTAModel
 from .minent_segmentor import MinEntSegmentor
+from .self_supervised_depth import SelfSupervisedDepth
 from .uda_segmentor import UDASegmentor
 
 __all__ = [
     'AdversarialSegmentor',
     'DepthTTAModel',
     'MinEntSegmentor',
+    'SelfSupervisedDepth',
     'UDASegmentor',
     'train_by_branch',
 ]

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from mmseg_depthuda.adaptation.self_information import fuse_with_depth, weighted_self_information
 from mmseg_depthuda.models.decode_heads.seg_depth_head import TASKS
-from mmseg_depthuda.models.decode_heads.seg_weight_mixin import upsample
 from mmseg_depthuda.models.discriminators import DiscriminatorDict
 from mmseg_depthuda.models.wrappers.bare_model import bare_model
+from mmseg_depthuda.structures import upsample
 
 from .branch_training import add_gradient
 from .uda_segmentor import UDASegmentor

@@ -6,7 +6,7 @@ from mmseg.utils import SampleList
 from torch import Tensor, nn
 
 from mmseg_depthuda.adaptation.self_information import mean_entropy
-from mmseg_depthuda.models.decode_heads.seg_weight_mixin import upsample
+from mmseg_depthuda.structures import upsample
 
 from .uda_segmentor import UDASegmentor
 

@@ -10,8 +10,8 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import ConfigType, OptSampleList, SampleList
 from torch import Tensor
 
-from mmseg_depthuda.models.decode_heads.seg_weight_mixin import upsample
 from mmseg_depthuda.models.wrappers.bare_model import bare_model
+from mmseg_depthuda.structures import upsample
 
 from .branch_training import train_by_branch
 

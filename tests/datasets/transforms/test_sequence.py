@@ -11,7 +11,7 @@ from mmcv.transforms import Compose
 from mmengine.dataset import pseudo_collate
 from mmseg.registry import DATASETS, MODELS
 
-from mmseg_depthuda.streetworld import StreetScene, WorldConfig, generate
+from mmseg_depthuda.apps.street_world import StreetScene, WorldConfig, generate
 from mmseg_depthuda.view_synthesis import warp
 
 PARTS = ('image', 'right', 'sequence', 'camera')

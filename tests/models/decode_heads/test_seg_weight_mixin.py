@@ -7,7 +7,8 @@ from mmseg.models.decode_heads import FCNHead, SegformerHead
 from mmseg.structures import SegDataSample
 
 from mmseg_depthuda.models.decode_heads import DeepLabV2Head
-from mmseg_depthuda.models.decode_heads.seg_weight_mixin import SegWeightMixin, stack_pixel_data
+from mmseg_depthuda.models.decode_heads.seg_weight_mixin import SegWeightMixin
+from mmseg_depthuda.structures import stack_pixel_data
 from tests.models.tiny_segmentor import IGNORE, cross_entropy_map, upsample
 
 CLASSES = 4

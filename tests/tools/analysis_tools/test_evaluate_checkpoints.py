@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mmengine.runner import Runner
 
-from tests.evaluation.checkpointed_run import make_run
+from tests.apps.comparison.checkpointed_run import make_run
 
 SCRIPT = Path(__file__).parents[3] / 'tools/analysis_tools/evaluate_checkpoints.py'
 

@@ -13,7 +13,7 @@ import pytest
 from mmengine.config import Config
 from mmseg.registry import DATASETS
 
-from tests.evaluation.checkpointed_run import make_run
+from tests.apps.comparison.checkpointed_run import make_run
 
 SCRIPT = Path(__file__).parents[3] / 'tools/analysis_tools/negative_transfer.py'
 

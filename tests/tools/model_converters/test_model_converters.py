@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.released_weights.test_conversion import full_state, initialisation, write_released
+from tests.apps.released_weights.test_weight_conversion import (
+    full_state,
+    initialisation,
+    write_released,
+)
 
 TOOLS = Path(__file__).parents[3] / 'tools/model_converters'
 

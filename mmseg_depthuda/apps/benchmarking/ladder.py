@@ -1,0 +1,288 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Several methods over several seeds: trained in parallel, resumed where they stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from mmseg_depthuda.apps.comparison.quickstart_report import TrainedRun, draw_report
+from mmseg_depthuda.apps.comparison.runs import (
+    comparison_table,
+    draw_classes,
+    draw_curves,
+    read_run,
+    write_table,
+)
+from mmseg_depthuda.apps.comparison.transfers import draw_transfers, read_adapted, transfer_table
+from mmseg_depthuda.engine.launch import config_folder, find_config
+from mmseg_depthuda.fileio import AtomicBackend, latest_checkpoint
+
+TOOLS = config_folder().parent / 'tools'
+
+
+class Method(NamedTuple):
+    """A rung: a config and the ``--cfg-options`` that it is run with."""
+
+    config: str
+    options: tuple[str, ...] = ()
+
+
+# Say how good the pseudo-labels are instead of drawing them; the training is the same.
+WATCH_PSEUDO_LABELS = (
+    'custom_hooks.1.type=PseudoLabelQualityHook',
+    'custom_hooks.1.interval=100',
+    'train_dataloader.dataset.target.data_prefix.seg_map_path=gtFine/train',
+)
+STREET_WORLD_LADDER = {
+    'source_only': Method('source_only/source_only_r18_sim2real.py'),
+    'dacs': Method('dacs/dacs_r18_sim2real.py', WATCH_PSEUDO_LABELS),
+    'simple_aux': Method('simple_aux/simple_aux_r18_sim2real.py', WATCH_PSEUDO_LABELS),
+    'corda_f': Method('corda/corda_r18_sim2real_f.py', WATCH_PSEUDO_LABELS),
+    'corda_fd': Method('corda/corda_r18_sim2real.py', WATCH_PSEUDO_LABELS),
+    'oracle': Method('source_only/oracle_r18_sim2real.py'),
+}
+"""The ladder of CorDA's Table 1 on the street world, between its lower and its upper bound."""
+STREET_WORLD_ADVERSARIAL = {
+    'source_only': STREET_WORLD_LADDER['source_only'],
+    'minent': Method('advent/minent_r18_sim2real.py'),
+    'advent': Method('advent/advent_r18_sim2real.py'),
+    'dada': Method('dada/dada_r18_sim2real.py'),
+}
+"""The adversarial family on the street world, from its baseline to DADA."""
+STREET_WORLD_DEPTH = {
+    'corda_no_target_depth': Method(
+        'corda/corda_r18_sim2real.py',
+        (
+            *WATCH_PSEUDO_LABELS,
+            'train_dataloader.dataset.target.depth=None',
+            'model.decode_head.predicted_depth=source',
+        ),
+    ),
+    'corda_mono': Method('corda/corda_r18_sim2real_mono.py', WATCH_PSEUDO_LABELS),
+    'corda_fd': STREET_WORLD_LADDER['corda_fd'],
+}
+"""CorDA (FD) by the depth of its target: none, monocular, stereo."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """One method with one seed.
+
+    Attributes:
+        method: How tables call it.
+        config: Its config file, as on the command line of ``tools/train.py``.
+        seed: MMEngine's ``randomness.seed``.
+        work_dir: Where logs and checkpoints go; the result of the test goes to ``test/`` in it.
+        options: Further settings for ``--cfg-options``, such as ``train_cfg.max_iters=100``.
+    """
+
+    method: str
+    config: str
+    seed: int
+    work_dir: Path
+    options: tuple[str, ...] = ()
+
+    @property
+    def log(self) -> Path:
+        """What the commands have printed."""
+        return self.work_dir / 'output.log'
+
+    @property
+    def image_scores(self) -> Path:
+        """Where the test writes what it reaches on each image."""
+        return self.work_dir / 'test' / 'image_scores.csv'
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has been tested, which is done last."""
+        return any(self.work_dir.glob('test/*/*.json'))
+
+    def run(self, threads: int) -> None:
+        """Train, or go on training, and test the last checkpoint; nothing if that was done.
+
+        Args:
+            threads (int): Threads of PyTorch.
+
+        Raises:
+            RuntimeError: A command failed; the message names its log.
+        """
+        if self.is_finished:
+            return
+        options = [f'randomness.seed={self.seed}', *self.options]
+        self._call(threads, 'train.py', '--resume', '--work-dir', self.work_dir, options=options)
+        checkpoint = latest_checkpoint(self.work_dir)
+        self._call(
+            threads,
+            'test.py',
+            checkpoint,
+            '--work-dir',
+            self.work_dir / 'test',
+            options=[*options, f'test_evaluator.per_image_scores={self.image_scores}'],
+        )
+
+    def _call(self, threads: int, tool: str, *arguments, options: Sequence[str]) -> None:
+        command = [sys.executable, TOOLS / tool, self.config, *arguments, '--cfg-options', *options]
+        self.work_dir.mkdir(parents=True, exist_ok=True)
+        with self.log.open('a') as log:
+            done = subprocess.run(
+                [str(part) for part in command],
+                env=os.environ | dict(OMP_NUM_THREADS=str(threads)),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        if done.returncode:
+            raise RuntimeError(
+                f'{self.method}, seed {self.seed}: {tool} failed with status {done.returncode}, '
+                f'see the end of {self.log}'
+            )
+
+
+def plan_ladder(
+    folder: str | Path,
+    methods: Mapping[str, Method],
+    seeds: Iterable[int],
+    options: Sequence[str] = (),
+) -> list[Training]:
+    """All trainings of a ladder, seed by seed, so that an interrupted one is whole seeds.
+
+    Args:
+        folder (str | Path): Holds ``METHOD/seed_SEED`` per training.
+        methods (Mapping[str, Method]): Rungs by name.
+        seeds (Iterable[int]): Seeds.
+        options (Sequence[str]): ``--cfg-options`` of all trainings, above those of the method.
+
+    Returns:
+        list[Training]: In the order in which to run them.
+    """
+    return [
+        Training(
+            name,
+            method.config,
+            seed,
+            Path(folder) / name / f'seed_{seed}',
+            (*method.options, *options),
+        )
+        for seed in seeds
+        for name, method in methods.items()
+    ]
+
+
+def run_ladder(trainings: Sequence[Training], jobs: int, report=print) -> list[str]:
+    """Run trainings side by side. One that fails does not keep the others from running.
+
+    Side by side, with one thread each, small networks finish sooner than one after the other with
+    all threads.
+
+    Args:
+        trainings (Sequence[Training]): What to run; what is finished is skipped.
+        jobs (int): How many at a time; the processor cores are shared out among them.
+        report (Callable[[str], None]): Called with a line when a training begins and ends.
+
+    Returns:
+        list[str]: What went wrong, a line for each failed training.
+    """
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+
+    def run(training: Training) -> str | None:
+        name = f'{training.method}, seed {training.seed}'
+        if training.is_finished:
+            report(f'{name}: finished before')
+            return None
+        report(f'{name}: training, log in {training.log}')
+        try:
+            training.run(threads)
+        except RuntimeError as error:
+            report(str(error))
+            return str(error)
+        report(f'{name}: finished')
+        return None
+
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            return [error for error in pool.map(run, trainings) if error]
+        except BaseException:  # Ctrl-C: begin nothing more
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def report_ladder(folder: str | Path, trainings: Sequence[Training]) -> str:
+    """Tabulate what has been trained, and draw it.
+
+    Writes ``comparison.csv``, ``classes.png``, ``curves.png``, and ``predictions.png`` of the first
+    seed; and ``negative_transfer.png`` where source-only has the seeds of the other methods.
+
+    Args:
+        folder (str | Path): Where to write.
+        trainings (Sequence[Training]): Those that are not finished are left out.
+
+    Returns:
+        str: Table of all methods, mean and standard deviation over the seeds, and the table of
+        negative transfer.
+
+    Raises:
+        ValueError: None is finished.
+    """
+    folder = Path(folder)
+    finished: dict[str, list[Training]] = {}
+    for training in trainings:
+        if training.is_finished:
+            finished.setdefault(training.method, []).append(training)
+    if not finished:
+        raise ValueError(f'no training in {folder} is finished')
+    runs = [read_run(name, [t.work_dir for t in own]) for name, own in finished.items()]
+    write_table(folder / 'comparison.csv', runs)
+    draw_classes(folder / 'classes.png', runs)
+    draw_curves(folder / 'curves.png', runs)
+    draw_report(
+        [
+            TrainedRun(name, find_config(own[0].config), Path(latest_checkpoint(own[0].work_dir)))
+            for name, own in finished.items()
+        ],
+        folder / 'predictions.png',
+    )
+    return '\n'.join([comparison_table(runs), *_report_transfer(folder, finished)])
+
+
+def _report_transfer(folder: Path, finished: Mapping[str, Sequence[Training]]) -> list[str]:
+    """Negative transfer of the methods with the seeds of source-only."""
+    baseline = finished.get('source_only', [])
+    seeds = [training.seed for training in baseline]
+    adapted = [
+        read_adapted(name, [t.image_scores for t in baseline], [t.image_scores for t in own])
+        for name, own in finished.items()
+        if name != 'source_only' and [training.seed for training in own] == seeds
+    ]
+    if not adapted:
+        return []
+    draw_transfers(folder / 'negative_transfer.png', adapted)
+    return ['Negative transfer, source-only before, the method after:', transfer_table(adapted)]
+
+
+def claim_folder(folder: str | Path, methods: Mapping[str, Method], options: Sequence[str]) -> None:
+    """Make sure that a folder holds the trainings of one setting.
+
+    Args:
+        folder (str | Path): Of the ladder; created if need be.
+        methods (Mapping[str, Method]): Rungs by name.
+        options (Sequence[str]): ``--cfg-options`` of all trainings.
+
+    Raises:
+        ValueError: What lies there was trained with other configs or options.
+    """
+    record = Path(folder) / 'ladder.json'
+    known = json.loads(record.read_text()) if record.exists() else {}
+    wanted = {name: [method.config, *method.options, *options] for name, method in methods.items()}
+    if any(known.get(name, settings) != settings for name, settings in wanted.items()):
+        raise ValueError(
+            f'{folder} holds trainings with other settings ({record}): name another folder, or '
+            'remove this one'
+        )
+    AtomicBackend().put_text(json.dumps(known | wanted, indent=2) + '\n', record)

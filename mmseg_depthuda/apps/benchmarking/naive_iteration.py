@@ -1,0 +1,199 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""The training iteration as research releases write it, to measure the package against.
+
+It computes the same update of student and teacher as :class:`DACSHook` with
+:func:`train_by_branch` do, from the same draws, but
+
+* adds the losses of both branches before one backward, so both graphs are alive at once;
+* upsamples every output of the head, both depth decoders included, in every branch and in the
+  teacher;
+* updates parameters one by one, a repeated parameter repeatedly;
+* averages the teacher in a Python loop over its parameters.
+
+Mixing and augmentation are the package's own, since the releases do nothing dearer on the same
+device.
+"""
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from mmengine.optim import OptimWrapper
+from mmseg.models.utils import resize
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from mmseg_depthuda.adaptation.ema import ema_alpha
+from mmseg_depthuda.engine.hooks import DACSHook
+from mmseg_depthuda.engine.optimizers import RepeatedSGD
+from mmseg_depthuda.models.decode_heads.corda_head import CorDAHead, TaskPredictions, _by_domain
+from mmseg_depthuda.models.segmentors import UDASegmentor
+from mmseg_depthuda.models.teachers import TeacherEMA
+from mmseg_depthuda.structures import stack_pixel_data
+
+from .instrumentation import Parts, replaced
+from .stopwatch import Stopwatch
+
+
+def naive_iteration(
+    hook: DACSHook, optim_wrapper: OptimWrapper, batch: dict, watch: Stopwatch
+) -> Tensor:
+    """One iteration on a batch of the data loader.
+
+    Args:
+        hook: With student and teacher.
+        optim_wrapper: Wrapper of the optimiser.
+        batch: Branches ``source`` and ``target``.
+        watch: Gets the parts of the iteration.
+
+    Returns:
+        Sum of all losses, detached.
+    """
+    model, teacher = hook.src_model, hook.ema_model
+    label_with_all_outputs = partial(_pseudo_label_logits, teacher.module)
+    with optim_wrapper.optim_context(model):
+        with torch.no_grad():
+            batch = model.data_preprocessor(batch, training=True)
+            with replaced(
+                teacher.module,
+                'pseudo_label_logits',
+                watch.timed(Parts.TEACHER, label_with_all_outputs),
+            ):
+                mixed = hook.mix_branches(batch['source'], batch['target'])
+        with watch.part(Parts.SOURCE):
+            source_loss = _source_loss(model, **batch['source'])
+        with watch.part(Parts.MIXED):
+            loss = source_loss + _mixed_loss(model, **mixed)
+    optimizer = optim_wrapper.optimizer
+    with replaced(optimizer, 'step', partial(plain_step, optimizer)):
+        optim_wrapper.update_params(loss)
+    with watch.part(Parts.EMA):
+        plain_ema_update(teacher, model)
+    return loss.detach()
+
+
+def all_predictions(model: UDASegmentor, inputs: Tensor) -> TaskPredictions:
+    """Every output of the head at the size of the images.
+
+    Args:
+        model: Segmentor with a :class:`CorDAHead`, or with a head that gives logits alone.
+        inputs: Normalised images, (N, 3, H, W).
+
+    Returns:
+        TaskPredictions: (N, num_classes, H, W) and (N, 1, H, W); ``initial_seg`` None and the
+        depths empty for a head without them.
+    """
+    head, features = model.decode_head, model.extract_feat(inputs)
+    upsample = partial(
+        resize,
+        size=inputs.shape[2:],
+        mode='bilinear',
+        align_corners=head.align_corners,
+        warning=False,
+    )
+    if not isinstance(head, CorDAHead):
+        return TaskPredictions(upsample(head(features)), None, {}, {})
+    tasks = head.forward_tasks(features, ('source', 'target'))
+    return TaskPredictions(
+        seg=upsample(tasks.seg),
+        initial_seg=upsample(tasks.initial_seg),
+        depth={domain: upsample(depth) for domain, depth in tasks.depth.items()},
+        initial_depth={domain: upsample(depth) for domain, depth in tasks.initial_depth.items()},
+    )
+
+
+def _pseudo_label_logits(teacher: UDASegmentor, inputs: Tensor, initial: bool = False) -> Tensor:
+    predictions = all_predictions(teacher, inputs)
+    return predictions.initial_seg if initial else predictions.seg
+
+
+def _source_loss(model: UDASegmentor, inputs: Tensor, data_samples: list) -> Tensor:
+    head, predictions = model.decode_head, all_predictions(model, inputs)
+    label = stack_pixel_data(data_samples, 'gt_sem_seg').squeeze(1)
+    loss = sum(
+        F.cross_entropy(logits, label, ignore_index=head.ignore_index)
+        for logits in (predictions.seg, predictions.initial_seg)
+        if logits is not None
+    )
+    return loss + _depth_loss(head, predictions, data_samples, 'source')
+
+
+def _mixed_loss(model: UDASegmentor, inputs: Tensor, data_samples: list) -> Tensor:
+    head, predictions = model.decode_head, all_predictions(model, inputs)
+    label = stack_pixel_data(data_samples, 'gt_sem_seg').squeeze(1)
+    weight = stack_pixel_data(data_samples, 'seg_weight')
+    if predictions.depth:
+        gt_depth = stack_pixel_data(data_samples, 'gt_depth_map')
+        weight = head._seg_weight(data_samples, predictions.depth, gt_depth)
+    loss = sum(
+        (
+            weight.squeeze(1)
+            * F.cross_entropy(logits, label, ignore_index=head.ignore_index, reduction='none')
+        ).mean()
+        for logits in (predictions.seg, predictions.initial_seg)
+        if logits is not None
+    )
+    return loss + _depth_loss(head, predictions, data_samples, 'mixed')
+
+
+def _depth_loss(
+    head: nn.Module, predictions: TaskPredictions, data_samples: list, branch: str
+) -> Tensor | float:
+    """Weighted depth losses of a branch; 0 without depth."""
+    gt_depth = stack_pixel_data(data_samples, 'gt_depth_map')
+    if gt_depth is None or not predictions.depth:
+        return 0.0
+    mask = stack_pixel_data(data_samples, 'mix_mask')
+    loss = 0.0
+    for depth in (predictions.depth, predictions.initial_depth):
+        prediction = depth['source'] if mask is None else _by_domain(depth, mask)
+        loss = loss + head.depth_weights[branch] * head.loss_depth(prediction, gt_depth)
+    return loss
+
+
+def plain_step(optimizer: Optimizer) -> None:
+    """Step of an optimiser, one parameter after the other.
+
+    Args:
+        optimizer: :class:`RepeatedSGD`, or any optimiser of PyTorch; its state is used and updated.
+    """
+    if isinstance(optimizer, RepeatedSGD):
+        _repeated_sgd_step(optimizer)
+        return
+    choices = [group.get('foreach') for group in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        group['foreach'] = False
+    type(optimizer).step(optimizer)
+    for group, choice in zip(optimizer.param_groups, choices, strict=True):
+        group['foreach'] = choice
+
+
+@torch.no_grad()
+def _repeated_sgd_step(optimizer: RepeatedSGD) -> None:
+    """What SGD of PyTorch 1.7 did with a list that names a parameter ``repeats`` times."""
+    for group in optimizer.param_groups:
+        for param in group['params']:
+            if param.grad is None:
+                continue
+            state = optimizer.state[param]
+            for _ in range(group['repeats']):
+                update = param.grad.add(param, alpha=group['weight_decay'])
+                if 'momentum_buffer' not in state:
+                    state['momentum_buffer'] = update.clone()
+                else:
+                    state['momentum_buffer'].mul_(group['momentum']).add_(update)
+                param.add_(state['momentum_buffer'], alpha=-group['lr'])
+
+
+@torch.no_grad()
+def plain_ema_update(teacher: TeacherEMA, student: nn.Module) -> None:
+    """Average the teacher one parameter after the other.
+
+    Args:
+        teacher: Its parameters and step counter are updated.
+        student: What it follows.
+    """
+    alpha = ema_alpha(int(teacher.steps), teacher.alpha)
+    for averaged, own in zip(teacher.module.parameters(), student.parameters(), strict=True):
+        averaged.data[:] = alpha * averaged.data + (1 - alpha) * own.data
+    teacher.steps += 1

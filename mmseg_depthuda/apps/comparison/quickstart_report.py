@@ -1,0 +1,183 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Trained networks looked at: evaluation, summary, and a picture of what they predict."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.runner import Runner
+from mmseg.apis import init_model
+from mmseg.registry import DATASETS
+from mmseg.structures import SegDataSample
+from torch import Tensor, nn
+
+from mmseg_depthuda.engine.hooks.uda_visualization_hook import add_depth_agreement
+from mmseg_depthuda.fileio import AtomicBackend
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A network to report on.
+
+    Attributes:
+        name: How tables and pictures call it.
+        config: Its config file.
+        checkpoint: Its weights.
+    """
+
+    name: str
+    config: Path
+    checkpoint: Path
+
+
+def evaluate(run: TrainedRun, work_dir: str | Path) -> dict[str, float]:
+    """Test a network as ``tools/test.py`` does.
+
+    Args:
+        run (TrainedRun): The network.
+        work_dir (str | Path): Folder for MMEngine's logs.
+
+    Returns:
+        dict[str, float]: What the config's ``test_evaluator`` measures.
+
+    Raises:
+        ValueError: The checkpoint does not fit the config.
+    """
+    cfg = Config.fromfile(run.config)
+    cfg.load_from = str(run.checkpoint)
+    cfg.work_dir = str(work_dir)
+    return Runner.from_cfg(cfg).test()
+
+
+def write_summary(
+    path: str | Path, metrics: Mapping[str, Mapping[str, float]], minutes: float
+) -> None:
+    """Write ``{RUN: {"mIoU": percent}, ..., "minutes": minutes}``.
+
+    Args:
+        path (str | Path): JSON file.
+        metrics (Mapping[str, Mapping[str, float]]): Result of :func:`evaluate` by run name.
+        minutes (float): Wall time of all trainings together.
+    """
+    summary: dict = {
+        name: {'mIoU': round(float(values['mIoU']), 2)} for name, values in metrics.items()
+    }
+    summary['minutes'] = round(minutes, 2)
+    AtomicBackend().put_text(json.dumps(summary, indent=2) + '\n', path)
+
+
+def training_seconds(work_dir: str | Path) -> float:
+    """Measure how long a network was trained, over all attempts, the killed ones included.
+
+    Args:
+        work_dir (str | Path): Work dir of the run, with MMEngine's folder ``YYYYMMDD_HHMMSS`` per
+            attempt: its name is when it began, the last line of its log when it ended.
+
+    Returns:
+        float: Wall time in seconds.
+    """
+    return sum(
+        log.stat().st_mtime - datetime.strptime(log.stem, '%Y%m%d_%H%M%S').timestamp()
+        for log in Path(work_dir).glob('*/*.log')
+        if log.stem == log.parent.name
+    )
+
+
+def draw_report(runs: Sequence[TrainedRun], path: str | Path, num_images: int = 4) -> None:
+    """Draw images, labels, predictions, depth and difficulty of validation images.
+
+    One row per image, taken at equal steps from the validation set of the first run. Columns:
+    image, truth, the segmentation of each run, and, of the last run with a depth decoder per
+    domain, its inverse depth and where the two decoders disagree.
+
+    Args:
+        runs (Sequence[TrainedRun]): Networks, trained on the same classes.
+        path (str | Path): Picture to write.
+        num_images (int): Number of rows.
+    """
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    models = {run.name: init_model(str(run.config), str(run.checkpoint), device) for run in runs}
+    dataset = DATASETS.build(models[runs[0].name].cfg.test_dataloader.dataset)
+    indices = np.linspace(0, len(dataset) - 1, min(num_images, len(dataset))).round().astype(int)
+    palette = np.zeros((256, 3), dtype=np.uint8)
+    palette[: len(dataset.metainfo['palette'])] = dataset.metainfo['palette']
+
+    rows = []
+    for index in indices:
+        sample = dataset[int(index)]
+        truth = sample['data_samples'].gt_sem_seg.data.squeeze(0).numpy()
+        image = sample['inputs'].numpy().transpose(1, 2, 0)[..., ::-1]  # BGR, (3, H, W)
+        panels = {'image': image, 'truth': palette[truth]}
+        depth_panels = {}
+        for name, model in models.items():
+            prediction = predict(model, sample)
+            panels[name] = palette[prediction.pred_sem_seg.data.squeeze(0).cpu().numpy()]
+            if hasattr(model.decode_head, 'forward_depths'):
+                depth_panels = {
+                    'predicted inverse depth': prediction.pred_depth_map.data.squeeze(0).cpu(),
+                    'difficulty': difficulty_map(model, sample, prediction).cpu(),
+                }
+        rows.append(panels | depth_panels)
+    _save_grid(rows, path)
+
+
+@torch.no_grad()
+def predict(model: nn.Module, sample: dict) -> SegDataSample:
+    """Predict one item of a dataset, which stays as it is.
+
+    Args:
+        model (nn.Module): Segmentor in evaluation mode.
+        sample (dict): ``inputs`` and ``data_samples`` as ``PackSegInputs`` makes them.
+
+    Returns:
+        SegDataSample: With ``pred_sem_seg``, and ``pred_depth_map`` where the model has one.
+    """
+    return model.test_step(pseudo_collate([copy.deepcopy(sample)]))[0]
+
+
+@torch.no_grad()
+def difficulty_map(model: nn.Module, sample: dict, prediction: SegDataSample) -> Tensor:
+    """Compute where the depth decoders of the two domains disagree on an image.
+
+    Args:
+        model (nn.Module): Segmentor whose decode head has ``forward_depths``.
+        sample (dict): As for :func:`predict`.
+        prediction (SegDataSample): Result of :func:`predict`; gets ``depth_agreement``, see
+            :func:`~mmseg_depthuda.engine.hooks.uda_visualization_hook.add_depth_agreement`.
+
+    Returns:
+        Tensor: (H, W) in 0..1, 1 where adaptation is hardest.
+    """
+    data = model.data_preprocessor(pseudo_collate([copy.deepcopy(sample)]), False)
+    add_depth_agreement(model, data['inputs'], [prediction])
+    return 1 - prediction.depth_agreement.data[0]
+
+
+def _save_grid(rows: Sequence[Mapping[str, np.ndarray | Tensor]], path: str | Path) -> None:
+    """Save rows of titled panels: RGB arrays (H, W, 3), or maps (H, W) to be coloured."""
+    titles = list(rows[0])
+    height, width = rows[0]['image'].shape[:2]
+    cell = 3.0
+    figure = Figure(
+        (cell * len(titles), cell * height / width * len(rows) + 0.4), dpi=100, layout='tight'
+    )
+    axes = figure.subplots(len(rows), len(titles), squeeze=False)
+    for row, row_axes in zip(rows, axes, strict=True):
+        for title, axis in zip(titles, row_axes, strict=True):
+            limits = dict(vmin=0, vmax=1) if title == 'difficulty' else {}
+            axis.imshow(np.asarray(row[title]), cmap='magma', interpolation='nearest', **limits)
+            axis.set_axis_off()
+    for title, axis in zip(titles, axes[0], strict=True):
+        axis.set_title(title, fontsize=10)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)

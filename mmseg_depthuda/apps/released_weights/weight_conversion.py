@@ -1,0 +1,406 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Released checkpoints to MMSegmentation checkpoints, and back.
+
+A conversion renames tensors and changes none. What a file must hold is read off the model of the
+matching config, so that a tensor that is missing, unexpected or of another shape is an error and
+never a silently random part of a network.
+"""
+
+import ast
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import mmengine
+import mmseg
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from mmseg_depthuda.datasets.label_protocols import get_protocol
+from mmseg_depthuda.engine.launch import find_config
+
+from .checkpoint_files import (
+    check_paths,
+    checkpoint_entry,
+    read_checkpoint,
+    tensors,
+    write_checkpoint,
+)
+from .network_layouts import (
+    ADVENT,
+    ADVENT_MULTI_LEVEL,
+    CORDA_GTA,
+    CORDA_SYNTHIA,
+    DACS,
+    DADA,
+    DEEPLAB_INIT_CLASSIFIER,
+    DEEPLAB_INIT_PREFIX,
+    ReleasedLayout,
+)
+
+# Label protocols by their number of classes, as far as the released networks are trained on them.
+PROTOCOLS = {19: 'cityscapes19', 16: 'synthia16', 13: 'cityscapes13', 7: 'categories7'}
+RELEASED_ENTRIES = dict(student='model', teacher='ema_model')
+
+Shapes = Mapping[str, torch.Size]
+StateDict = dict[str, Tensor]
+
+
+# -- one state dict --------------------------------------------------------------------------------
+
+
+def model_shapes(model: Mapping) -> Shapes:
+    """Shapes of a model's tensors by name, without memory for the tensors.
+
+    Args:
+        model (Mapping): Config of a registered model.
+
+    Returns:
+        Mapping[str, torch.Size]: One per entry of its state dict, but for what is ``training_only``
+        (discriminators), which is not released.
+    """
+    with torch.device('meta'), DefaultScope.overwrite_default_scope('mmseg'):
+        built = MODELS.build(model)
+    absent = getattr(built, 'training_only', ())
+    return {
+        name: value.shape
+        for name, value in built.state_dict().items()
+        if not any(re.search(pattern, name) for pattern in absent)
+    }
+
+
+def check_tensors(state: StateDict, wanted: Shapes, where: str) -> None:
+    """Compare a state dict with what it must hold.
+
+    ``num_batches_tracked``, which PyTorch has counted since 0.4.1 and fills in by itself, may be
+    absent everywhere; it does not influence BatchNorm with a momentum.
+
+    Args:
+        state (dict[str, Tensor]): Tensors of a file.
+        wanted (Mapping[str, torch.Size]): Shape of every tensor that must be there.
+        where (str): File and entry, for the message.
+
+    Raises:
+        ValueError: With the name of every tensor that is missing, unexpected, of another shape or
+            not finite.
+    """
+    counted = any(name.endswith('.num_batches_tracked') for name in state)
+    needed = {n for n in wanted if counted or not n.endswith('.num_batches_tracked')}
+    problems = {
+        'missing': sorted(needed - state.keys()),
+        'unexpected': sorted(state.keys() - wanted.keys()),
+        'of another shape': [
+            f'{name}: {tuple(state[name].shape)} in the file, {tuple(shape)} in the network'
+            for name, shape in sorted(wanted.items())
+            if name in state and state[name].shape != shape
+        ],
+        'not finite': sorted(n for n, value in state.items() if not value.isfinite().all()),
+    }
+    if any(problems.values()):
+        lines = [f'{where} does not hold the weights of the network:']
+        for kind, names in problems.items():
+            if names:
+                lines.append(f'  {len(names)} {kind}:')
+                lines.extend(f'    {name}' for name in names)
+        raise ValueError('\n'.join(lines))
+
+
+def released_to_mmseg(
+    state: StateDict, layout: ReleasedLayout, shapes: Shapes, where: str
+) -> StateDict:
+    """Rename the tensors of a released state dict.
+
+    Args:
+        state (dict[str, Tensor]): Tensors by released name.
+        layout (ReleasedLayout): Their layout.
+        shapes (Mapping[str, torch.Size]): Shapes of our model, see :func:`model_shapes`.
+        where (str): File and entry, for messages.
+
+    Returns:
+        dict[str, Tensor]: The same tensors by our names.
+
+    Raises:
+        ValueError: A tensor does not fit, see :func:`check_tensors`.
+    """
+    check_tensors(state, {layout.released_name(n): s for n, s in shapes.items()}, where)
+    return {layout.mmseg_name(name): value.detach() for name, value in state.items()}
+
+
+def mmseg_to_released(
+    state: StateDict, layout: ReleasedLayout, shapes: Shapes, where: str
+) -> StateDict:
+    """Inverse of :func:`released_to_mmseg`; same arguments, ``state`` by our names."""
+    check_tensors(state, shapes, where)
+    return {layout.released_name(name): value.detach() for name, value in state.items()}
+
+
+def _recognise(
+    state: StateDict, signatures: Mapping[str, ReleasedLayout], where: str
+) -> tuple[ReleasedLayout, Config, str]:
+    """The layout of a state dict by its signature, the config of its network, and what the latter
+    is called, with the settings that make it fit the number of classes."""
+    signature = next((name for name in signatures if name in state), None)
+    if signature is None:
+        wanted = '; '.join(f'{layout.title}, by {name}' for name, layout in signatures.items())
+        found = ', '.join(sorted({name.split('.')[0] for name in state}))
+        raise ValueError(
+            f'{where} is of no layout that is converted here ({wanted}): its {len(state)} names '
+            f'begin with {found}'
+        )
+    layout = signatures[signature]
+    # numel of the first dimension alone: 1 for a scalar, whose shape check_tensors then refuses.
+    num_classes = state[signature].shape[:1].numel()
+    name = layout.other_configs.get(num_classes, layout.config)
+    config = Config.fromfile(find_config(name))
+    settings = []
+    for head in ('decode_head', 'auxiliary_head'):
+        if head in config.model and config.model[head].num_classes != num_classes:
+            config.model[head].num_classes = num_classes
+            settings.append(f'model.{head}.num_classes={num_classes}')
+    return layout, config, ' '.join([f'configs/{name}', *(['with', *settings] if settings else [])])
+
+
+def _meta(config: Config) -> dict:
+    """What MMSegmentation's inference reads beside the weights."""
+    meta = dict(**_versions(), cfg=config.pretty_text)
+    num_classes = config.model.decode_head.num_classes
+    if num_classes in PROTOCOLS:
+        meta['dataset_meta'] = get_protocol(PROTOCOLS[num_classes]).metainfo
+    return meta
+
+
+def _without_prefix(state: StateDict, prefix: str) -> StateDict:
+    """``state`` without a prefix that all names have (``DataParallel`` puts ``module.`` there)."""
+    if not all(name.startswith(prefix) for name in state):
+        return state
+    return {name.removeprefix(prefix): value for name, value in state.items()}
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+def corda_to_mmseg(source: str | Path, target: str | Path, weights: str = 'student') -> str:
+    """Convert a released CorDA checkpoint; its variant is recognised from the names.
+
+    Args:
+        source (str | Path): Released checkpoint with the entries ``model`` and ``ema_model``.
+        target (str | Path): MMSegmentation checkpoint to write.
+        weights (str): ``'student'``: the student as ``state_dict`` and, if the file has one, the
+            teacher as ``ema_state_dict``, as ``DACSHook`` stores them; ``'teacher'``: the teacher
+            alone, as ``state_dict``.
+
+    Returns:
+        str: What was converted, for people to read.
+
+    Raises:
+        FileNotFoundError: ``source`` does not exist.
+        OSError: ``target`` cannot be written.
+        ValueError: ``source`` is not such a checkpoint; the message lists every tensor that does
+            not fit.
+    """
+    return _released_file_to_mmseg(source, target, weights, (CORDA_GTA, CORDA_SYNTHIA))
+
+
+def dacs_to_mmseg(source: str | Path, target: str | Path, weights: str = 'student') -> str:
+    """Convert a released DACS checkpoint; see :func:`corda_to_mmseg`."""
+    return _released_file_to_mmseg(source, target, weights, (DACS,))
+
+
+def _released_file_to_mmseg(
+    source: str | Path, target: str | Path, weights: str, layouts: Collection[ReleasedLayout]
+) -> str:
+    if weights not in RELEASED_ENTRIES:
+        raise ValueError(f'weights must be one of {list(RELEASED_ENTRIES)}, got {weights!r}')
+    check_paths(source, target)
+    checkpoint = read_checkpoint(source)
+    entries = dict(state_dict=RELEASED_ENTRIES[weights])
+    if weights == 'student' and RELEASED_ENTRIES['teacher'] in checkpoint:
+        entries['ema_state_dict'] = RELEASED_ENTRIES['teacher']
+
+    layout, converted = None, {}
+    for entry, released in entries.items():
+        where = f'{source}, entry {released}'
+        state = _without_prefix(checkpoint_entry(checkpoint, released, source), 'module.')
+        if layout is None:
+            signatures = {one.signature: one for one in layouts}
+            layout, config, fitting_config = _recognise(state, signatures, where)
+            shapes = model_shapes(config.model)
+        converted[entry] = released_to_mmseg(state, layout, shapes, where)
+    num_tensors = len(converted['state_dict'])
+    if 'ema_state_dict' in converted:
+        converted['ema_state_dict'] = _as_averaged_model(converted['ema_state_dict'])
+
+    num_classes = config.model.decode_head.num_classes
+    write_checkpoint(target, dict(meta=_meta(config), **converted))
+    teacher = ', teacher as ema_state_dict' if 'ema_state_dict' in converted else ''
+    return _report(
+        f'{layout.title}, {num_classes} classes: {num_tensors} tensors of the {weights}{teacher}',
+        checkpoint.keys() - entries.values(),
+        f'Wrote {target} for {fitting_config}',
+    )
+
+
+def advent_to_mmseg(source: str | Path, target: str | Path) -> str:
+    """Convert a released AdvEnt or MinEnt checkpoint; single and multi-level are recognised.
+
+    Args:
+        source (str | Path): Released checkpoint, a plain dictionary of tensors. Discriminators are
+            not released, and a test does without them.
+        target (str | Path): MMSegmentation checkpoint to write.
+
+    Returns:
+        str: What was converted, for people to read.
+
+    Raises:
+        FileNotFoundError: ``source`` does not exist.
+        OSError: ``target`` cannot be written.
+        ValueError: ``source`` is not such a checkpoint; the message lists every tensor that does
+            not fit.
+    """
+    return _released_state_to_mmseg(source, target, (ADVENT_MULTI_LEVEL, ADVENT))
+
+
+def dada_to_mmseg(source: str | Path, target: str | Path) -> str:
+    """Convert a released DADA checkpoint; see :func:`advent_to_mmseg`."""
+    return _released_state_to_mmseg(source, target, (DADA,))
+
+
+def _released_state_to_mmseg(
+    source: str | Path, target: str | Path, layouts: Collection[ReleasedLayout]
+) -> str:
+    check_paths(source, target)
+    state = _without_prefix(tensors(read_checkpoint(source), source), 'module.')
+    signatures = {one.signature: one for one in layouts}
+    layout, config, fitting_config = _recognise(state, signatures, str(source))
+    converted = released_to_mmseg(state, layout, model_shapes(config.model), str(source))
+    write_checkpoint(target, dict(meta=_meta(config), state_dict=converted))
+    num_classes = config.model.decode_head.num_classes
+    return _report(
+        f'{layout.title}, {num_classes} classes: {len(converted)} tensors',
+        (),
+        f'Wrote {target} for {fitting_config}',
+    )
+
+
+def deeplab_init_to_mmseg(source: str | Path, target: str | Path) -> str:
+    """Convert an initialisation of DeepLab-v2's ResNet-101 for ``DeepLabV2ResNet``.
+
+    Both released ones are taken: ImageNet+COCO, named as torchvision names its ResNet, and ImageNet
+    only, the same names behind ``Scale.``. The classifier they may carry is left out.
+
+    Args:
+        source (str | Path): Released initialisation, a plain dictionary of tensors.
+        target (str | Path): Checkpoint to write, for the ``init_cfg`` of the backbone.
+
+    Returns:
+        str: What was converted, for people to read.
+
+    Raises:
+        FileNotFoundError: ``source`` does not exist.
+        OSError: ``target`` cannot be written.
+        ValueError: ``source`` is not such a file; the message lists every tensor that does not fit.
+    """
+    check_paths(source, target)
+    state = _without_prefix(tensors(read_checkpoint(source), source), 'module.')
+    scaled = all(name.startswith(DEEPLAB_INIT_PREFIX) for name in state)
+    state = _without_prefix(state, DEEPLAB_INIT_PREFIX)
+    classifier = [name for name in DEEPLAB_INIT_CLASSIFIER if name in state]
+    backbone = {name: value.detach() for name, value in state.items() if name not in classifier}
+    config = Config.fromfile(find_config(DACS.config))
+    check_tensors(backbone, model_shapes(config.model.backbone), str(source))
+    write_checkpoint(target, dict(meta=_versions(), state_dict=backbone))
+    kind, variable, configs = (
+        ('ImageNet only', 'DEEPLAB_IMAGENET_INIT', 'the configs *_imagenet.py')
+        if scaled
+        else ('ImageNet+COCO', 'DEEPLAB_INIT', 'the configs *_r101_* without _imagenet')
+    )
+    return _report(
+        f'ResNet-101, {kind} by its names: {len(backbone)} tensors',
+        classifier,
+        f'Wrote {target} for {configs}: set the environment variable {variable}={target}',
+    )
+
+
+def mmseg_to_corda(source: str | Path, target: str | Path) -> str:
+    """Convert a checkpoint of this package's CorDA or DACS into the released layout.
+
+    Args:
+        source (str | Path): MMSegmentation checkpoint, trained or converted.
+        target (str | Path): File to write, with ``model`` (the student) and ``ema_model`` (the
+            teacher; the student again if ``source`` has no teacher).
+
+    Returns:
+        str: What was converted, for people to read.
+
+    Raises:
+        FileNotFoundError: ``source`` does not exist.
+        OSError: ``target`` cannot be written.
+        ValueError: ``source`` is not a checkpoint of CorDA or DACS on ResNet-101.
+    """
+    check_paths(source, target)
+    checkpoint = read_checkpoint(source)
+    _check_summed_branches(checkpoint, source)
+    has_teacher = 'ema_state_dict' in checkpoint
+    entries = dict(model='state_dict', **(dict(ema_model='ema_state_dict') if has_teacher else {}))
+
+    layout, converted = None, {}
+    for released, entry in entries.items():
+        where = f'{source}, entry {entry}'
+        state = checkpoint_entry(checkpoint, entry, source)
+        state.pop('steps', None)  # age of the average, not a weight
+        state = _without_prefix(state, 'module.')
+        if layout is None:
+            layouts = (CORDA_GTA, CORDA_SYNTHIA, DACS)
+            signatures = {one.mmseg_name(one.signature): one for one in layouts}
+            layout, config, _ = _recognise(state, signatures, where)
+            shapes = model_shapes(config.model)
+        converted[released] = mmseg_to_released(state, layout, shapes, where)
+    converted.setdefault('ema_model', converted['model'])
+    write_checkpoint(target, converted)
+    return _report(
+        f'{layout.title}, {config.model.decode_head.num_classes} classes: '
+        f'{len(converted["model"])} tensors, '
+        + ('student and teacher' if has_teacher else 'no teacher: ema_model repeats the student'),
+        checkpoint.keys() - entries.values(),
+        f'Wrote {target}',
+    )
+
+
+def _check_summed_branches(checkpoint: Mapping, source: str | Path) -> None:
+    """Refuse networks that differ from those of DACS and CorDA in nothing but the branches summed.
+
+    AdvEnt and MinEnt have DACS's very tensors, so that only the config tells. It is parsed and not
+    run, because a checkpoint may come from anybody.
+    """
+    config = ast.parse(checkpoint.get('meta', {}).get('cfg', ''))
+    summed = {
+        ast.literal_eval(node.value)
+        for node in ast.walk(config)
+        if isinstance(node, ast.keyword) and node.arg == 'num_summed'
+    }
+    if summed - {2}:
+        raise ValueError(
+            f'{source} is of a classifier that sums {max(summed)} branches (num_summed in its '
+            'config), as those of AdvEnt, MinEnt and DADA do. The networks of DACS and CorDA sum '
+            '2: they would predict something else with these weights.'
+        )
+
+
+def _as_averaged_model(state: StateDict) -> StateDict:
+    """A teacher as MMEngine's averaged models store it.
+
+    ``steps`` must be there but is never read: a run that does not resume starts a new teacher.
+    """
+    return {'steps': torch.tensor(0), **{f'module.{name}': v for name, v in state.items()}}
+
+
+def _versions() -> dict[str, str]:
+    return dict(mmseg_version=mmseg.__version__, mmengine_version=mmengine.__version__)
+
+
+def _report(converted: str, left_out: Collection[str], written: str) -> str:
+    lines = [converted, f'Left out: {", ".join(sorted(left_out)) or "nothing"}', written]
+    return '\n'.join(lines)

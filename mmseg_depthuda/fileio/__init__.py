@@ -1,0 +1,15 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Files that are whole or absent, maps over processes that can be stopped, and checkpoints."""
+
+from .atomic import AtomicBackend, atomic_write
+from .checkpoints import TRAINED_STATE, last_finite_checkpoint, latest_checkpoint
+from .processes import map_in_processes
+
+__all__ = [
+    'TRAINED_STATE',
+    'AtomicBackend',
+    'atomic_write',
+    'last_finite_checkpoint',
+    'latest_checkpoint',
+    'map_in_processes',
+]
