@@ -11,7 +11,8 @@ import mmseg_depthuda
 PACKAGE = Path(mmseg_depthuda.__file__).parent
 # From the ground up. Rooms of one tuple do not import each other.
 LAYERS = (
-    ('fileio', 'structures', 'stack', 'version', 'checkpoint_types'),
+    ('registry', 'stack', 'version', 'checkpoint_types'),
+    ('fileio', 'structures'),
     ('adaptation', 'view_synthesis'),
     ('datasets',),
     ('models',),

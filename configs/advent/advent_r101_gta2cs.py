@@ -4,5 +4,5 @@ _base_ = [
     '../_base_/models/advent_r101.py',
     '../_base_/datasets/uda_gta_to_cityscapes_720x1280.py',
     '../_base_/schedules/adversarial_90k.py',
-    '../_base_/adversarial_snapshots_runtime.py',
+    '../_base_/snapshots_runtime.py',
 ]

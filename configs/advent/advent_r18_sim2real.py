@@ -4,6 +4,6 @@ _base_ = [
     '../_base_/models/advent_r18.py',
     '../_base_/datasets/uda_street_world_synthia_128x256.py',
     '../_base_/schedules/street_world_adversarial.py',
-    '../_base_/adversarial_runtime.py',
+    '../_base_/default_runtime.py',
 ]
 default_hooks = dict(checkpoint=dict(interval=500))

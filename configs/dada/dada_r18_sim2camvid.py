@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/models/dada_r18.py',
     '../_base_/datasets/uda_street_world_synthia_to_camvid.py',
     '../_base_/schedules/street_world_adversarial.py',
-    '../_base_/adversarial_runtime.py',
+    '../_base_/default_runtime.py',
 ]
 model = dict(decode_head=dict(num_classes=11))
 default_hooks = dict(checkpoint=dict(interval=500))

@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/models/dada_r18.py',
     '../_base_/datasets/uda_street_world_synthia_128x256.py',
     '../_base_/schedules/street_world_adversarial.py',
-    '../_base_/adversarial_runtime.py',
+    '../_base_/default_runtime.py',
 ]
 default_hooks = dict(checkpoint=dict(interval=500))
 train_dataloader = dict(dataset=dict(source=dict(data_prefix=dict(depth_map_path='Depth'))))

@@ -2,7 +2,8 @@
 """Pure tensor functions of the adaptation methods: no registry, no config, no state."""
 
 from .augmentation import AugmentationDraws, draw_strong_augmentation, strong_augmentation
-from .class_masks import class_mix_mask
+from .block_masks import block_mask
+from .class_masks import class_mask, class_mix_mask, draw_half_of_classes
 from .depth import INVALID_DEPTH, valid_depth
 from .difficulty import batch_mean, depth_agreement, unit_mean
 from .ema import ema_alpha, ema_update
@@ -14,7 +15,10 @@ __all__ = [
     'INVALID_DEPTH',
     'AugmentationDraws',
     'batch_mean',
+    'block_mask',
+    'class_mask',
     'class_mix_mask',
+    'draw_half_of_classes',
     'confident_share',
     'depth_agreement',
     'draw_strong_augmentation',

@@ -1,20 +1,85 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Masks that cut whole classes out of a labelled image."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 
-def class_mix_mask(label: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Draw the ClassMix mask: per image, the pixels of half of the classes present.
+def draw_half_of_classes(label: Tensor, generator: torch.Generator | None = None) -> list[Tensor]:
+    """Draw, per image, half of the classes present.
 
-    Of the ``n`` distinct values in an image's label, ``ceil(n / 2)`` are drawn without replacement;
-    the mask is true on their pixels. The ignore value counts as a class like any other.
+    Of the ``n`` distinct values in an image's label, ``ceil(n / 2)`` are drawn without replacement.
+    The ignore value counts as a class like any other.
 
     Args:
         label: ``(N, H, W)`` or ``(N, 1, H, W)`` int64, values from 0 to a few hundred.
         generator: CPU generator to draw from; torch's global CPU generator if ``None``. The draws
             are made on the CPU, so that one seed gives one mask on every device.
+
+    Returns:
+        N int64 tensors of class indices, on the device of ``label``.
+
+    Raises:
+        ValueError: If the shape or the dtype of ``label`` is another one.
+        RuntimeError: From PyTorch, if ``label`` holds a negative value.
+
+    Source:
+        Olsson et al., ClassMix: Segmentation-Based Data Augmentation for Semi-Supervised Learning,
+        WACV 2021.
+
+    Example:
+        >>> draw_half_of_classes(torch.tensor([[[7, 7, 7]]]))  # one class: half, rounded up, is it
+        [tensor([7])]
+    """
+    _check_label(label)
+    drawn = []
+    for image_label in label:
+        # Counting is linear in the pixels, where unique() sorts them.
+        classes = (image_label.flatten().bincount() > 0).nonzero().flatten()
+        order = torch.randperm(len(classes), generator=generator)
+        drawn.append(classes[order[: (len(classes) + 1) // 2].to(label.device)])
+    return drawn
+
+
+def class_mask(label: Tensor, classes: Sequence[Tensor | Sequence[int]]) -> Tensor:
+    """The pixels of some classes of each image.
+
+    Args:
+        label: ``(N, H, W)`` or ``(N, 1, H, W)`` int64, values from 0 to a few hundred.
+        classes: Class indices of each image; those that the image does not show count nothing.
+
+    Returns:
+        Bool tensor of the shape and device of ``label``.
+
+    Raises:
+        ValueError: If the shape or the dtype of ``label`` is another one, or there are not as many
+            sets of classes as images.
+
+    Example:
+        >>> class_mask(torch.tensor([[[7, 1, 7]]]), [[7]])
+        tensor([[[ True, False,  True]]])
+    """
+    _check_label(label)
+    masks = []
+    for image_label, chosen in zip(label, classes, strict=True):
+        chosen = torch.as_tensor(chosen, dtype=torch.int64, device=label.device)
+        size = 1 + max([int(image_label.max()), *chosen.tolist()])
+        is_chosen = torch.zeros(size, dtype=torch.bool, device=label.device)
+        is_chosen[chosen] = True
+        masks.append(is_chosen[image_label])  # a table look-up, linear in the pixels
+    return torch.stack(masks)
+
+
+def class_mix_mask(label: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Draw the ClassMix mask: per image, the pixels of half of the classes present.
+
+    :func:`class_mask` of :func:`draw_half_of_classes`.
+
+    Args:
+        label: ``(N, H, W)`` or ``(N, 1, H, W)`` int64, values from 0 to a few hundred.
+        generator: See :func:`draw_half_of_classes`.
 
     Returns:
         Bool tensor of the shape and device of ``label``, true where the source pixel is kept.
@@ -24,27 +89,18 @@ def class_mix_mask(label: Tensor, generator: torch.Generator | None = None) -> T
         RuntimeError: From PyTorch, if ``label`` holds a negative value.
 
     Source:
-        Olsson et al., ClassMix: Segmentation-Based Data Augmentation for Semi-Supervised Learning,
-        WACV 2021; with the source label in place of predictions, Tranheden et al., DACS, WACV 2021.
+        Olsson et al., ClassMix, WACV 2021; with the source label in place of predictions,
+        Tranheden et al., DACS, WACV 2021.
 
     Example:
-        >>> mask = class_mix_mask(torch.tensor([[[7, 7, 7]]]))  # one class: half, rounded up, is it
-        >>> mask
+        >>> class_mix_mask(torch.tensor([[[7, 7, 7]]]))
         tensor([[[True, True, True]]])
     """
+    return class_mask(label, draw_half_of_classes(label, generator))
+
+
+def _check_label(label: Tensor) -> None:
     if label.ndim not in (3, 4) or (label.ndim == 4 and label.shape[1] != 1):
         raise ValueError(f'label must be (N, H, W) or (N, 1, H, W), got {tuple(label.shape)}')
     if label.dtype != torch.int64:
         raise ValueError(f'label must be int64, got {label.dtype}')
-
-    masks = []
-    for image_label in label:
-        # Counting and a table look-up are linear in the pixels, where unique() sorts them.
-        present = image_label.flatten().bincount() > 0
-        classes = present.nonzero().flatten()
-        order = torch.randperm(len(classes), generator=generator)
-        chosen = classes[order[: (len(classes) + 1) // 2].to(label.device)]
-        is_chosen = torch.zeros_like(present)
-        is_chosen[chosen] = True
-        masks.append(is_chosen[image_label])
-    return torch.stack(masks)

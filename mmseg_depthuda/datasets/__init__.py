@@ -7,6 +7,7 @@ from .class_statistics import (
     source_dataset_config,
     write_class_statistics,
 )
+from .domains import DomainsDataset, DomainsIndex, SourceTargetDataset, datasets_by_domain
 from .folder import FolderDepthDataset
 from .gta5 import GTA5DepthDataset
 from .label_protocols import (
@@ -17,8 +18,7 @@ from .label_protocols import (
     PROTOCOLS,
     label_map,
 )
-from .pair import SourceTargetDataset, SourceTargetIndex
-from .samplers import SourceTargetSampler
+from .samplers import DomainsSampler, SourceTargetSampler
 from .sequences import CityscapesSequenceDataset, FolderSequenceDataset
 from .synthia import SYNTHIADepthDataset
 from .transforms import (
@@ -42,6 +42,9 @@ __all__ = [
     'CamVidDataset',
     'CityscapesDepthDataset',
     'CityscapesSequenceDataset',
+    'DomainsDataset',
+    'DomainsIndex',
+    'DomainsSampler',
     'FolderDepthDataset',
     'FolderSequenceDataset',
     'GTA5DepthDataset',
@@ -57,9 +60,9 @@ __all__ = [
     'ResizeWithDepth',
     'SYNTHIADepthDataset',
     'SourceTargetDataset',
-    'SourceTargetIndex',
     'SourceTargetSampler',
     'count_classes',
+    'datasets_by_domain',
     'label_map',
     'source_dataset_config',
     'write_class_statistics',

@@ -15,8 +15,8 @@ from mmengine.dataset import BaseDataset
 from PIL import Image
 from scipy.io import savemat
 
+from .domains import DomainsIndex, SourceTargetDataset, seeded
 from .label_protocols import LABELLINGS
-from .pair import SourceTargetDataset, SourceTargetIndex, seeded
 
 GTA5_SIZE = (1914, 1052)
 CITYSCAPES_SIZE = (2048, 1024)
@@ -83,7 +83,7 @@ def _label_ids(generator: np.random.Generator, size: tuple[int, int]) -> np.ndar
     return cv2.resize(ids, size, interpolation=cv2.INTER_NEAREST)
 
 
-def time_pairs(dataset: SourceTargetDataset, indices: Iterable[SourceTargetIndex]) -> float:
+def time_pairs(dataset: SourceTargetDataset, indices: Iterable[DomainsIndex]) -> float:
     """Draw pairs in this process.
 
     Returns:

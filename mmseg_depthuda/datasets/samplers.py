@@ -1,6 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-from collections.abc import Iterator
+"""Draws of the images of each domain, a pure function of the seed and of the draw's number."""
+
+from collections.abc import Callable, Iterator
 from itertools import count
+from zlib import crc32
 
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
@@ -8,30 +11,36 @@ from mmseg.registry import DATA_SAMPLERS
 from torch.utils.data import Sampler
 
 from .class_statistics import RareClassSampling
-from .pair import SourceTargetDataset, SourceTargetIndex
+from .domains import DomainsDataset, DomainsIndex
 
-# Names of the independent random streams of one seed.
-_SOURCE, _TARGET, _TRANSFORMS, _RARE_CLASSES = range(4)
+# Numbers of the independent random streams of one seed; those of other domains follow their names.
+_STREAMS = dict(source=0, target=1)
+_TRANSFORMS, _RARE_CLASSES, _OTHERS = 2, 3, 4
 
 
-@DATA_SAMPLERS.register_module()
-class SourceTargetSampler(Sampler):
-    """Infinite, independently shuffled streams of both domains.
+@DATA_SAMPLERS.register_module(name=['DomainsSampler', 'SourceTargetSampler'])
+class DomainsSampler(Sampler):
+    """Infinite, independently shuffled streams of all domains.
 
     Draw ``n`` of the run is a pure function of ``(seed, n)``, and rank ``r`` of ``R`` takes the
     draws ``r, r + R, ...``. So a run does not depend on the number of workers, two ranks draw what
-    one would, and a resumed run can start at any draw at no cost.
+    one would, and a resumed run can start at any draw at no cost. What is drawn of a domain does
+    not depend on which other domains there are.
 
     Args:
-        dataset: The pairs to draw from.
+        dataset: The domains to draw from.
         seed: Same on all ranks. By default random, agreed upon by all ranks.
         rare_class_sampling: Arguments of :class:`~.class_statistics.RareClassSampling`, to draw
-            source images by the rarity of their classes instead of shuffling them.
+            images by the rarity of their classes instead of shuffling them; ``domain`` names whose
+            (default 'source').
+
+    Raises:
+        ValueError: ``rare_class_sampling.domain`` is no domain of the dataset.
     """
 
     def __init__(
         self,
-        dataset: SourceTargetDataset,
+        dataset: DomainsDataset,
         seed: int | None = None,
         rare_class_sampling: dict | None = None,
     ) -> None:
@@ -39,11 +48,18 @@ class SourceTargetSampler(Sampler):
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
         self.start = 0
-        self.rare_class_sampling = (
-            None
-            if rare_class_sampling is None
-            else RareClassSampling(dataset.source, **rare_class_sampling)
-        )
+        self.rare_class_sampling, self.rare_domain = None, None
+        if rare_class_sampling is not None:
+            options = dict(rare_class_sampling)
+            self.rare_domain = options.pop('domain', 'source')
+            if self.rare_domain not in dataset.domains:
+                raise ValueError(
+                    f'rare_class_sampling.domain={self.rare_domain!r} is none of the domains '
+                    f'{list(dataset.domains)}.'
+                )
+            self.rare_class_sampling = RareClassSampling(
+                dataset.domains[self.rare_domain], **options
+            )
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -52,7 +68,7 @@ class SourceTargetSampler(Sampler):
         """Does nothing: the streams have no epochs (MMEngine calls this on every sampler)."""
 
     def skip(self, num_samples: int) -> None:
-        """Start the next iteration behind the first ``num_samples`` draws of this rank.
+        """Start the next iteration after the first ``num_samples`` draws of this rank.
 
         Absolute, whatever was drawn before. The maintained MMEngine calls it on resuming; MMEngine
         0.10.7 draws and loads what it skips.
@@ -61,29 +77,43 @@ class SourceTargetSampler(Sampler):
             raise ValueError(f'num_samples={num_samples} must not be negative.')
         self.start = num_samples
 
-    def __iter__(self) -> Iterator[SourceTargetIndex]:
-        source, target = self._shuffled(_SOURCE), self._shuffled(_TARGET)
+    def __iter__(self) -> Iterator[DomainsIndex]:
+        per_draw = self.dataset.per_draw
+        streams = {name: self._stream(name) for name in self.dataset.domains}
         for draw in count(self.start * self.world_size + self.rank, self.world_size):
-            if self.rare_class_sampling is None:
-                source_index = source(draw)
-            else:
-                source_index = self.rare_class_sampling.draw(self._generator(_RARE_CLASSES, draw))
+            images = tuple(
+                streams[name](draw * images_per_draw + i)
+                for name, images_per_draw in per_draw.items()
+                for i in range(images_per_draw)
+            )
             transform_seed = int(self._generator(_TRANSFORMS, draw).integers(2**32))
-            yield SourceTargetIndex(source_index, target(draw), transform_seed)
+            yield DomainsIndex(images, transform_seed)
 
-    def _shuffled(self, stream: int):
-        """Function from draw number to index of the domain. Every epoch is another permutation."""
-        size = len(self.dataset.source if stream == _SOURCE else self.dataset.target)
+    def _stream(self, domain: str) -> Callable[[int], int]:
+        """Function from the number of an image in the run to its index in the domain."""
+        if domain == self.rare_domain:
+            return lambda number: self.rare_class_sampling.draw(
+                self._generator(_RARE_CLASSES, number)
+            )
+        return self._shuffled(domain)
+
+    def _shuffled(self, domain: str) -> Callable[[int], int]:
+        """Every epoch is another permutation."""
+        size = len(self.dataset.domains[domain])
+        stream = _STREAMS.get(domain, _OTHERS + crc32(domain.encode()))
         epoch, order = -1, None
 
-        def index(draw: int) -> int:
+        def index(number: int) -> int:
             nonlocal epoch, order
-            if draw // size != epoch:
-                epoch = draw // size
+            if number // size != epoch:
+                epoch = number // size
                 order = self._generator(stream, epoch).permutation(size)
-            return int(order[draw % size])
+            return int(order[number % size])
 
         return index
 
     def _generator(self, stream: int, number: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, stream, number))
+
+
+SourceTargetSampler = DomainsSampler

@@ -1,6 +1,30 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """What travels on a sample, and how a batch of it is stacked and resized."""
 
-from .pixel_data import stack_pixel_data, upsample
+from .branches import (
+    DEFAULT_BRANCH,
+    branch_of,
+    domains_of,
+    is_batch_of_branches,
+    is_preprocessed,
+)
+from .pixel_data import pack_pixel_data, stack_pixel_data, upsample
+from .sample_fields import SAMPLE_FIELDS, SampleField, register_sample_field, sample_field
+from .tasks import DenseTask, dense_task
 
-__all__ = ['stack_pixel_data', 'upsample']
+__all__ = [
+    'DEFAULT_BRANCH',
+    'SAMPLE_FIELDS',
+    'DenseTask',
+    'SampleField',
+    'branch_of',
+    'dense_task',
+    'domains_of',
+    'is_batch_of_branches',
+    'is_preprocessed',
+    'pack_pixel_data',
+    'register_sample_field',
+    'sample_field',
+    'stack_pixel_data',
+    'upsample',
+]

@@ -1,10 +1,15 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Maps of a batch: stacking those of its samples, and resizing predictions."""
 
+from collections.abc import Mapping
+
 import torch
+from mmengine.structures import PixelData
 from mmseg.models.utils import resize
 from mmseg.utils import SampleList
 from torch import Tensor
+
+from .sample_fields import sample_field
 
 
 def stack_pixel_data(batch_data_samples: SampleList, name: str) -> Tensor | None:
@@ -12,14 +17,16 @@ def stack_pixel_data(batch_data_samples: SampleList, name: str) -> Tensor | None
 
     Args:
         batch_data_samples (list[SegDataSample]): The samples.
-        name (str): Field to stack, e.g. ``'gt_depth_map'``; its data is (C, H, W) in each sample.
+        name (str): Field of :data:`SAMPLE_FIELDS` to stack, e.g. ``'gt_depth_map'``.
 
     Returns:
-        Tensor, optional: (N, C, H, W); None if no sample has the field.
+        Tensor, optional: (N, 1, H, W); None if no sample has the field.
 
     Raises:
+        KeyError: There is no field of this name.
         ValueError: If some samples of the batch have the field and others do not.
     """
+    sample_field(name)
     present = [name in sample for sample in batch_data_samples]
     if not any(present):
         return None
@@ -41,3 +48,26 @@ def upsample(prediction: Tensor, size: tuple[int, int], align_corners: bool) -> 
     if tuple(prediction.shape[2:]) == tuple(size):
         return prediction
     return resize(prediction, size, mode='bilinear', align_corners=align_corners, warning=False)
+
+
+def pack_pixel_data(data_samples: SampleList, maps: Mapping[str, Tensor]) -> None:
+    """Give every sample its slice of some maps: the inverse of :func:`stack_pixel_data`.
+
+    Args:
+        data_samples (list[SegDataSample]): N samples, changed in place.
+        maps (Mapping[str, Tensor]): By name of a field, (N, 1, H, W).
+
+    Raises:
+        KeyError: There is no field of a name.
+        ValueError: A map has another number of images, or another dtype than its field.
+    """
+    for name, values in maps.items():
+        field = sample_field(name)
+        kind = 'float' if values.is_floating_point() else str(values.dtype).removeprefix('torch.')
+        if values.ndim != 4 or values.shape[:2] != (len(data_samples), 1) or kind != field.dtype:
+            raise ValueError(
+                f'{name} of {len(data_samples)} samples must be {field.dtype}, '
+                f'({len(data_samples)}, 1, H, W), got {values.dtype}, {tuple(values.shape)}'
+            )
+        for sample, own in zip(data_samples, values, strict=True):
+            sample.set_data({name: PixelData(data=own)})

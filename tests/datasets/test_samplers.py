@@ -29,7 +29,7 @@ def draws(sampler: SourceTargetSampler, count: int) -> list:
 def test_every_epoch_shuffles_each_domain(pairs):
     drawn = draws(SourceTargetSampler(pairs, seed=0), 30)
     for position, size in ((0, 5), (1, 3)):
-        epochs = np.array([index[position] for index in drawn]).reshape(-1, size)
+        epochs = np.array([index.images[position] for index in drawn]).reshape(-1, size)
         np.testing.assert_array_equal(np.sort(epochs), np.tile(np.arange(size), (30 // size, 1)))
         assert len({tuple(epoch) for epoch in epochs}) > 1
     assert len({index.seed for index in drawn}) == 30
@@ -39,17 +39,17 @@ def test_every_epoch_shuffles_each_domain(pairs):
 def test_domains_are_independent(pairs):
     """All combinations of source and target appear, also where both have the same size."""
     drawn = draws(SourceTargetSampler(pairs, seed=0), 300)
-    assert len({index[:2] for index in drawn}) == 15
+    assert len({index.images for index in drawn}) == 15
     same_size = SourceTargetDataset(pairs.source, pairs.source)
     drawn = draws(SourceTargetSampler(same_size, seed=0), 300)
-    assert len({index[:2] for index in drawn}) == 25
+    assert len({index.images for index in drawn}) == 25
 
 
 def test_seed_decides(pairs):
     first = draws(SourceTargetSampler(pairs, seed=1), 20)
     assert first == draws(SourceTargetSampler(pairs, seed=1), 20)
     other = draws(SourceTargetSampler(pairs, seed=2), 20)
-    assert [index[:2] for index in first] != [index[:2] for index in other]
+    assert [index.images for index in first] != [index.images for index in other]
     assert {index.seed for index in first}.isdisjoint(index.seed for index in other)
 
 
@@ -101,7 +101,9 @@ def test_rare_class_sampling_replaces_the_shuffled_source_only(pairs, files):
         pairs, seed=6, rare_class_sampling=dict(class_statistics=str(path), min_pixels=1)
     )
     first, second = draws(plain, 50), draws(rare, 50)
-    assert [index[1:] for index in first] == [index[1:] for index in second]
-    assert [index.source for index in first] != [index.source for index in second]
+    assert [(index.images[1], index.seed) for index in first] == [
+        (index.images[1], index.seed) for index in second
+    ]
+    assert [index.images[0] for index in first] != [index.images[0] for index in second]
     rare.skip(20)
     assert draws(rare, 30) == second[20:]

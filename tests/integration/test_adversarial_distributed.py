@@ -158,7 +158,7 @@ def run_on_rank(folder):
     options = dict(
         dataset=data,
         optim_wrapper=dict(
-            constructor='AdversarialOptimWrapperConstructor',
+            constructor='PartsOptimWrapperConstructor',
             segmentor=dict(optimizer=dict(type='SGD', lr=RATE)),
             discriminator=dict(optimizer=dict(type='Adam', lr=1e-3)),
         ),

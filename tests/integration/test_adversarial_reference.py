@@ -26,6 +26,7 @@ from tests.models.tiny_segmentor import (
     head_config,
     make_branch,
     segmentor_config,
+    source_depth,
 )
 
 ITERATIONS = 3
@@ -43,7 +44,7 @@ AUXILIARY = dict(
         type='CrossEntropyLoss', loss_name='loss_seg', loss_weight=0.1, avg_non_ignore=True
     ),
 )
-DADA = head_config('DADAHead', source_depth_weight=0.01)
+DADA = head_config('DADAHead', loss_weights=source_depth(0.01))
 
 
 def alignment(space, weight=0.5, discriminator_weight=1.0, head='decode_head'):
@@ -277,7 +278,7 @@ def test_three_iterations_equal_a_second_implementation(case):
     optim_wrapper = build_optim_wrapper(
         model,
         dict(
-            constructor='AdversarialOptimWrapperConstructor',
+            constructor='PartsOptimWrapperConstructor',
             segmentor=dict(
                 optimizer=dict(
                     type='SGD', lr=LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY

@@ -37,7 +37,7 @@ METHODS = {
     'dada': dict(decode_head=DADA, alignments=dict(main=alignment('depth_aware'))),
 }
 OPTIMISERS = dict(
-    constructor='AdversarialOptimWrapperConstructor',
+    constructor='PartsOptimWrapperConstructor',
     accumulative_counts=ACCUMULATED,
     segmentor=dict(
         optimizer=dict(type='RepeatedSGD', lr=0.01, momentum=0.9, weight_decay=5e-4),

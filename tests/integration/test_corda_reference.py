@@ -16,7 +16,9 @@ from mmseg.structures import SegDataSample
 from torch.utils.data import DataLoader
 
 import mmseg_depthuda  # noqa: F401
-from mmseg_depthuda.engine.hooks import dacs_hook
+from mmseg_depthuda.engine.hooks import DACSHook
+from mmseg_depthuda.engine.self_training import branch_makers
+from tests.models.tiny_segmentor import LOSS_WEIGHTS
 
 ITERATIONS = 3
 NUM_CLASSES = 6
@@ -120,6 +122,7 @@ def build_model(options):
             backbone=dict(type='DeepLabV2ResNet', depth=50, base_channels=4),
             decode_head=dict(
                 type='CorDAHead',
+                loss_weights=LOSS_WEIGHTS['CorDAHead'],
                 in_channels=128,
                 in_index=3,
                 channels=16,
@@ -181,14 +184,10 @@ class Recorder(Hook):
 def train_package(model, batches, options, work_dir, monkeypatch):
     drawn = iter([batch.source_classes for batch in batches])
 
-    def drawn_mask(label, generator=None):
-        classes = zip(label, next(drawn), strict=True)
-        return torch.stack([torch.isin(one, torch.tensor(c).to(one)) for one, c in classes])
-
-    monkeypatch.setattr(dacs_hook, 'class_mix_mask', drawn_mask)
-    monkeypatch.setattr(dacs_hook, 'strong_augmentation', fixed_augmentation)
+    monkeypatch.setattr(branch_makers, 'strong_augmentation', fixed_augmentation)
     recorder = Recorder()
-    hook = dacs_hook.DACSHook(initial_pseudo_labels=options.initial_pseudo_labels / ITERATIONS)
+    hook = DACSHook(initial_pseudo_labels=options.initial_pseudo_labels / ITERATIONS)
+    hook.makers['mixed'].classes = lambda label: next(drawn)
     optimizer = dict(
         type='RepeatedSGD' if options.repeats else 'SGD',
         lr=options.learning_rate,

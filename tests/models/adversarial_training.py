@@ -9,6 +9,7 @@ from tests.models.tiny_segmentor import (
     STD,
     head_config,
     make_branch,
+    source_depth,
     tiny_segmentor,
 )
 
@@ -16,7 +17,7 @@ SIZE = (32, 64)  # one row of two patches
 RATE, DISCRIMINATOR_RATE = 0.125, 0.25
 
 ADVENT = head_config('DeepLabV2Head')
-DADA = head_config('DADAHead', source_depth_weight=0.01)
+DADA = head_config('DADAHead', loss_weights=source_depth(0.01))
 PREPROCESSOR = dict(type='UDADataPreProcessor', mean=MEAN, std=STD, size=SIZE)
 AUXILIARY = dict(
     type='DeepLabV2Head',
@@ -63,7 +64,7 @@ def optimisers(model, **shared):
     return build_optim_wrapper(
         model,
         dict(
-            constructor='AdversarialOptimWrapperConstructor',
+            constructor='PartsOptimWrapperConstructor',
             segmentor=dict(optimizer=dict(type='SGD', lr=RATE)),
             discriminator=dict(optimizer=dict(type='SGD', lr=DISCRIMINATOR_RATE)),
             **shared,

@@ -16,6 +16,23 @@ SIZE = (24, 40)  # height, width; 4 x 6 features
 MEAN, STD = (104.0, 117.0, 123.0), (50.0, 60.0, 70.0)
 FEATURES = 64  # channels of the backbone's last stage
 
+# The published ones. A target branch has none; these tests give it that of mixed images.
+SELF_TRAINING = dict(
+    source=dict(seg=1.0, depth=0.01),
+    mixed=dict(seg=1.0, depth=0.001),
+    target=dict(seg=1.0, depth=0.001),
+)
+LOSS_WEIGHTS = dict(
+    CorDAHead=SELF_TRAINING,
+    SimpleAuxHead=SELF_TRAINING,
+    DADAHead=dict(source=dict(seg=1.0, depth=0.001), target=dict(seg=1.0, depth=0.001)),
+)
+
+
+def source_depth(weight):
+    """Weights of a head that learns on the source."""
+    return dict(source=dict(seg=1.0, depth=weight))
+
 
 def backbone_config(**options):
     return (
@@ -28,6 +45,8 @@ def head_config(type='CorDAHead', **options):
     config = dict(type=type, in_channels=FEATURES, in_index=3, num_classes=NUM_CLASSES)
     if type == 'CorDAHead':
         config['channels'] = 16
+    if type in LOSS_WEIGHTS:
+        config['loss_weights'] = LOSS_WEIGHTS[type]
     return config | options
 
 
@@ -91,7 +110,7 @@ def make_mixed(seed=0, batch_size=2, **options):
     generator = torch.Generator().manual_seed(seed)
     for sample in branch['data_samples']:
         shape = sample.gt_sem_seg.data.shape
-        sample.set_metainfo(dict(domain='mixed'))
+        sample.set_metainfo(dict(branch='mixed', domain=('source', 'target')))
         mask = torch.rand(shape, generator=generator) < 0.5
         # Weights that float32 holds exactly: MMSeg's cross entropy casts them to it.
         weight = torch.randint(0, 65, shape, generator=generator).double() / 64

@@ -10,7 +10,7 @@ model = dict(
         in_index=3,
         num_classes=19,
         num_summed=2,
-        source_depth_weight=0.01,
+        loss_weights=dict(source=dict(seg=1.0, depth=0.01)),
     ),
     alignments=dict(main=dict(space='depth_aware', discriminator_weight=1.0)),
 )

@@ -14,6 +14,7 @@ data_preprocessor = dict(
 )
 model = dict(
     type='UDASegmentor',
+    unlabelled=['target'],  # labels of these branches are never looked at
     data_preprocessor=data_preprocessor,
     backbone=dict(
         type='DeepLabV2ResNet',

@@ -9,6 +9,10 @@ model = dict(
         in_index=3,
         channels=256,
         num_classes=19,
+        loss_weights=dict(
+            source=dict(seg=1.0, depth=0.01),
+            mixed=dict(seg=1.0, depth=0.001),
+        ),
         num_summed=2,  # in each classifier, as released; 4 is DeepLab-v2's full sum
     ),
 )

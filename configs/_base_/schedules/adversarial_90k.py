@@ -4,7 +4,7 @@ _base_ = './deeplab_90k.py'
 optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',
-    constructor='AdversarialOptimWrapperConstructor',
+    constructor='PartsOptimWrapperConstructor',
     segmentor=dict(
         optimizer=dict(type='RepeatedSGD', lr=2.5e-4, momentum=0.9, weight_decay=5e-4),
         constructor='DeepLabOptimWrapperConstructor',

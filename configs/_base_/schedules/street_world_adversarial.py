@@ -4,7 +4,7 @@ _base_ = './street_world.py'
 optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',
-    constructor='AdversarialOptimWrapperConstructor',
+    constructor='PartsOptimWrapperConstructor',
     segmentor=dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01)),
     discriminator=dict(optimizer=dict(type='Adam', lr=1e-4, betas=(0.9, 0.99))),
 )

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from mmseg_depthuda.engine.hooks.uda_visualization_hook import add_depth_agreement
 from mmseg_depthuda.fileio import AtomicBackend
+from mmseg_depthuda.models.decode_heads.head_contract import has_depth_decoders
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def draw_report(runs: Sequence[TrainedRun], path: str | Path, num_images: int = 
         for name, model in models.items():
             prediction = predict(model, sample)
             panels[name] = palette[prediction.pred_sem_seg.data.squeeze(0).cpu().numpy()]
-            if hasattr(model.decode_head, 'forward_depths'):
+            if has_depth_decoders(model.decode_head):
                 depth_panels = {
                     'predicted inverse depth': prediction.pred_depth_map.data.squeeze(0).cpu(),
                     'difficulty': difficulty_map(model, sample, prediction).cpu(),
@@ -150,7 +151,7 @@ def difficulty_map(model: nn.Module, sample: dict, prediction: SegDataSample) ->
     """Compute where the depth decoders of the two domains disagree on an image.
 
     Args:
-        model (nn.Module): Segmentor whose decode head has ``forward_depths``.
+        model (nn.Module): Segmentor whose decode head has two depth decoders.
         sample (dict): As for :func:`predict`.
         prediction (SegDataSample): Result of :func:`predict`; gets ``depth_agreement``, see
             :func:`~mmseg_depthuda.engine.hooks.uda_visualization_hook.add_depth_agreement`.

@@ -12,14 +12,14 @@ from torch import Tensor
 
 from mmseg_depthuda.adaptation.depth import valid_depth
 from mmseg_depthuda.evaluation.pseudo_label_quality import count_by_agreement, count_pseudo_labels
-from mmseg_depthuda.structures import stack_pixel_data
+from mmseg_depthuda.structures import domains_of, stack_pixel_data
 
-from .dacs_hook import DACSHook
+from .self_training_hook import SelfTrainingHook
 
 
 @HOOKS.register_module()
 class PseudoLabelQualityHook(Hook):
-    """Compares the pseudo-labels of :class:`DACSHook` with the target's true labels.
+    """Compares the pseudo-labels of a :class:`SelfTrainingHook` with the target's true labels.
 
     The training does not change by it: the labels are compared with what the teacher has said, and
     nothing is computed for the comparison alone. The target's training dataset must load its
@@ -29,7 +29,7 @@ class PseudoLabelQualityHook(Hook):
     in percent:
 
     - ``pseudo_label.accuracy``: right pseudo-labels among the pixels with a true label;
-    - ``pseudo_label.coverage``: confident ones among them, by the threshold of the ``DACSHook``;
+    - ``pseudo_label.coverage``: confident ones among them, by the pseudo-labeler's threshold;
     - ``pseudo_label.confident_accuracy``: right ones among the confident ones;
     - ``pseudo_label.agreement_LOW_HIGH.share`` and ``.accuracy``: how many of the pixels with depth
       lie in this bin of the agreement of the depth decoders, and how many of these are right. Only
@@ -45,7 +45,7 @@ class PseudoLabelQualityHook(Hook):
         num_bins (int): Bins of the agreement, of equal width in 0..1. Defaults to 5.
     """
 
-    priority = 'LOW'  # behind DACSHook, which labels, before the checkpoint that stores the counts
+    priority = 'LOW'  # after the hook, which labels, before the checkpoint that stores the counts
 
     def __init__(self, interval: int = 100, num_bins: int = 5):
         if interval < 1 or num_bins < 1:
@@ -67,13 +67,13 @@ class PseudoLabelQualityHook(Hook):
         Raises:
             ValueError: There are no pseudo-labels to judge.
         """
-        dacs_hooks = [hook for hook in runner.hooks if isinstance(hook, DACSHook)]
-        if not dacs_hooks:
+        labelers = [h.pseudo_labeler for h in runner.hooks if isinstance(h, SelfTrainingHook)]
+        if not labelers:
             raise ValueError(
-                'PseudoLabelQualityHook judges the pseudo-labels of DACSHook, which this training '
-                'has not: remove it from custom_hooks.'
+                'PseudoLabelQualityHook judges the pseudo-labels of a SelfTrainingHook such as '
+                'DACSHook, which this training has not: remove it from custom_hooks.'
             )
-        self.threshold = dacs_hooks[0].threshold
+        self.labelled, self.threshold = labelers[0].of, labelers[0].threshold
 
     def after_train_iter(
         self,
@@ -87,14 +87,13 @@ class PseudoLabelQualityHook(Hook):
         Args:
             runner (Runner): The runner.
             batch_idx (int): Index of the batch.
-            data_batch (dict): With the branches ``target`` and ``mixed``, as ``DACSHook`` and the
-                head have left them.
+            data_batch (dict): Branches, as the hook and the head have left them.
             outputs (dict): Not used.
 
         Raises:
             ValueError: The target has no labels.
         """
-        target, mixed = (data_batch[branch]['data_samples'] for branch in ('target', 'mixed'))
+        target = data_batch[self.labelled]['data_samples']
         label = stack_pixel_data(target, 'pseudo_label')
         truth = stack_pixel_data(target, 'gt_sem_seg')
         if truth is None:
@@ -107,19 +106,26 @@ class PseudoLabelQualityHook(Hook):
         confidence = stack_pixel_data(target, 'pseudo_confidence')
         counts = count_pseudo_labels(label, confidence, truth, self.threshold)
         self.counts = self.counts.to(counts) + counts
-        self._count_bins(label, truth, target, mixed)
+        made = [b['data_samples'] for b in data_batch.values() if self._shows(b, target)]
+        self._count_bins(label, truth, [target, *made])
         if self.every_n_train_iters(runner, self.interval):
             self._log(runner)
 
-    def _count_bins(self, label: Tensor, truth: Tensor, target: list, mixed: list) -> None:
+    @staticmethod
+    def _shows(branch: dict, target: list) -> bool:
+        """Whether a branch is mixed of the labelled images."""
+        sample = branch['data_samples'][0]
+        return 'mix_mask' in sample and target[0].metainfo['domain'] == domains_of([sample])[-1]
+
+    def _count_bins(self, label: Tensor, truth: Tensor, branches: list[list]) -> None:
         """Count by the agreement of the depth decoders, where the head has left one."""
-        for samples in (mixed, target):
+        for samples in branches:
             agreement = stack_pixel_data(samples, 'depth_agreement')
             if agreement is None:
                 continue
             counted = valid_depth(stack_pixel_data(samples, 'gt_depth_map'))
-            if samples is mixed:
-                counted &= ~stack_pixel_data(mixed, 'mix_mask')
+            pasted = stack_pixel_data(samples, 'mix_mask')
+            counted = counted if pasted is None else counted & ~pasted
             counts = count_by_agreement(label, agreement, truth, counted, self.num_bins)
             self.bin_counts = self.bin_counts.to(counts) + counts
 

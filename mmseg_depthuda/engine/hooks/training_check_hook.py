@@ -3,15 +3,26 @@
 
 from __future__ import annotations
 
-from mmengine.dataset import BaseDataset
+from collections.abc import Mapping
+from contextlib import ExitStack
+
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
+from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import HOOKS
 from torch import nn
 from torch.utils.data import Dataset
 
-from mmseg_depthuda.datasets.transforms import LoadInverseDepth
+from mmseg_depthuda.datasets import datasets_by_domain
+from mmseg_depthuda.datasets.transforms import LoadInverseDepth, LoadLabels
+from mmseg_depthuda.engine.branch_checks import (
+    check_branches,
+    reached_parameters,
+    report_unreached,
+)
+from mmseg_depthuda.models.decode_heads.head_contract import branch_weights
+from mmseg_depthuda.models.segmentors import UDASegmentor
 from mmseg_depthuda.models.wrappers import bare_model
 
 
@@ -23,11 +34,18 @@ class TrainingCheckHook(Hook):
       than the training data: MMSegmentation would train and score garbage, or stop within
       the first loss.
     * The head needs the depth of source images (:class:`DADAHead`), and the source has none.
-    * The model learns from target images (AdvEnt, DADA, MinEnt), and the data have none.
-    * The model has discriminators, and no optimiser is theirs.
+    * A part of the model, such as discriminators, has no optimizer.
+    * A branch teaches nothing, or what a hook makes has no reader, see
+      :func:`~mmseg_depthuda.engine.branch_checks.check_branches`.
+
+    After the first iteration it names the parts that no loss has reached.
     """
 
     priority = 'VERY_HIGH'
+
+    def __init__(self) -> None:
+        self._watch: ExitStack | None = None
+        self._reached: set[str] = set()
 
     def before_train(self, runner: Runner) -> None:
         """Compare.
@@ -56,21 +74,38 @@ class TrainingCheckHook(Hook):
                     f'training and validation have different classes, {list(classes)} and '
                     f'{list(validated)}. Give all datasets the same `protocol`.'
                 )
+        domains = datasets_by_domain(dataset)
         for _, head in heads:
-            _check_depth(head, getattr(dataset, 'source', dataset))
-        is_dict = isinstance(runner.optim_wrapper, OptimWrapperDict)
-        if hasattr(model, 'discriminators') and not is_dict:
+            _check_depth(head, domains)
+        parts = getattr(model, 'parts', None) or {}
+        if parts and not isinstance(runner.optim_wrapper, OptimWrapperDict):
             raise ValueError(
-                f'{type(model).__name__} has discriminators, but optim_wrapper builds a single '
-                "optimiser. Set optim_wrapper.constructor='AdversarialOptimWrapperConstructor', "
-                'optim_wrapper.segmentor and optim_wrapper.discriminator.'
+                f'{type(model).__name__} has the parts segmentor and {" and ".join(parts)}, but '
+                'optim_wrapper builds a single optimizer. Set '
+                "optim_wrapper.constructor='PartsOptimWrapperConstructor', and an optimizer for "
+                'each, optim_wrapper.segmentor and so on.'
             )
-        learns_target = 'target' in getattr(model, 'trained_branches', ())
-        if learns_target and isinstance(dataset, BaseDataset):
-            raise ValueError(
-                f'{type(model).__name__} learns from target images, but {type(dataset).__name__} '
-                'has none. Take SourceTargetDataset as the training dataset.'
-            )
+        if isinstance(model, UDASegmentor) and is_readable(dataset):
+            labelled = [name for name, own in domains.items() if _is_labelled(own)]
+            check_branches(model, domains, labelled, runner.hooks)
+        self._watch = ExitStack()
+        self._reached = self._watch.enter_context(reached_parameters(model))
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Name, once, the parts that the first iteration of this run did not reach."""
+        if self._watch is None:
+            return
+        self._watch.close()
+        self._watch = None
+        report = report_unreached(bare_model(runner.model), self._reached)
+        if report:
+            runner.logger.warning(report)
 
 
 def _heads(model: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -88,14 +123,34 @@ def _classes(dataset: Dataset) -> tuple[str, ...]:
     return (getattr(dataset, 'metainfo', None) or {}).get('classes') or ()
 
 
-def _check_depth(head: nn.Module, source: Dataset) -> None:
-    if not getattr(head, 'needs_source_depth', False) or not hasattr(source, 'get_data_info'):
+def is_readable(dataset: Dataset) -> bool:
+    """Whether what a dataset loads can be told before it is loaded."""
+    return all(hasattr(own, 'get_data_info') for own in datasets_by_domain(dataset).values())
+
+
+def _is_labelled(dataset: Dataset) -> bool:
+    return 'seg_map_path' in dataset.get_data_info(0) and _loads(
+        dataset, LoadLabels, LoadAnnotations
+    )
+
+
+def _loads(dataset: Dataset, *kinds: type) -> bool:
+    steps = getattr(getattr(dataset, 'pipeline', None), 'transforms', [])
+    return not steps or any(isinstance(step, kinds) for step in steps)
+
+
+def _check_depth(head: nn.Module, domains: Mapping[str, Dataset]) -> None:
+    if not getattr(head, 'needs_depth', False):
         return
-    steps = getattr(getattr(source, 'pipeline', None), 'transforms', [])
-    loads = not steps or any(isinstance(step, LoadInverseDepth) for step in steps)
-    if 'depth_map_path' not in source.get_data_info(0) or not loads:
-        raise ValueError(
-            f'{type(head).__name__} learns depth on the source, but {type(source).__name__} loads '
-            'none. Set data_prefix.depth_map_path of the source dataset and put LoadInverseDepth '
-            'into its pipeline.'
-        )
+    for name, dataset in domains.items():
+        weights = branch_weights(head).get(name, {})
+        if 'depth' not in weights or not hasattr(dataset, 'get_data_info'):
+            continue
+        if 'depth_map_path' not in dataset.get_data_info(0) or not _loads(
+            dataset, LoadInverseDepth
+        ):
+            raise ValueError(
+                f'{type(head).__name__} learns depth on the {name}, but {type(dataset).__name__} '
+                f'loads none. Set data_prefix.depth_map_path of the {name} dataset and put '
+                'LoadInverseDepth into its pipeline.'
+            )

@@ -19,7 +19,12 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmseg_depthuda.adaptation.difficulty import depth_agreement
+from mmseg_depthuda.models.decode_heads.head_contract import (
+    depths_by_decoder,
+    has_depth_decoders,
+)
 from mmseg_depthuda.models.wrappers import bare_model
+from mmseg_depthuda.structures import is_batch_of_branches
 from mmseg_depthuda.visualization.panels import (
     as_map,
     colour_labels,
@@ -68,21 +73,25 @@ class UDAVisualizationHook(Hook):
         data_batch: dict | None = None,
         outputs: dict | None = None,
     ) -> None:
-        """Draw every ``interval`` iterations if the batch has a mixed branch; the main process
+        """Draw the branches with pseudo-labels every ``interval`` iterations; the main process
         does."""
-        is_due = is_main_process() and self.every_n_train_iters(runner, self.interval)
-        if not is_due or 'mixed' not in data_batch:
+        if not is_main_process() or not self.every_n_train_iters(runner, self.interval):
             return
+        for name, branch in data_batch.items() if is_batch_of_branches(data_batch) else ():
+            if 'seg_weight' in branch['data_samples'][0]:
+                self._draw_branch(runner, name, branch)
+
+    def _draw_branch(self, runner: Runner, name: str, branch: dict) -> None:
         model = bare_model(runner.model)
         palette = np.array(runner.visualizer.dataset_meta['palette'], dtype=np.uint8)
-        samples = data_batch['mixed']['data_samples'][: self.num_images]
-        inputs = data_batch['mixed']['inputs'][: self.num_images]
+        samples = branch['data_samples'][: self.num_images]
+        inputs = branch['inputs'][: self.num_images]
         images = _to_rgb(inputs, model.data_preprocessor)
         predictions = _predict(model, inputs)
         for index, panels in enumerate(zip(images, samples, predictions, strict=True)):
             # No folder in the name: LocalVisBackend would not create it, and write nothing.
             strip = draw_mixed_sample(*panels, palette)
-            runner.visualizer.add_image(f'mixed_{index}', strip, step=runner.iter + 1)
+            runner.visualizer.add_image(f'{name}_{index}', strip, step=runner.iter + 1)
 
     # -- testing ---------------------------------------------------------------------------------
 
@@ -98,7 +107,7 @@ class UDAVisualizationHook(Hook):
         if not drawn or isinstance(runner.model, BaseTTAModel):
             return
         model = bare_model(runner.model)
-        if hasattr(model.decode_head, 'forward_depths'):
+        if has_depth_decoders(model.decode_head):
             inputs = model.data_preprocessor(data_batch, False)['inputs']
             add_depth_agreement(model, inputs, outputs)
 
@@ -108,15 +117,15 @@ def add_depth_agreement(model, inputs: Tensor, predictions: Sequence[SegDataSamp
     """Add the agreement of the two depth decoders to predictions.
 
     Args:
-        model (UDASegmentor): In evaluation mode; its head has ``forward_depths``.
+        model (UDASegmentor): In evaluation mode; its head has two depth decoders.
         inputs (Tensor): Normalised test images, (N, 3, H, W).
         predictions (Sequence[SegDataSample]): N samples; each gets ``depth_agreement``, float,
             (1, H', W') in 0..1, of the size of its ``pred_sem_seg``.
     """
     head = model.decode_head
-    depths = head.forward_depths(model.extract_feat(inputs))
-    reference = depths['target'].clamp_min(torch.finfo(torch.float32).tiny)
-    agreement = depth_agreement(depths['source'], depths['target'], reference)
+    source, target = depths_by_decoder(head, model.extract_feat(inputs))[:2]
+    reference = target.clamp_min(torch.finfo(torch.float32).tiny)
+    agreement = depth_agreement(source, target, reference)
     for values, prediction in zip(agreement, predictions, strict=True):
         prediction.depth_agreement = PixelData(
             data=resize(

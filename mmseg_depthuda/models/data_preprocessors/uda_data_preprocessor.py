@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from mmseg.models import SegDataPreProcessor
 from mmseg.registry import MODELS
-from torch import Tensor
+from mmseg.structures import SegDataSample
 
-from mmseg_depthuda.adaptation.depth import INVALID_DEPTH
+from mmseg_depthuda.structures import SAMPLE_FIELDS, is_batch_of_branches, is_preprocessed
 
 
 @MODELS.register_module()
@@ -16,12 +16,13 @@ class UDADataPreProcessor(SegDataPreProcessor):
 
     A batch of branches is ``{'source': {'inputs': ..., 'data_samples': ...}, 'target': ...}``; each
     branch is treated as ``SegDataPreProcessor`` treats a batch, and its name is written into the
-    metainfo ``domain`` of its samples. A branch that is stacked and whose samples name their
-    ``domain`` has been here before and passes unchanged: a hook may preprocess a batch to add a
+    metainfo ``branch`` and ``domain`` of its samples. It happens once: a branch that is stacked and
+    whose samples name their branch passes unchanged, so a hook may preprocess a batch and add
+    branches to it before the model does. Of a domain with several images per draw, all go into the
     branch. An ordinary MMSeg batch (testing, source-only training) goes through as ever.
 
-    Padding of depth is ``INVALID_DEPTH``: MMSeg pads it with the label's ignore value, which would
-    be a depth.
+    What a map is padded with stands in :data:`~mmseg_depthuda.structures.SAMPLE_FIELDS`: MMSeg pads
+    depth with the label's ignore value, which would be a depth.
 
     Args:
         mean (Sequence[float]): Mean of each channel, in 0..255.
@@ -56,28 +57,44 @@ class UDADataPreProcessor(SegDataPreProcessor):
         Returns:
             dict: Same structure; ``inputs`` float (N, 3, H, W) on the model's device.
         """
-        if 'inputs' in data:
+        if not is_batch_of_branches(data):
             return self._forward_branch(data, training)
-        return {name: self._forward_domain(branch, name, training) for name, branch in data.items()}
+        return {name: self._forward_domain(name, branch, training) for name, branch in data.items()}
 
-    def _forward_domain(self, branch: dict, domain: str, training: bool) -> dict:
-        if isinstance(branch['inputs'], Tensor) and all(
-            'domain' in sample.metainfo for sample in branch['data_samples']
-        ):
+    def _forward_domain(self, domain: str, branch: dict, training: bool) -> dict:
+        if is_preprocessed(branch):
             return branch
-        branch = self._forward_branch(branch, training)
+        branch = self._forward_branch({k: _flat(v) for k, v in branch.items()}, training)
         for sample in branch['data_samples']:
-            sample.set_metainfo(dict(domain=domain))
+            sample.set_metainfo(dict(branch=domain, domain=domain))
         return branch
 
     def _forward_branch(self, branch: dict, training: bool) -> dict:
         branch = super().forward(branch, training)
         if training:
             for sample in branch['data_samples']:
-                _, right, _, bottom = sample.metainfo['padding_size']
-                if 'gt_depth_map' in sample and (right or bottom):
-                    depth = sample.gt_depth_map.data
-                    height, width = depth.shape[-2:]
-                    depth[..., height - bottom :, :] = INVALID_DEPTH
-                    depth[..., width - right :] = INVALID_DEPTH
+                _fill_padding(sample)
         return branch
+
+
+def _flat(values: Sequence) -> Sequence:
+    """The images or samples of a domain with several per draw: draw by draw, in one list.
+
+    The loader gives a list per position in the draw.
+    """
+    if isinstance(values, list | tuple) and isinstance(values[0], list | tuple):
+        return [value for draw in zip(*values, strict=True) for value in draw]
+    return values
+
+
+def _fill_padding(sample: SegDataSample) -> None:
+    """Write into the padding of every map what its field says."""
+    _, right, _, bottom = sample.metainfo['padding_size']
+    if not (right or bottom):
+        return
+    for name in SAMPLE_FIELDS.keys() & sample.keys():
+        padding, values = SAMPLE_FIELDS[name].padding, sample.get(name).data
+        if padding is not None:
+            height, width = values.shape[-2:]
+            values[..., height - bottom :, :] = padding
+            values[..., width - right :] = padding

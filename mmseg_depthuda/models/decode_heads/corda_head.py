@@ -2,28 +2,31 @@
 """CorDA's multi-task head: segmentation and depth that inform each other, depth decoded per
 domain."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from mmengine.model import BaseModule, ModuleDict
-from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
 from mmseg_depthuda.adaptation.difficulty import batch_mean, depth_agreement, unit_mean
-from mmseg_depthuda.structures import stack_pixel_data
+from mmseg_depthuda.structures import (
+    branch_of,
+    domains_of,
+    pack_pixel_data,
+    stack_pixel_data,
+    upsample,
+)
 
 from .deeplab_v2_head import DeepLabV2Classifier
+from .head_contract import Predictions
 from .seg_depth_head import SegDepthHead, task_trunk
-
-# Depth decoders that a branch needs: a mixed image shows surfaces of both domains.
-DEPTH_DECODERS = dict(source=('source',), target=('target',), mixed=('source', 'target'))
 
 
 class TaskPredictions(NamedTuple):
-    """Predictions at feature resolution; the depths by domain of their decoder."""
+    """Predictions at feature resolution; the depths by name of their decoder."""
 
     seg: Tensor
     initial_seg: Tensor
@@ -54,9 +57,9 @@ class CorDAHead(SegDepthHead):
     """Correlation-aware multi-task head.
 
     One trunk per task gives initial features and predictions; attention distillation exchanges what
-    the tasks know, shared by the domains; final predictions follow. Each domain has its own depth
-    decoders. Where they disagree on a mixed image, adaptation is difficult and the segmentation
-    loss counts less.
+    the tasks know, shared by the domains; final predictions follow. Each domain has a depth
+    decoder. On an image mixed of two domains each pixel's depth is that of its own domain's; where
+    the two decoders disagree, adaptation is difficult and the segmentation loss counts less.
 
     Args:
         in_channels (int): Channels of the backbone's features.
@@ -76,14 +79,19 @@ class CorDAHead(SegDepthHead):
         difficulty_per_image (bool, optional): Weight each image by its own map (True) or by the
             mean map of the batch (False). Defaults to None: per batch in the release, per image in
             the paper.
-        predicted_depth (str): Whose decoder gives ``pred_depth_map``. Defaults to 'target'; choose
-            'source' where the target has no depth, because the target's decoder is then never
-            trained.
+        depth_decoders (Mapping): Name of the depth decoder of each domain. Defaults to
+            ``dict(source='source', target='target')``; a further domain shares one, as in
+            ``target_labelled='target'``, or has its own.
+        predicted_depth (str): Name of the decoder that gives ``pred_depth_map``. Defaults to
+            'target'; choose 'source' where the target has no depth, because the target's decoder is
+            then never trained.
         **kwargs: The other arguments of :class:`SegDepthHead`.
 
     Source: Wang et al., "Domain Adaptive Semantic Segmentation with Self-Supervised Depth
         Estimation", ICCV 2021, and its release.
     """
+
+    tasks = ('seg', 'depth', 'initial_seg')
 
     def __init__(
         self,
@@ -94,6 +102,7 @@ class CorDAHead(SegDepthHead):
         distillation: bool = True,
         difficulty: str | None = 'release',
         difficulty_per_image: bool | None = None,
+        depth_decoders: Mapping[str, str] = dict(source='source', target='target'),
         predicted_depth: str = 'target',
         **kwargs,
     ):
@@ -101,20 +110,28 @@ class CorDAHead(SegDepthHead):
             raise ValueError(f"initial_seg must be 'aspp' or 'conv', got {initial_seg!r}")
         if difficulty not in ('release', 'paper', None):
             raise ValueError(f"difficulty must be 'release', 'paper' or None, got {difficulty!r}")
-        if predicted_depth not in ('source', 'target'):
+        decoders = tuple(dict.fromkeys(depth_decoders.values()))
+        if predicted_depth not in decoders:
             raise ValueError(
-                f"predicted_depth must be 'source' or 'target', got {predicted_depth!r}"
+                f'predicted_depth must be one of the decoders {decoders}, got {predicted_depth!r}'
+            )
+        if difficulty == 'paper' and len(decoders) < 2:
+            raise ValueError(
+                f"difficulty='paper' compares two depth decoders, but depth_decoders has {decoders}"
             )
         super().__init__(in_channels=in_channels, num_classes=num_classes, **kwargs)
         self.difficulty = difficulty
         if difficulty_per_image is None:
             difficulty_per_image = difficulty == 'paper'
         self.difficulty_per_image = difficulty_per_image
+        self.depth_decoders = dict(depth_decoders)
         self.predicted_depth = predicted_depth
-        self._init_layers(initial_seg, num_summed, distillation)
+        self._init_layers(decoders, initial_seg, num_summed, distillation)
 
-    def _init_layers(self, initial_seg: str, num_summed: int, distillation: bool) -> None:
-        channels, domains = self.channels, ('source', 'target')
+    def _init_layers(
+        self, decoders: Sequence[str], initial_seg: str, num_summed: int, distillation: bool
+    ) -> None:
+        channels = self.channels
         self.seg_trunk, self.depth_trunk = (
             task_trunk(self.in_channels, channels, self.norm_cfg) for _ in range(2)
         )
@@ -123,26 +140,50 @@ class CorDAHead(SegDepthHead):
             self.initial_seg = DeepLabV2Classifier(self.in_channels, self.out_channels, num_summed)
         else:
             self.initial_seg = nn.Conv2d(channels, self.out_channels, 1)
-        self.initial_depth = ModuleDict({d: nn.Conv2d(channels, 1, 1) for d in domains})
+        self.initial_depth = ModuleDict({d: nn.Conv2d(channels, 1, 1) for d in decoders})
 
         self.seg_from_depth = AttentionDistillation(channels) if distillation else None
         self.depth_from_seg = AttentionDistillation(channels) if distillation else None
 
         self.final_seg = DeepLabV2Classifier(channels, self.out_channels, num_summed)
         self.final_depth = ModuleDict(
-            {d: DeepLabV2Classifier(channels, 1, num_summed) for d in domains}
+            {d: DeepLabV2Classifier(channels, 1, num_summed) for d in decoders}
         )
 
     # -- forward -----------------------------------------------------------------------------------
 
     def forward(
-        self, inputs: Sequence[Tensor], tasks: Collection[str] | None = None
-    ) -> Tensor | dict[str, Tensor]:
-        """Final predictions; see :meth:`SegDepthHead.forward`."""
-        if tasks is not None:
-            return super().forward(inputs, tasks)
-        _, seg, depth = self._initial_features(inputs)
-        return self.final_seg(self._distilled_seg(seg, depth))
+        self,
+        inputs: Sequence[Tensor],
+        tasks: Collection[str] | None = None,
+        domain: str | None = None,
+    ) -> Tensor | Predictions:
+        """Final predictions, and the initial segmentation as ``'initial_seg'``; nothing but what is
+        asked for. Depth is that of the decoder of ``domain``, by default of ``predicted_depth``;
+        see :meth:`SegDepthHead.forward`."""
+        if tasks is None:
+            return self.forward(inputs, ('seg',))['seg']
+        predictions = {}
+        if 'initial_seg' in tasks:
+            predictions['initial_seg'] = self.forward_initial_seg(inputs)
+        if {'seg', 'depth'} & set(tasks):
+            _, seg, depth = self._initial_features(inputs)
+        if 'seg' in tasks:
+            predictions['seg'] = self.final_seg(self._distilled_seg(seg, depth))
+        if 'depth' in tasks:
+            name = self.predicted_depth if domain is None else self._decoder_of(domain)
+            predictions['depth'] = self.final_depth[name](self._distilled_depth(seg, depth))
+        return predictions
+
+    def _decoder_of(self, domain: str) -> str:
+        """Name of the depth decoder of a domain."""
+        if domain not in self.depth_decoders:
+            raise ValueError(
+                f'the domain {domain!r} has no depth decoder; set '
+                f"model.decode_head.depth_decoders.{domain}, for example to 'target'. There are "
+                f'{self.depth_decoders}.'
+            )
+        return self.depth_decoders[domain]
 
     def forward_seg_depth(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Final logits (N, num_classes, h, w) and the inverse depth (N, 1, h, w) of the decoder
@@ -175,17 +216,17 @@ class CorDAHead(SegDepthHead):
         return self.initial_seg(self.seg_trunk(features))
 
     def forward_depths(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Final inverse depth by domain of its decoder, (N, 1, h, w) at feature resolution."""
+        """Final inverse depth by name of its decoder, (N, 1, h, w) at feature resolution."""
         _, seg, depth = self._initial_features(inputs)
         distilled = self._distilled_depth(seg, depth)
-        return {domain: decoder(distilled) for domain, decoder in self.final_depth.items()}
+        return {name: decoder(distilled) for name, decoder in self.final_depth.items()}
 
-    def forward_tasks(self, inputs: Sequence[Tensor], domains: Sequence[str]) -> TaskPredictions:
+    def forward_tasks(self, inputs: Sequence[Tensor], decoders: Sequence[str]) -> TaskPredictions:
         """Initial and final predictions of both tasks.
 
         Args:
             inputs (Sequence[Tensor]): Feature maps of the backbone.
-            domains (Sequence[str]): Whose depth decoders to run; with none of them the depth
+            decoders (Sequence[str]): Depth decoders to run; with none of them the depth
                 predictions are left out.
 
         Returns:
@@ -193,56 +234,86 @@ class CorDAHead(SegDepthHead):
         """
         features, seg, depth = self._initial_features(inputs)
         distilled_seg = self._distilled_seg(seg, depth)
-        distilled_depth = self._distilled_depth(seg, depth) if domains else None
+        distilled_depth = self._distilled_depth(seg, depth) if decoders else None
         return TaskPredictions(
             seg=self.final_seg(distilled_seg),
             initial_seg=self.initial_seg(features if self.initial_seg_on_backbone else seg),
-            depth={domain: self.final_depth[domain](distilled_depth) for domain in domains},
-            initial_depth={domain: self.initial_depth[domain](depth) for domain in domains},
+            depth={name: self.final_depth[name](distilled_depth) for name in decoders},
+            initial_depth={name: self.initial_depth[name](depth) for name in decoders},
         )
 
     # -- training ----------------------------------------------------------------------------------
 
-    def loss(
-        self, inputs: Sequence[Tensor], batch_data_samples: SampleList, train_cfg: ConfigType
-    ) -> dict[str, Tensor]:
-        """Losses of one branch.
+    def loss_and_predict(
+        self,
+        inputs: Sequence[Tensor],
+        batch_data_samples: SampleList,
+        train_cfg: ConfigType,
+        tasks: Collection[str] = (),
+    ) -> tuple[dict[str, Tensor], Predictions]:
+        """Losses of one branch, and predictions of the same pass.
 
         Args:
             inputs (Sequence[Tensor]): Feature maps of the backbone.
             batch_data_samples (list[SegDataSample]): With ``gt_sem_seg``; ``gt_depth_map`` if there
-                is depth; in the mixed branch also ``seg_weight`` and ``mix_mask``. The branch is
-                the metainfo ``domain``, 'source' if absent.
+                is depth; in made branches also ``seg_weight`` and ``mix_mask``. Branch and domain
+                are in their metainfo, 'source' if absent.
             train_cfg (dict): Not used.
+            tasks (Collection[str]): Predictions wanted. The depth of an image of one domain is that
+                of its decoder.
 
         Returns:
-            dict[str, Tensor]: ``loss_seg``, ``loss_initial_seg``, and where there is depth
-            ``loss_depth``, ``loss_initial_depth``.
+            tuple[dict, dict]: ``loss_seg``, ``loss_initial_seg``, and where there is depth
+            ``loss_depth``, ``loss_initial_depth``; predictions at the size of the labels by task.
         """
-        domain = batch_data_samples[0].metainfo.get('domain', 'source')
-        gt_depth = stack_pixel_data(batch_data_samples, 'gt_depth_map')
-        domains = () if gt_depth is None else DEPTH_DECODERS[domain]
-        predictions = self.forward_tasks(inputs, domains)
-        depth = {d: self._upsample(p, gt_depth) for d, p in predictions.depth.items()}
+        gt_depth = self._depth_to_learn(batch_data_samples)
+        needs_depth = gt_depth is not None or 'depth' in tasks
+        domains = domains_of(batch_data_samples) if needs_depth else ()
+        decoders = [self._decoder_of(domain) for domain in domains]
+        predictions = self.forward_tasks(inputs, dict.fromkeys(decoders))
+        size = batch_data_samples[0].gt_sem_seg.shape
+        depth = {k: upsample(v, size, self.align_corners) for k, v in predictions.depth.items()}
+        if 'seg' in tasks:
+            seg = upsample(predictions.seg, size, self.align_corners)
+            predictions = predictions._replace(seg=seg)
 
-        seg_weight = self._seg_weight(batch_data_samples, depth, gt_depth)
+        seg_weight = self._seg_weight(batch_data_samples, depth, decoders, gt_depth)
         losses = self._seg_losses(predictions, batch_data_samples, seg_weight)
         if gt_depth is not None:
-            initial = {d: self._upsample(p, gt_depth) for d, p in predictions.initial_depth.items()}
             mask = stack_pixel_data(batch_data_samples, 'mix_mask')
-            weight = self.depth_weights[domain]
-            losses['loss_depth'] = weight * self.loss_depth(_by_domain(depth, mask), gt_depth)
-            losses['loss_initial_depth'] = weight * self.loss_depth(
-                _by_domain(initial, mask), gt_depth
+            initial = {k: self._upsample(v, gt_depth) for k, v in predictions.initial_depth.items()}
+            losses |= self.depth_losses(
+                dict(
+                    loss_depth=_by_pixel(depth, decoders, mask),
+                    loss_initial_depth=_by_pixel(initial, decoders, mask),
+                ),
+                gt_depth,
+                branch_of(batch_data_samples),
             )
-        return losses
+        return losses, self._wanted(tasks, predictions, depth, decoders)
+
+    def _wanted(
+        self,
+        tasks: Collection[str],
+        predictions: TaskPredictions,
+        depth: Mapping[str, Tensor],
+        decoders: Sequence[str],
+    ) -> Predictions:
+        wanted = {}
+        if 'seg' in tasks:
+            wanted['seg'] = predictions.seg
+        if 'depth' in tasks:
+            if len(decoders) > 1:
+                raise ValueError('a mixed image has no single depth decoder to predict by')
+            wanted['depth'] = depth[decoders[0]]
+        return wanted
 
     def loss_by_feat(
         self, seg_logits: Tensor | dict[str, Tensor], batch_data_samples: SampleList
     ) -> dict[str, Tensor]:
         """Not available: the losses are of initial predictions, too, see :meth:`loss`."""
         raise NotImplementedError(
-            'CorDAHead is trained by UDASegmentor, whose branches go through CorDAHead.loss'
+            'CorDAHead is trained through CorDAHead.loss, which has more predictions than these'
         )
 
     def _seg_losses(
@@ -254,26 +325,35 @@ class CorDAHead(SegDepthHead):
         label = self._stack_batch_gt(batch_data_samples)
         initial = self.seg_losses(predictions.initial_seg, label, seg_weight, with_accuracy=False)
         losses = {name.replace('loss_', 'loss_initial_'): v for name, v in initial.items()}
-        return losses | self.seg_losses(predictions.seg, label, seg_weight)
+        losses |= self.seg_losses(predictions.seg, label, seg_weight)
+        return self.weighted(losses, branch_of(batch_data_samples), 'seg')
 
     def _seg_weight(
-        self, batch_data_samples: SampleList, depth: dict[str, Tensor], gt_depth: Tensor | None
+        self,
+        batch_data_samples: SampleList,
+        depth: Mapping[str, Tensor],
+        decoders: Sequence[str],
+        gt_depth: Tensor | None,
     ) -> Tensor | None:
-        """The samples' ``seg_weight``, in the mixed branch times the agreement of the depth
-        decoders."""
+        """The samples' ``seg_weight``, on images of two decoders times the agreement of these."""
         seg_weight = stack_pixel_data(batch_data_samples, 'seg_weight')
-        if seg_weight is None or gt_depth is None or self.difficulty != 'release':
+        compared = len(set(decoders)) == 2 and self.difficulty == 'release'
+        if seg_weight is None or gt_depth is None or not compared:
             return seg_weight
-        agreement = unit_mean(self._agreement(depth, gt_depth, batch_data_samples, offset=0.001))
-        for sample, weight in zip(batch_data_samples, agreement, strict=True):
-            sample.adaptation_weight = PixelData(data=weight)
+        pair = [depth[name] for name in decoders]
+        agreement = unit_mean(self._agreement(pair, gt_depth, batch_data_samples, offset=0.001))
+        pack_pixel_data(batch_data_samples, dict(adaptation_weight=agreement))
         return seg_weight * agreement
 
+    @property
+    def judges_pseudo_labels(self) -> bool:
+        """bool: Whether ``agreement`` weights pseudo-labels, as the paper has it."""
+        return self.difficulty == 'paper'
+
     @torch.no_grad()
-    def target_agreement(
-        self, inputs: Sequence[Tensor], batch_data_samples: SampleList
-    ) -> Tensor | None:
-        """Agreement of the depth decoders on target images, the weight of the paper's eq. 9.
+    def agreement(self, inputs: Sequence[Tensor], batch_data_samples: SampleList) -> Tensor | None:
+        """Agreement of the first two depth decoders on target images, the weight of the paper's
+        eq. 9.
 
         Args:
             inputs (Sequence[Tensor]): Feature maps of the target images.
@@ -285,26 +365,25 @@ class CorDAHead(SegDepthHead):
         gt_depth = stack_pixel_data(batch_data_samples, 'gt_depth_map')
         if gt_depth is None:
             return None
-        depth = {d: self._upsample(p, gt_depth) for d, p in self.forward_depths(inputs).items()}
-        return self._agreement(depth, gt_depth, batch_data_samples)
+        depths = list(self.forward_depths(inputs).values())[:2]
+        pair = [self._upsample(depth, gt_depth) for depth in depths]
+        return self._agreement(pair, gt_depth, batch_data_samples)
 
     def _agreement(
         self,
-        depth: dict[str, Tensor],
+        pair: Sequence[Tensor],
         gt_depth: Tensor,
         batch_data_samples: SampleList,
         offset: float = 0.0,
     ) -> Tensor:
         """Agreement as it weights the images; ``depth_agreement`` of a sample is its own map."""
-        agreement = depth_agreement(depth['source'], depth['target'], gt_depth, offset)
-        for sample, own in zip(batch_data_samples, agreement, strict=True):
-            sample.depth_agreement = PixelData(data=own)
+        agreement = depth_agreement(*pair, gt_depth, offset)
+        pack_pixel_data(batch_data_samples, dict(depth_agreement=agreement))
         return agreement if self.difficulty_per_image else batch_mean(agreement)
 
 
-def _by_domain(depth: dict[str, Tensor], mask: Tensor | None) -> Tensor:
-    """The prediction of each pixel's own domain: source where ``mask``, else target."""
-    if mask is None:
-        (prediction,) = depth.values()
-        return prediction
-    return torch.where(mask, depth['source'], depth['target'])
+def _by_pixel(depth: Mapping[str, Tensor], decoders: Sequence[str], mask: Tensor | None) -> Tensor:
+    """The prediction of each pixel's own decoder: the first where ``mask``, else the last."""
+    if len(set(decoders)) == 1:
+        return depth[decoders[0]]
+    return torch.where(mask, depth[decoders[0]], depth[decoders[1]])

@@ -9,6 +9,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from .deeplab_v2_head import DeepLabV2Classifier
+from .head_contract import Predictions
 from .seg_depth_head import SegDepthHead
 
 
@@ -65,14 +66,14 @@ class DADAHead(SegDepthHead):
         feature_fusion (bool): Feed depth back into the features ("Feat. Fusion" of DADA's Table 3).
             Defaults to True.
         num_summed (int): Summed branches of :class:`DeepLabV2Classifier`. Defaults to 4.
-        source_depth_weight (float): Weight of the depth loss. Defaults to 0.001.
-        **kwargs: The other arguments of :class:`SegDepthHead`.
+        **kwargs: The other arguments of :class:`SegDepthHead`. The published weight of depth on
+            the source is 0.001.
 
     Source: Vu et al., "DADA: Depth-Aware Domain Adaptation in Semantic Segmentation", ICCV 2019,
         sec. 3.1, and its release.
     """
 
-    needs_source_depth = True
+    needs_depth = True
 
     def __init__(
         self,
@@ -81,7 +82,6 @@ class DADAHead(SegDepthHead):
         channels: int | None = None,
         feature_fusion: bool = True,
         num_summed: int = 4,
-        source_depth_weight: float = 0.001,
         **kwargs,
     ):
         channels = in_channels // 4 if channels is None else channels
@@ -94,7 +94,6 @@ class DADAHead(SegDepthHead):
             in_channels=in_channels,
             num_classes=num_classes,
             channels=channels,
-            source_depth_weight=source_depth_weight,
             **kwargs,
         )
         self.auxiliary_block = ResidualAuxiliaryBlock(in_channels, channels, feature_fusion)
@@ -106,8 +105,11 @@ class DADAHead(SegDepthHead):
         return predictions['seg'], predictions['depth']
 
     def forward(
-        self, inputs: Sequence[Tensor], tasks: Collection[str] | None = None
-    ) -> Tensor | dict[str, Tensor]:
+        self,
+        inputs: Sequence[Tensor],
+        tasks: Collection[str] | None = None,
+        domain: str | None = None,
+    ) -> Tensor | Predictions:
         """Predictions at feature resolution, and nothing but those asked for; see
         :meth:`SegDepthHead.forward`."""
         features, block = self._transform_inputs(inputs), self.auxiliary_block

@@ -1,4 +1,14 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-from .fcn_discriminator import DiscriminatorDict, FCNDiscriminator
+"""Discriminators, and the spaces that they look at."""
 
-__all__ = ['DiscriminatorDict', 'FCNDiscriminator']
+from .fcn_discriminator import DiscriminatorDict, FCNDiscriminator
+from .spaces import DepthAwareSpace, DepthSpace, SelfInformationSpace, Space
+
+__all__ = [
+    'DepthAwareSpace',
+    'DepthSpace',
+    'DiscriminatorDict',
+    'FCNDiscriminator',
+    'SelfInformationSpace',
+    'Space',
+]

@@ -1,6 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 from .adversarial_segmentor import AdversarialSegmentor
-from .branch_training import train_by_branch
+from .branch_training import train_passes
 from .depth_tta_model import DepthTTAModel
 from .minent_segmentor import MinEntSegmentor
 from .self_supervised_depth import SelfSupervisedDepth
@@ -12,5 +12,5 @@ __all__ = [
     'MinEntSegmentor',
     'SelfSupervisedDepth',
     'UDASegmentor',
-    'train_by_branch',
+    'train_passes',
 ]

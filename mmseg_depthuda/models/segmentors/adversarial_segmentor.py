@@ -1,30 +1,25 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Adversarial adaptation: segmentor and discriminators trained in turn."""
 
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from mmengine.optim import OptimWrapper, OptimWrapperDict
-from mmengine.runner.checkpoint import get_state_dict
 from mmseg.registry import MODELS
-from mmseg.utils import ConfigType
+from mmseg.utils import ConfigType, OptSampleList, SampleList
 from torch import Tensor, nn
 
-from mmseg_depthuda.adaptation.self_information import fuse_with_depth, weighted_self_information
-from mmseg_depthuda.models.decode_heads.seg_depth_head import TASKS
-from mmseg_depthuda.models.discriminators import DiscriminatorDict
-from mmseg_depthuda.models.wrappers.bare_model import bare_model
-from mmseg_depthuda.structures import upsample
+from mmseg_depthuda.models.decode_heads.head_contract import Predictions, require_tasks
+from mmseg_depthuda.models.discriminators import DiscriminatorDict, Space
+from mmseg_depthuda.registry import SPACES
+from mmseg_depthuda.structures import branch_of
 
-from .branch_training import add_gradient
+from .branch_training import train_passes
 from .uda_segmentor import UDASegmentor
 
-SPACES = dict(self_information=('seg',), depth=('depth',), depth_aware=('seg', 'depth'))
-"""What can be aligned -> the predictions that it is made of."""
-HEADS = ('decode_head', 'auxiliary_head')
 SOURCE, TARGET = 0.0, 1.0  # labels of the domains
 
 Maps = dict[str, Tensor]
@@ -35,7 +30,9 @@ class Alignment(NamedTuple):
     """What a discriminator looks at, and how much it counts."""
 
     head: str
-    space: str
+    space: Space
+    source: str
+    target: str
     adversarial_weight: float
     discriminator_weight: float
 
@@ -44,27 +41,28 @@ class Alignment(NamedTuple):
 class AdversarialSegmentor(UDASegmentor):
     """Encoder-decoder whose target predictions learn to pass for source predictions.
 
-    In each iteration the segmentor learns labels (and depth) on the source and, against frozen
-    discriminators, to have its target predictions taken for source predictions; then the
-    discriminators learn to tell the two apart. At most one graph of the segmentor is in memory.
+    In each iteration the segmentor learns what the heads learn on every labelled branch and,
+    against frozen discriminators, to have its target predictions taken for source predictions; then
+    the discriminators learn to tell the two apart. At most one graph of the segmentor is in memory.
 
     What is aligned decides the method: ``'self_information'`` is ADVENT, ``'depth_aware'`` (the
     product of self-information and inverse depth) DADA, ``'depth'`` an ablation of DADA. Every
-    backbone can be used, and every head whose losses are ``loss_by_feat(forward(features))``; what
-    involves depth needs a head with ``predicts_depth``, such as :class:`DADAHead`.
+    backbone, every head of :mod:`~mmseg_depthuda.models.decode_heads.head_contract` that predicts
+    what the space is made of, and every branch that a hook makes can be used.
 
     Args:
         alignments (Mapping[str, Mapping]): By name, each with
 
             * ``discriminator`` (dict): defaults to ``dict(type='FCNDiscriminator')``; its
               ``in_channels`` are those of what it looks at;
-            * ``space`` (str): ``'self_information'``, ``'depth'`` or ``'depth_aware'``;
+            * ``space`` (str | dict): a name of the registry ``SPACES``, or its config;
             * ``head`` (str): ``'decode_head'`` (default) or ``'auxiliary_head'``;
-            * ``adversarial_weight`` (float): weight of the loss of being recognised (default
+            * ``source``, ``target`` (str): branches that it tells apart, by default those names;
+            * ``adversarial_weight`` (float): weight of the loss of being recognized (default
               0.001);
             * ``discriminator_weight`` (float): weight of the discriminator's own losses, on either
               domain (default 1; ADVENT takes 0.5).
-        **kwargs: Arguments of MMSeg's ``EncoderDecoder``.
+        **kwargs: Arguments of :class:`UDASegmentor`.
 
     Raises:
         ValueError: There is no alignment, an alignment has a wrong space or head, its discriminator
@@ -73,7 +71,7 @@ class AdversarialSegmentor(UDASegmentor):
     Source: Vu et al., "ADVENT", CVPR 2019; Vu et al., "DADA", ICCV 2019, eq. 6 and 7.
     """
 
-    trained_branches = ('source', 'target')
+    parts = dict(discriminator=('discriminators',))
     training_only = ('^discriminators',)  # for StrictLoadHook
 
     def __init__(self, alignments: Mapping[str, Mapping], **kwargs):
@@ -90,245 +88,202 @@ class AdversarialSegmentor(UDASegmentor):
             self.alignments[name] = self._alignment(name, **settings)
             discriminators[name] = self._build_discriminator(name, discriminator)
         self.discriminators = DiscriminatorDict(discriminators)
+        self._seen: dict[str, Maps] = {}
 
     def _alignment(
         self,
         name: str,
-        space: str,
+        space: str | dict,
         head: str = 'decode_head',
+        source: str = 'source',
+        target: str = 'target',
         adversarial_weight: float = 0.001,
         discriminator_weight: float = 1.0,
     ) -> Alignment:
         where = f'alignments.{name}'
-        if space not in SPACES:
-            raise ValueError(f'{where}.space must be one of {list(SPACES)}, got {space!r}')
-        module = getattr(self, head, None) if head in HEADS else None
-        if module is None:
+        config = dict(type=space) if isinstance(space, str) else dict(space)
+        if SPACES.get(config.get('type', '')) is None:
+            raise ValueError(
+                f'{where}.space must be one of {sorted(SPACES.module_dict)}, got {space!r}'
+            )
+        heads = {head_name: module for head_name, _, module in self.named_heads()}
+        if head not in heads:
             raise ValueError(
                 f"{where}.head must be 'decode_head' or 'auxiliary_head', and the model have it; "
                 f'got {head!r}'
             )
-        if 'depth' in SPACES[space] and not _predicts_depth(module):
-            raise ValueError(
-                f'{where}.space={space!r} needs a head that predicts depth, such as DADAHead, not '
-                f'{type(module).__name__}'
-            )
-        return Alignment(head, space, adversarial_weight, discriminator_weight)
+        built = SPACES.build(config)
+        try:
+            require_tasks(heads[head], built.tasks)
+        except ValueError as error:
+            raise ValueError(f'{where}.space={space!r}: {error}') from error
+        return Alignment(head, built, source, target, adversarial_weight, discriminator_weight)
 
     def _build_discriminator(self, name: str, discriminator: ConfigType) -> nn.Module:
         alignment = self.alignments[name]
-        head = getattr(self, alignment.head)
-        channels = head.out_channels if 'seg' in SPACES[alignment.space] else 1
+        channels = alignment.space.channels(getattr(self, alignment.head))
         discriminator = dict(discriminator)
         if discriminator.setdefault('in_channels', channels) != channels:
             raise ValueError(
                 f'alignments.{name}.discriminator has in_channels={discriminator["in_channels"]}, '
-                f'but {alignment.space} of {alignment.head} has {channels} channels'
+                f'but {type(alignment.space).__name__} of {alignment.head} has {channels} channels'
                 + ('' if channels == 1 else ', one per class')
                 + '. Leave in_channels out to have it follow the head.'
             )
         return MODELS.build(discriminator)
 
+    @property
+    def unsupervised(self) -> tuple[str, ...]:
+        """tuple[str, ...]: The targets of the alignments."""
+        return tuple(dict.fromkeys(a.target for a in self.alignments.values()))
+
     # -- training --------------------------------------------------------------------------------
 
-    def train_step(self, data: dict, optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
-        """One step of the segmentor, then one of the discriminators.
+    def train_on_branches(
+        self, model: nn.Module, data: dict, optim_wrapper: OptimWrapperDict
+    ) -> dict[str, Tensor]:
+        """One step of the segmentor on all branches, then one of the discriminators.
 
         Args:
-            data (dict): Batch with the branches ``source`` and ``target``.
+            model (nn.Module): What is called: this model or its distributed wrapper.
+            data (dict): Batch with the branches of the alignments, and perhaps others.
             optim_wrapper (OptimWrapperDict): ``segmentor`` and ``discriminator``, as
-                :class:`AdversarialOptimWrapperConstructor` builds them.
+                :class:`PartsOptimWrapperConstructor` builds them.
 
         Returns:
-            dict[str, Tensor]: ``source.loss_NAME``, ``target.loss_adversarial_NAME`` and their sum
+            dict[str, Tensor]: ``BRANCH.loss_NAME``, ``target.loss_adversarial_NAME`` and their sum
             ``loss``; ``discriminator.loss_NAME_DOMAIN``; and ``discriminator.acc_NAME_DOMAIN``, the
-            percentage of patches whose domain is recognised.
+            percentage of patches whose domain is recognized.
 
         Raises:
-            ValueError: A branch or an optimiser is missing.
+            ValueError: A branch or an optimizer is missing.
         """
-        _check_step(data, optim_wrapper)
-        for_segmentor = optim_wrapper['segmentor']
-        branches = self.data_preprocessor(data, training=True)
+        self._check_step(data, optim_wrapper)
+        self._seen = {}
+        with _frozen(self.discriminators):
+            log = super().train_on_branches(model, data, optim_wrapper['segmentor'])
+        maps, self._seen = self._seen, {}
+        passes = {
+            domain: dict(inputs=maps[domain], data_samples=None, mode=f'discriminate_{domain}')
+            for domain in ('source', 'target')
+        }
+        own = train_passes(model, self, passes, optim_wrapper['discriminator'])
+        own.pop('loss')
+        return log | {f'discriminator.{k.partition(".")[2]}': v for k, v in own.items()}
 
-        with _frozen(bare_model(self.discriminators)):
-            source_log, source_maps = self._learn_source(branches['source'], for_segmentor)
-            target_log, target_maps = self._fool(branches['target'], for_segmentor)
-        discriminator_log = self._discriminate(
-            source_maps, target_maps, optim_wrapper['discriminator']
-        )
+    def forward(self, inputs, data_samples: OptSampleList = None, mode: str = 'tensor'):
+        """As in MMSeg, with one more mode for the discriminators.
 
-        total = source_log.pop('loss') + target_log.pop('loss')
-        return {
-            'loss': total,
-            **{f'source.{key}': value for key, value in source_log.items()},
-            **{f'target.{key}': value for key, value in target_log.items()},
-            **{f'discriminator.{key}': value for key, value in discriminator_log.items()},
+        Args:
+            inputs (Tensor | dict[str, Tensor]): Images; or maps by name of their discriminator.
+            data_samples (list[SegDataSample], optional): Samples.
+            mode (str): Of MMSeg; or ``'discriminate_source'`` and ``'discriminate_target'``.
+
+        Returns:
+            As in MMSeg; in the modes of the discriminators their losses.
+        """
+        if mode.startswith('discriminate_'):
+            return self.discriminator_losses(inputs, mode.removeprefix('discriminate_'))
+        return super().forward(inputs, data_samples, mode)
+
+    def loss(self, inputs: Tensor, data_samples: SampleList) -> dict[str, Tensor]:
+        """Losses of one branch.
+
+        Args:
+            inputs (Tensor): Normalized images, (N, 3, H, W).
+            data_samples (list[SegDataSample]): Their samples, with branch and domain.
+
+        Returns:
+            dict[str, Tensor]: Of a labelled branch as :meth:`UDASegmentor.loss`; of the target of
+            an alignment ``loss_adversarial_NAME``, too.
+        """
+        branch = branch_of(data_samples)
+        features = self.extract_feat(inputs)
+        tasks = self._tasks_on(branch)
+        losses: dict[str, Tensor] = {}
+        if branch in self.unlabelled:
+            predictions = self.predict_heads(features, data_samples, tasks, inputs.shape[2:])
+        else:
+            losses, predictions = self.supervised_loss(features, data_samples, tasks)
+        with torch.no_grad():
+            self._see('source', self._maps(predictions, 'source', branch))
+        aligned = self._maps(predictions, 'target', branch)
+        self._see('target', aligned)
+        # Frozen discriminators; their gradient flows into the predictions.
+        logits = self.discriminators(aligned)
+        return losses | {
+            f'loss_adversarial_{name}': self.alignments[name].adversarial_weight
+            * _domain_loss(one, SOURCE)
+            for name, one in logits.items()
         }
 
-    def _learn_source(
-        self, branch: dict, optim_wrapper: OptimWrapper
-    ) -> tuple[dict[str, Tensor], Maps]:
-        """Gradient of the supervised losses; their log, and what the discriminators get to see."""
-        heads = [name for name in HEADS if getattr(self, name, None) is not None]
-        # Heads that the target does not pass through have all of their gradient here.
-        complete = [getattr(self, name) for name in heads if name not in self._aligned_tasks()]
-        with self._no_sync(exchanged=complete if optim_wrapper.should_sync() else []):
-            with optim_wrapper.optim_context(self):
-                predictions = self._predict(branch['inputs'], dict.fromkeys(heads, TASKS))
-                losses = {}
-                for name in heads:
-                    head, own = bare_model(getattr(self, name)), predictions[name]
-                    own = own if _predicts_depth(head) else own['seg']
-                    prefix = 'aux.' if name == 'auxiliary_head' else ''
-                    for key, value in head.loss_by_feat(own, branch['data_samples']).items():
-                        losses[f'{prefix}{key}'] = value
-                with torch.no_grad():
-                    maps = _detached(self._maps(predictions))
-            loss, log = self.parse_losses(losses)
-            add_gradient(loss, optim_wrapper)
-        return _detached(log), maps
+    def discriminator_losses(self, maps: Maps, domain: str) -> dict[str, Tensor]:
+        """Losses of the discriminators on one domain.
 
-    def _fool(self, branch: dict, optim_wrapper: OptimWrapper) -> tuple[dict[str, Tensor], Maps]:
-        """Gradient of the adversarial losses, and the step; their log, and the target's maps."""
-        with nullcontext() if optim_wrapper.should_sync() else self._no_sync():
-            with optim_wrapper.optim_context(self):
-                maps = self._maps(self._predict(branch['inputs'], self._aligned_tasks()))
-                # Frozen and without a share in the exchange of gradients.
-                logits = bare_model(self.discriminators)(maps)
-                losses = {
-                    f'loss_adversarial_{name}': self.alignments[name].adversarial_weight
-                    * _domain_loss(one, SOURCE)
-                    for name, one in logits.items()
-                }
-            loss, log = self.parse_losses(losses)
-            optim_wrapper.update_params(loss)
-        return _detached(log), _detached(maps)
+        Args:
+            maps (dict[str, Tensor]): By name, without gradient.
+            domain (str): ``'source'`` or ``'target'``.
 
-    def _discriminate(
-        self, source: Maps, target: Maps, optim_wrapper: OptimWrapper
-    ) -> dict[str, Tensor]:
-        """Step of the discriminators on maps that carry no gradient."""
-        log: dict[str, Tensor] = {}
-        for domain, maps, label in (('source', source, SOURCE), ('target', target, TARGET)):
-            is_last = domain == 'target'
-            exchanges = is_last and optim_wrapper.should_sync()
-            with nullcontext() if exchanges else _no_sync([self.discriminators]):
-                with optim_wrapper.optim_context(self):
-                    logits = self.discriminators(maps)
-                    losses = {
-                        f'loss_{name}_{domain}': self.alignments[name].discriminator_weight
-                        * _domain_loss(one, label)
-                        for name, one in logits.items()
-                    }
-                loss, own = self.parse_losses(losses)
-                if is_last:
-                    optim_wrapper.update_params(loss)
-                else:
-                    add_gradient(loss, optim_wrapper)
-            own.pop('loss')
-            log |= _detached(own)
-            log |= {
+        Returns:
+            dict[str, Tensor]: ``loss_NAME_DOMAIN`` and ``acc_NAME_DOMAIN``, in percent.
+        """
+        label = dict(source=SOURCE, target=TARGET)[domain]
+        logits = self.discriminators(maps)
+        losses = {
+            f'loss_{name}_{domain}': self.alignments[name].discriminator_weight
+            * _domain_loss(one, label)
+            for name, one in logits.items()
+        }
+        with torch.no_grad():
+            accuracy = {
                 f'acc_{name}_{domain}': 100 * ((one > 0) == bool(label)).float().mean()
                 for name, one in logits.items()
             }
-        return log
+        return losses | accuracy
 
-    def _aligned_tasks(self) -> dict[str, set[str]]:
-        """Predictions that the alignments need, by head."""
-        tasks: dict[str, set[str]] = {}
+    def _tasks_on(self, branch: str) -> dict[str, tuple[str, ...]]:
+        """Predictions that the alignments need on a branch, by head."""
+        tasks: dict[str, tuple[str, ...]] = {}
         for alignment in self.alignments.values():
-            tasks.setdefault(alignment.head, set()).update(SPACES[alignment.space])
+            if branch in (alignment.source, alignment.target):
+                known = tasks.get(alignment.head, ())
+                tasks[alignment.head] = tuple(dict.fromkeys((*known, *alignment.space.tasks)))
         return tasks
 
-    def _predict(
-        self, inputs: Tensor, tasks: Mapping[str, Collection[str]]
-    ) -> dict[str, dict[str, Tensor]]:
-        """Predictions (N, channels, H, W) at input resolution, by head and task.
-
-        Parts are called as modules, so that their distributed wrappers take part.
-        """
-        features = self.extract_feat(inputs)
-        predictions = {}
-        for name, wanted in tasks.items():
-            module = getattr(self, name)
-            head = bare_model(module)
-            if _predicts_depth(head):
-                low = module(features, tasks=wanted)
-            else:
-                low = dict(seg=module(features))
-            predictions[name] = {
-                task: upsample(one, inputs.shape[2:], head.align_corners)
-                for task, one in low.items()
-            }
-        return predictions
-
-    def _maps(self, predictions: Mapping[str, Mapping[str, Tensor]]) -> Maps:
-        """What the discriminators look at."""
+    def _maps(self, predictions: Mapping[str, Predictions], side: str, branch: str) -> Maps:
+        """What the discriminators whose source or target a branch is look at."""
         return {
-            name: _aligned_map(alignment.space, predictions[alignment.head])
+            name: alignment.space(predictions[alignment.head])
             for name, alignment in self.alignments.items()
+            if getattr(alignment, side) == branch
         }
 
-    def _no_sync(self, exchanged: Collection[nn.Module] = ()):
-        """Keep the gradients of the segmentor on their process, but for some parts."""
-        others = {self.discriminators, *exchanged}
-        return _no_sync([module for module in self.children() if module not in others])
+    def _see(self, domain: str, maps: Maps) -> None:
+        """Keep maps for the discriminators, without their graph."""
+        detached = {name: one.detach() for name, one in maps.items()}
+        self._seen.setdefault(domain, {}).update(detached)
 
-    def state_dict(self, *args, **kwargs) -> dict[str, Tensor]:
-        """Weights, by the names they have without distributed wrappers.
-
-        MMEngine's runner saves what this gives, and its separate wrapper puts ``module.`` into the
-        middle of every name: no single process could load the checkpoint.
-        """
-        return get_state_dict(self, *args, **kwargs)
-
-    # -- inference -------------------------------------------------------------------------------
-
-    def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
-        """Logits at image resolution, see MMSeg's ``EncoderDecoder``.
-
-        MMEngine's separate wrapper puts each part into its own ``DistributedDataParallel``, which
-        hides the head's ``predict``.
-        """
-        head = bare_model(self.decode_head)
-        return head.predict(self.extract_feat(inputs), batch_img_metas, self.test_cfg)
-
-
-def _predicts_depth(head: nn.Module) -> bool:
-    return getattr(head, 'predicts_depth', False)
-
-
-def _aligned_map(space: str, prediction: Mapping[str, Tensor]) -> Tensor:
-    if space == 'depth':
-        return prediction['depth']
-    information = weighted_self_information(prediction['seg'])
-    if space == 'self_information':
-        return information
-    return fuse_with_depth(information, prediction['depth'])
+    def _check_step(self, data: dict, optim_wrapper: OptimWrapper) -> None:
+        alignments = self.alignments.values()
+        needed = {branch for a in alignments for branch in (a.source, a.target)}
+        if needed - set(data):
+            raise ValueError(
+                f'AdversarialSegmentor trains on batches with {" and ".join(sorted(needed))}, got '
+                f'{sorted(data)}. Take SourceTargetDataset as the training dataset.'
+            )
+        is_dict = isinstance(optim_wrapper, OptimWrapperDict)
+        optimizers = set(optim_wrapper.keys()) if is_dict else set()
+        if not {'segmentor', 'discriminator'} <= optimizers:
+            raise ValueError(
+                'AdversarialSegmentor needs an optimizer for the segmentor and one for the '
+                "discriminator. Set optim_wrapper.constructor='PartsOptimWrapperConstructor', "
+                'optim_wrapper.segmentor and optim_wrapper.discriminator.'
+            )
 
 
 def _domain_loss(logits: Tensor, label: float) -> Tensor:
     """Binary cross entropy against one label for all patches."""
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
-
-
-def _detached(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach() for name, value in tensors.items()}
-
-
-@contextmanager
-def _no_sync(modules: Collection[nn.Module]) -> Iterator[None]:
-    """Keep the gradients of modules, as far as they are wrapped, on their process.
-
-    MMEngine's separate wrapper has a ``no_sync`` for all modules at once, which yields once per
-    module and therefore fails.
-    """
-    with ExitStack() as stack:
-        for module in modules:
-            if hasattr(module, 'no_sync'):
-                stack.enter_context(module.no_sync())
-        yield
 
 
 @contextmanager
@@ -339,19 +294,3 @@ def _frozen(module: nn.Module) -> Iterator[None]:
         yield
     finally:
         module.requires_grad_(True)
-
-
-def _check_step(data: ConfigType, optim_wrapper: OptimWrapper) -> None:
-    missing = {'source', 'target'} - set(data)
-    if missing:
-        raise ValueError(
-            f'AdversarialSegmentor trains on batches with source and target, got {sorted(data)}. '
-            'Take SourceTargetDataset as the training dataset.'
-        )
-    optimisers = set(optim_wrapper.keys()) if isinstance(optim_wrapper, OptimWrapperDict) else set()
-    if not {'segmentor', 'discriminator'} <= optimisers:
-        raise ValueError(
-            'AdversarialSegmentor needs an optimiser for the segmentor and one for the '
-            "discriminator. Set optim_wrapper.constructor='AdversarialOptimWrapperConstructor', "
-            'optim_wrapper.segmentor and optim_wrapper.discriminator.'
-        )

@@ -6,7 +6,7 @@ from mmseg.utils import SampleList
 from torch import Tensor, nn
 
 from mmseg_depthuda.adaptation.self_information import mean_entropy
-from mmseg_depthuda.structures import upsample
+from mmseg_depthuda.structures import branch_of, upsample
 
 from .uda_segmentor import UDASegmentor
 
@@ -15,8 +15,9 @@ from .uda_segmentor import UDASegmentor
 class MinEntSegmentor(UDASegmentor):
     """Encoder-decoder that also learns to be certain on unlabelled target images.
 
-    The target branch adds the mean entropy of the predictions of the decode head and, if there is
-    one, of every auxiliary head.
+    Unlabelled branches add the mean entropy of the predictions of the decode head and, if there is
+    one, of every auxiliary head. Other branches, those that a hook makes included, are trained as
+    ever.
 
     Args:
         entropy_weight (float): Weight of the decode head's entropy. Defaults to 0.001.
@@ -28,8 +29,6 @@ class MinEntSegmentor(UDASegmentor):
         in Semantic Segmentation", CVPR 2019, and its release.
     """
 
-    trained_branches = ('source', 'target')
-
     def __init__(
         self, entropy_weight: float = 0.001, auxiliary_entropy_weight: float = 0.0002, **kwargs
     ):
@@ -37,27 +36,31 @@ class MinEntSegmentor(UDASegmentor):
         self.entropy_weight = entropy_weight
         self.auxiliary_entropy_weight = auxiliary_entropy_weight
 
+    @property
+    def unsupervised(self) -> tuple[str, ...]:
+        """tuple[str, ...]: All unlabelled branches."""
+        return self.unlabelled
+
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict[str, Tensor]:
         """Losses of one branch.
 
         Args:
             inputs (Tensor): Normalised images, (N, 3, H, W).
-            data_samples (list[SegDataSample]): Their samples; the branch is their ``domain``.
+            data_samples (list[SegDataSample]): Their samples, with branch and domain.
 
         Returns:
-            dict[str, Tensor]: On the target ``loss_entropy`` and ``aux.loss_entropy``, the latter
-            summed over the auxiliary heads; elsewhere as :meth:`UDASegmentor.loss`.
+            dict[str, Tensor]: On an unlabelled branch ``loss_entropy`` and ``aux.loss_entropy``,
+            the latter summed over the auxiliary heads; elsewhere as :meth:`UDASegmentor.loss`.
         """
-        if data_samples[0].metainfo.get('domain') != 'target':
+        if branch_of(data_samples) not in self.unlabelled:
             return super().loss(inputs, data_samples)
         features = self.extract_feat(inputs)
         size = inputs.shape[2:]
-        losses = {'loss_entropy': self.entropy_weight * _entropy(self.decode_head, features, size)}
-        if self.with_auxiliary_head:
-            heads = self.auxiliary_head
-            heads = heads if isinstance(heads, nn.ModuleList) else [heads]
+        heads = [head for _, _, head in self.named_heads()]
+        losses = {'loss_entropy': self.entropy_weight * _entropy(heads[0], features, size)}
+        if len(heads) > 1:
             losses['aux.loss_entropy'] = self.auxiliary_entropy_weight * sum(
-                _entropy(head, features, size) for head in heads
+                _entropy(head, features, size) for head in heads[1:]
             )
         return losses
 

@@ -1,96 +1,264 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""MMSeg's encoder-decoder for batches of several branches and heads that predict depth."""
+"""MMSeg's encoder-decoder for batches of several branches and heads of several tasks."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import torch
-from mmengine.optim import OptimWrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.structures import PixelData
 from mmseg.models import EncoderDecoder
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils import ConfigType, OptSampleList, SampleList
-from torch import Tensor
+from torch import Tensor, nn
 
+from mmseg_depthuda.models.decode_heads.head_contract import (
+    Predictions,
+    judges_pseudo_labels,
+    loss_and_predict,
+    predict_tasks,
+    predicted_tasks,
+)
 from mmseg_depthuda.models.wrappers.bare_model import bare_model
-from mmseg_depthuda.structures import upsample
+from mmseg_depthuda.structures import (
+    dense_task,
+    domains_of,
+    is_batch_of_branches,
+    upsample,
+)
 
-from .branch_training import train_by_branch
+from .branch_training import train_passes
 
 
 @MODELS.register_module()
 class UDASegmentor(EncoderDecoder):
-    """Encoder-decoder trained on branches (``source``, ``mixed``) and, by its head, on depth.
+    """Encoder-decoder trained on branches (``source``, ``mixed``) and, by its head, several tasks.
 
-    Any MMSeg backbone, neck and head can be used. A head with ``predicts_depth = True`` gives the
-    inverse depth as one more channel behind its logits in ``predict``; the channel goes through
-    whole, sliding-window and flipped inference with the logits and ends as ``pred_depth_map``.
+    Every branch of a batch is trained by the losses of the heads, but those declared unlabelled.
+    Any MMSeg backbone, neck and head can be used. What a head offers beyond MMSeg's is in
+    :mod:`~mmseg_depthuda.models.decode_heads.head_contract`. Its ``predicted_tasks`` are channels
+    after the logits in ``predict``; they go through whole, sliding-window and flipped inference
+    with the logits, and end in the field of their task, depth in ``pred_depth_map``.
 
     Args:
+        unlabelled (Sequence[str]): Branches whose labels are never looked at. Defaults to
+            ``('target',)``: what the target teaches in self-training is in ``mixed``.
         **kwargs: Arguments of MMSeg's ``EncoderDecoder``.
     """
 
-    # The target branch carries no loss of its own in self-training: what it teaches is in 'mixed'.
-    trained_branches = ('source', 'mixed')
+    parts: Mapping[str, Sequence[str]] = {}
+    """Part -> names of its modules, of the parts that have an optimizer beside the segmentor's."""
+
+    def __init__(self, unlabelled: Sequence[str] = ('target',), **kwargs):
+        super().__init__(**kwargs)
+        if isinstance(unlabelled, str):
+            raise ValueError(f'unlabelled must be a list of branches, got {unlabelled!r}')
+        self.unlabelled = tuple(unlabelled)
+
+    @property
+    def unsupervised(self) -> tuple[str, ...]:
+        """tuple[str, ...]: Branches that have a loss without labels."""
+        return ()
 
     @property
     def predicts_depth(self) -> bool:
         """bool: Whether predictions carry ``pred_depth_map``."""
-        return getattr(bare_model(self.decode_head), 'predicts_depth', False)
+        return 'depth' in predicted_tasks(self.decode_head)
 
     def _init_decode_head(self, decode_head: ConfigType) -> None:
         super()._init_decode_head(decode_head)
         # Sliding-window inference allocates its canvas with this many channels.
-        self.out_channels += int(self.predicts_depth)
+        self.out_channels += sum(dense_task(t).channels for t in predicted_tasks(self.decode_head))
+
+    def named_heads(self) -> Iterator[tuple[str, str, nn.Module]]:
+        """Heads with their name in the model and the prefix of their losses.
+
+        Yields:
+            tuple[str, str, nn.Module]: ``decode_head`` and '', ``auxiliary_head`` and 'aux.', of
+            several ``auxiliary_head.0`` and 'aux_0.'.
+        """
+        yield 'decode_head', '', self.decode_head
+        auxiliary = getattr(self, 'auxiliary_head', None)
+        if isinstance(auxiliary, nn.ModuleList):
+            for index, head in enumerate(auxiliary):
+                yield f'auxiliary_head.{index}', f'aux_{index}.', head
+        elif auxiliary is not None:
+            yield 'auxiliary_head', 'aux.', auxiliary
 
     # -- training --------------------------------------------------------------------------------
 
-    def train_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
-        """One optimiser step on a batch of branches, or on an ordinary batch.
+    def trained_branches(self, branches: Collection[str]) -> list[str]:
+        """The branches of a batch that have a loss.
+
+        Args:
+            branches (Collection[str]): Names.
+
+        Returns:
+            list[str]: In the same order.
+        """
+        return [
+            name for name in branches if name not in self.unlabelled or name in self.unsupervised
+        ]
+
+    def train_step(
+        self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict
+    ) -> dict[str, Tensor]:
+        """One optimizer step on a batch of branches, or on an ordinary batch.
 
         Args:
             data (dict): Batch of the data loader; see :class:`UDADataPreProcessor`.
-            optim_wrapper (OptimWrapper): Wrapper of the optimiser.
+            optim_wrapper (OptimWrapper): Wrapper of the optimizer.
 
         Returns:
             dict[str, Tensor]: Losses to log.
         """
-        if 'inputs' in data:
+        if not is_batch_of_branches(data):
+            self._check_ordinary(data)
             return super().train_step(data, optim_wrapper)
-        return train_by_branch(self, self, data, optim_wrapper)
+        return self.train_on_branches(self, data, optim_wrapper)
+
+    def _check_ordinary(self, data: dict) -> None:
+        if self.parts:
+            raise ValueError(
+                f'{type(self).__name__} trains on batches of branches, got {sorted(data)}. Take '
+                'SourceTargetDataset as the training dataset.'
+            )
+
+    def train_on_branches(
+        self, model: nn.Module, data: dict, optim_wrapper: OptimWrapper
+    ) -> dict[str, Tensor]:
+        """The branches in turn: loss, backward, free; then one step.
+
+        Args:
+            model (nn.Module): What is called: this model or its distributed wrapper.
+            data (dict): Branches by name, from the data loader or already preprocessed.
+            optim_wrapper (OptimWrapper): Wrapper of the optimizer.
+
+        Returns:
+            dict[str, Tensor]: Losses by ``BRANCH.loss_NAME``, and their sum ``loss``.
+
+        Raises:
+            ValueError: No branch of the batch carries a loss, or one that does has no labels.
+        """
+        with optim_wrapper.optim_context(self):
+            branches = self.data_preprocessor(data, training=True)
+        names = self.trained_branches(branches)
+        if not names:
+            raise ValueError(
+                f'The batch has the branches {sorted(branches)}, none of which carries a loss: '
+                f'{list(self.unlabelled)} are unlabelled. Take SourceTargetDataset as the training '
+                'dataset, or mend model.unlabelled.'
+            )
+        self._check_labels({name: branches[name] for name in names})
+        passes = {name: dict(**branches[name], mode='loss') for name in names}
+        return train_passes(model, self, passes, optim_wrapper)
+
+    def _check_labels(self, branches: Mapping[str, dict]) -> None:
+        for name, branch in branches.items():
+            samples = branch['data_samples']
+            if name not in self.unlabelled and not all('gt_sem_seg' in s for s in samples):
+                raise ValueError(
+                    f'The branch {name!r} is trained with labels, but its images have none, such '
+                    f'as {samples[0].metainfo.get("img_path")}. Set data_prefix.seg_map_path of '
+                    f'the dataset, or declare it: model.unlabelled={[*self.unlabelled, name]}.'
+                )
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict[str, Tensor]:
         """Losses of one branch.
 
         Args:
-            inputs (Tensor): Normalised images, (N, 3, H, W).
-            data_samples (list[SegDataSample]): Their samples; the branch is their ``domain``.
+            inputs (Tensor): Normalized images, (N, 3, H, W).
+            data_samples (list[SegDataSample]): Their samples, with branch and domain.
 
         Returns:
             dict[str, Tensor]: ``loss_NAME`` of the decode head, ``aux.loss_NAME`` of auxiliary
             heads.
         """
-        losses = super().loss(inputs, data_samples)
-        return {name.removeprefix('decode.'): value for name, value in losses.items()}
+        return self.supervised_loss(self.extract_feat(inputs), data_samples)[0]
+
+    def supervised_loss(
+        self,
+        features: Sequence[Tensor],
+        data_samples: SampleList,
+        tasks: Mapping[str, Collection[str]] = {},
+    ) -> tuple[dict[str, Tensor], dict[str, Predictions]]:
+        """Losses of all heads on a labelled branch, and predictions out of the same pass.
+
+        Args:
+            features (Sequence[Tensor]): Feature maps of the backbone.
+            data_samples (list[SegDataSample]): Samples of the branch.
+            tasks (Mapping[str, Collection[str]]): Predictions wanted, by name of the head.
+
+        Returns:
+            tuple[dict, dict]: Losses by name; predictions (N, channels, H, W) by head and task.
+        """
+        losses, predictions = {}, {}
+        for name, prefix, head in self.named_heads():
+            own, predictions[name] = loss_and_predict(
+                head, features, data_samples, self.train_cfg, tasks.get(name, ())
+            )
+            losses |= {f'{prefix}{key}': value for key, value in own.items()}
+        return losses, predictions
+
+    def predict_heads(
+        self,
+        features: Sequence[Tensor],
+        data_samples: SampleList,
+        tasks: Mapping[str, Collection[str]],
+        size: Sequence[int],
+    ) -> dict[str, Predictions]:
+        """Predictions of some heads on a branch.
+
+        Args:
+            features (Sequence[Tensor]): Feature maps of the backbone.
+            data_samples (list[SegDataSample]): Samples of the branch; the first of their domains
+                chooses the decoder.
+            tasks (Mapping[str, Collection[str]]): Predictions wanted, by name of the head.
+            size (Sequence[int]): Height and width of the result.
+
+        Returns:
+            dict[str, dict[str, Tensor]]: (N, channels, H, W) by head and task.
+        """
+        domain = domains_of(data_samples)[0]
+        predictions = {}
+        for name, _, head in self.named_heads():
+            if name in tasks:
+                low = predict_tasks(head, features, tasks[name], domain)
+                align = bare_model(head).align_corners
+                predictions[name] = {k: upsample(v, size, align) for k, v in low.items()}
+        return predictions
 
     @torch.no_grad()
     def pseudo_label_logits(self, inputs: Tensor, initial: bool = False) -> Tensor:
         """Logits that pseudo-labels are made of.
 
         Args:
-            inputs (Tensor): Normalised images, (N, 3, H, W).
+            inputs (Tensor): Normalized images, (N, 3, H, W).
             initial (bool): The head's initial prediction instead of its final one.
 
         Returns:
             Tensor: (N, num_classes, H, W).
         """
-        features = self.extract_feat(inputs)
+        task = 'initial_seg' if initial else 'seg'
         head = self.decode_head
-        logits = head.forward_initial_seg(features) if initial else head(features)
+        logits = predict_tasks(head, self.extract_feat(inputs), [task])[task]
         return upsample(logits, inputs.shape[2:], head.align_corners)
 
     @torch.no_grad()
-    def target_agreement(self, inputs: Tensor, data_samples: SampleList) -> Tensor | None:
-        """Agreement of the head's two depth decoders on target images, (N, 1, H, W), or None."""
-        return self.decode_head.target_agreement(self.extract_feat(inputs), data_samples)
+    def pseudo_label_agreement(self, inputs: Tensor, data_samples: SampleList) -> Tensor | None:
+        """Trust of the head in pseudo-labels, beside the teacher's confidence.
+
+        Args:
+            inputs (Tensor): Normalized images, (N, 3, H, W).
+            data_samples (list[SegDataSample]): Their samples.
+
+        Returns:
+            Tensor, optional: (N, 1, H, W) in 0..1; None where the head does not judge, or the
+            images have no depth to judge by.
+        """
+        if not judges_pseudo_labels(self.decode_head):
+            return None
+        return bare_model(self.decode_head).agreement(self.extract_feat(inputs), data_samples)
 
     # -- inference -------------------------------------------------------------------------------
 
@@ -100,23 +268,30 @@ class UDASegmentor(EncoderDecoder):
         """Undo padding, flip and resize of the predictions.
 
         Args:
-            seg_logits (Tensor): (N, num_classes, H, W), with depth one channel more.
+            seg_logits (Tensor): (N, num_classes, H, W), with the channels of further tasks after.
             data_samples (list[SegDataSample], optional): Samples to write into.
 
         Returns:
-            list[SegDataSample]: With ``seg_logits``, ``pred_sem_seg`` and, with depth,
-            ``pred_depth_map`` (float, (1, H, W), inverse depth in the encoding trained on).
+            list[SegDataSample]: With ``seg_logits``, ``pred_sem_seg`` and the field of each further
+            task; of depth ``pred_depth_map`` (float, (1, H, W), inverse depth in the encoding
+            trained on).
         """
-        if not self.predicts_depth:
-            return super().postprocess_result(seg_logits, data_samples)
-        num_logits = seg_logits.shape[1] - 1
-        seg_logits, depth = seg_logits.split([num_logits, 1], dim=1)
+        tasks = [dense_task(name) for name in predicted_tasks(self.decode_head)]
+        channels = [task.channels for task in tasks]
+        num_logits = seg_logits.shape[1] - sum(channels)
+        seg_logits, *maps = seg_logits.split([num_logits, *channels], dim=1)
         metainfo = None
         if data_samples is not None:
             metainfo = [SegDataSample(metainfo=sample.metainfo) for sample in data_samples]
-        # MMSeg takes a single channel for a binary segmentation and squashes it; two it leaves.
-        depth = super().postprocess_result(depth.expand(-1, 2, -1, -1), metainfo)
+        extra = []
+        for task, values in zip(tasks, maps, strict=True):
+            # MMSeg takes a single channel for a binary segmentation and squashes it; two it leaves.
+            values = values.expand(-1, 2, -1, -1) if task.channels == 1 else values
+            extra.append(super().postprocess_result(values, metainfo))
+            metainfo = metainfo and [SegDataSample(metainfo=s.metainfo) for s in data_samples]
         results = super().postprocess_result(seg_logits, data_samples)
-        for result, depth_result in zip(results, depth, strict=True):
-            result.pred_depth_map = PixelData(data=depth_result.seg_logits.data[:1])
+        for task, undone in zip(tasks, extra, strict=True):
+            for result, one in zip(results, undone, strict=True):
+                data = one.seg_logits.data[: task.channels]
+                result.set_data({task.prediction_field: PixelData(data=data)})
         return results

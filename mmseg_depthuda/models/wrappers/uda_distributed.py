@@ -2,11 +2,11 @@
 """Distributed training of batches of several branches."""
 
 from mmengine.model import MMDistributedDataParallel
-from mmengine.optim import OptimWrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmseg.registry import MODEL_WRAPPERS
 from torch import Tensor, nn
 
-from mmseg_depthuda.models.segmentors.branch_training import train_by_branch
+from mmseg_depthuda.structures import is_batch_of_branches
 
 
 @MODEL_WRAPPERS.register_module()
@@ -30,8 +30,10 @@ class UDADistributedDataParallel(MMDistributedDataParallel):
             device_ids = None
         super().__init__(module, device_ids=device_ids, **kwargs)
 
-    def train_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
-        """One optimiser step; see :meth:`UDASegmentor.train_step`."""
-        if 'inputs' in data:
+    def train_step(
+        self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict
+    ) -> dict[str, Tensor]:
+        """One optimizer step; see :meth:`UDASegmentor.train_step`."""
+        if not is_batch_of_branches(data):
             return super().train_step(data, optim_wrapper)
-        return train_by_branch(self, self.module, data, optim_wrapper)
+        return self.module.train_on_branches(self, data, optim_wrapper)

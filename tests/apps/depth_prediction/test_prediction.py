@@ -13,6 +13,7 @@ from mmseg_depthuda.apps.depth_prediction.prediction import (
     normalised_png,
     predict_folder,
 )
+from tests.models.tiny_segmentor import head_config
 
 MODEL = dict(
     type='UDASegmentor',
@@ -22,7 +23,7 @@ MODEL = dict(
     backbone=dict(
         type='DeepLabV2ResNet', depth=18, base_channels=8, stem_channels=8, norm_cfg=dict(type='BN')
     ),
-    decode_head=dict(type='CorDAHead', in_channels=64, in_index=3, channels=16, num_classes=3),
+    decode_head=head_config(num_classes=3),
     train_cfg=dict(),
     test_cfg=dict(mode='whole'),
 )

@@ -156,9 +156,9 @@ def test_discriminators_without_an_optimiser(tmp_path):
     model = model_config(**ADVERSARIAL)
     with pytest.raises(ValueError, match='AdversarialSegmentor has discriminators, but') as e:
         train(tmp_path, Unreadable(), model)
-    assert 'AdversarialOptimWrapperConstructor' in str(e.value)
+    assert 'PartsOptimWrapperConstructor' in str(e.value)
     both = dict(
-        constructor='AdversarialOptimWrapperConstructor',
+        constructor='PartsOptimWrapperConstructor',
         segmentor=dict(optimizer=dict(type='SGD', lr=0.01)),
         discriminator=dict(optimizer=dict(type='Adam', lr=0.01)),
     )

@@ -14,6 +14,7 @@ from tests.models.tiny_segmentor import (
     SIZE,
     berhu,
     cross_entropy_map,
+    head_config,
     make_branch,
     make_mixed,
     stacked,
@@ -28,7 +29,7 @@ FEATURE_SIZE = (6, 9)
 def build(seed=0, **options):
     """Head in float64 whose normalisations and classifiers do something."""
     torch.manual_seed(seed)
-    config = dict(type='CorDAHead', in_channels=IN, channels=CHANNELS, num_classes=CLASSES)
+    config = head_config(in_channels=IN, in_index=0, channels=CHANNELS)
     head = MODELS.build(config | options)
     head.init_weights()
     head = head.double().train()
@@ -49,7 +50,7 @@ def features():
 def as_branch(seed=0, domain='source', **options):
     branch = make_branch(seed, **options)
     for sample in branch['data_samples']:
-        sample.set_metainfo(dict(domain=domain))
+        sample.set_metainfo(dict(branch=domain, domain=domain))
     return branch
 
 
@@ -252,10 +253,10 @@ def test_mixed_losses_without_a_difficulty_of_the_mixed_image(features, difficul
 
 
 @pytest.mark.parametrize('per_image', [None, False, True])
-def test_target_agreement_is_equation_9(features, per_image):
+def test_agreement_is_equation_9(features, per_image):
     head = larger_depths(build(difficulty='paper', difficulty_per_image=per_image))
     branch = as_branch(3, domain='target')
-    agreement = head.target_agreement(features, branch['data_samples'])
+    agreement = head.agreement(features, branch['data_samples'])
     expected = numpy_agreement(
         numpy_predictions(head, features), stacked(branch, 'gt_depth_map'), 0.0
     )
@@ -265,9 +266,13 @@ def test_target_agreement_is_equation_9(features, per_image):
     np.testing.assert_allclose(agreement.numpy(), expected, atol=1e-12)
 
 
+def depth_weights(source, mixed):
+    return dict(source=dict(seg=1.0, depth=source), mixed=dict(seg=1.0, depth=mixed))
+
+
 def test_depth_weights_are_options(features):
     branch, mixed = as_branch(), make_mixed()
-    default, other = build(), build(source_depth_weight=0.5, mixed_depth_weight=0.25)
+    default, other = build(), build(loss_weights=depth_weights(0.5, 0.25))
     for samples, factor in ((branch['data_samples'], 50), (mixed['data_samples'], 250)):
         a, b = (values(head.loss(features, samples, None)) for head in (default, other))
         assert b['loss_depth'] == pytest.approx(factor * a['loss_depth'])
@@ -319,7 +324,7 @@ def test_without_distillation_the_tasks_meet_in_the_backbone_alone(features):
 
 def test_no_gradient_through_the_difficulty(features):
     """With depth losses of weight 0, the depth decoders learn nothing from weighting."""
-    head = larger_depths(build(mixed_depth_weight=0.0))
+    head = larger_depths(build(loss_weights=depth_weights(0.01, 0.0)))
     trained_parameters(head, features, make_mixed()['data_samples'])
     for decoder in (head.final_depth, head.initial_depth):
         assert all(not p.grad.any() for p in decoder.parameters() if p.grad is not None)
@@ -343,7 +348,7 @@ def test_without_depth_its_terms_drop_out(features):
     weighted = stacked(branch, 'seg_weight')[:, 0] * cross_entropy_map(plain['seg'], label)
     assert set(losses) == {'loss_seg', 'loss_initial_seg'}
     assert losses['loss_seg'] == pytest.approx(weighted.mean(), rel=1e-6)
-    assert head.target_agreement(features, as_branch(depth=False)['data_samples']) is None
+    assert head.agreement(features, as_branch(depth=False)['data_samples']) is None
 
 
 def test_a_single_sample_without_depth_is_named(features):
@@ -370,7 +375,7 @@ def test_neither_a_valid_label_nor_a_valid_depth(features, make):
 
 def test_any_backbone():
     model = tiny_segmentor(
-        dict(type='CorDAHead', in_channels=16, in_index=3, num_classes=CLASSES, channels=16),
+        head_config(in_channels=16),
         backbone=dict(
             type='MixVisionTransformer',
             embed_dims=8,

@@ -15,6 +15,7 @@ from tests.models.tiny_segmentor import (
     head_config,
     make_branch,
     make_mixed,
+    source_depth,
     stacked,
     tiny_segmentor,
     upsample,
@@ -27,7 +28,7 @@ BLOCK = 'auxiliary_block'
 def build(**options):
     """Head in float64 whose weights are large enough to do something."""
     torch.manual_seed(0)
-    head = MODELS.build(dict(type='DADAHead', in_channels=IN, num_classes=CLASSES) | options)
+    head = MODELS.build(head_config('DADAHead', in_channels=IN, in_index=0) | options)
     head.init_weights()
     for name, parameter in head.named_parameters():
         parameter.data *= 10
@@ -73,7 +74,7 @@ def block_shapes(in_channels, channels, fusion=True):
 def as_branch(domain='source', **options):
     branch = make_branch(**options)
     for sample in branch['data_samples']:
-        sample.set_metainfo(dict(domain=domain))
+        sample.set_metainfo(dict(branch=domain, domain=domain))
     return branch
 
 
@@ -91,7 +92,7 @@ def test_published_widths(fusion):
     """2048 channels are encoded in 512, 512 and 128."""
     with torch.device('meta'):
         head = MODELS.build(
-            dict(type='DADAHead', in_channels=2048, num_classes=16, feature_fusion=fusion)
+            head_config('DADAHead', in_channels=2048, num_classes=16, feature_fusion=fusion)
         )
     shapes = {name: tuple(p.shape) for name, p in head.named_parameters()}
     assert shapes == block_shapes(2048, 512, fusion) | aspp_shapes('classifier', 2048, 16)
@@ -99,7 +100,7 @@ def test_published_widths(fusion):
 
 def test_initial_weights_are_drawn_from_a_narrow_normal_distribution():
     torch.manual_seed(0)
-    head = MODELS.build(dict(type='DADAHead', in_channels=256, num_classes=CLASSES))
+    head = MODELS.build(head_config('DADAHead', in_channels=256))
     head.init_weights()
     weights = {n: p for n, p in head.named_parameters() if n.endswith('weight')}
     assert len(weights) == 4 + 4
@@ -149,7 +150,9 @@ def test_prediction_carries_depth_behind_the_logits(features):
     np.testing.assert_allclose(prediction, expected, atol=1e-12)
 
 
-@pytest.mark.parametrize(('options', 'weight'), [({}, 0.001), (dict(source_depth_weight=0.5), 0.5)])
+@pytest.mark.parametrize(
+    ('options', 'weight'), [({}, 0.001), (dict(loss_weights=source_depth(0.5)), 0.5)]
+)
 def test_source_losses(features, options, weight):
     head, branch = build(**options), as_branch()
     seg, depth = numpy_predictions(head, features)
@@ -171,8 +174,8 @@ def test_a_source_without_depth_names_the_image_and_the_remedy(features):
     assert 'LoadInverseDepth' in str(caught.value)
 
 
-def test_other_domains_need_no_depth(features):
-    head = build()
+def test_branches_that_do_not_name_depth_need_none(features):
+    head = build(loss_weights=dict(source=dict(depth=1), target=dict(seg=1), mixed=dict(seg=1)))
     for branch in (as_branch('target', depth=False), make_mixed(depth=False)):
         assert set(losses_of(head, features, branch)) == {'loss_seg'}
 

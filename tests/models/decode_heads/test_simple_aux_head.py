@@ -26,7 +26,7 @@ IN, CHANNELS, CLASSES = 12, 16, 5
 def build(num_summed=2, **options):
     """Head in float64 whose normalisations and classifiers do something."""
     torch.manual_seed(0)
-    config = dict(type='SimpleAuxHead', in_channels=IN, channels=CHANNELS, num_classes=CLASSES)
+    config = head_config('SimpleAuxHead', in_channels=IN, in_index=0, channels=CHANNELS)
     head = MODELS.build(config | options | dict(num_summed=num_summed))
     head.init_weights()
     for name, parameter in head.named_parameters():
@@ -57,7 +57,7 @@ def numpy_predictions(head, features):
 def as_branch(domain='source', **options):
     branch = make_branch(**options)
     for sample in branch['data_samples']:
-        sample.set_metainfo(dict(domain=domain))
+        sample.set_metainfo(dict(branch=domain, domain=domain))
     return branch
 
 
@@ -89,7 +89,7 @@ def test_without_trunks_the_classifiers_sit_on_the_backbone(features):
 def test_published_size():
     """Counted by hand: 2048 to 256 channels, 64 within the bottlenecks."""
     with torch.device('meta'):
-        head = MODELS.build(dict(type='SimpleAuxHead', in_channels=2048, num_classes=19))
+        head = MODELS.build(head_config('SimpleAuxHead', in_channels=2048, num_classes=19))
     norms = 2 * (64 + 64 + 256)  # weight and bias of the three in a bottleneck
     first = 2048 * 64 + 9 * 64 * 64 + 64 * 256 + norms + 2048 * 256 + 2 * 256
     second = 256 * 64 + 9 * 64 * 64 + 64 * 256 + norms

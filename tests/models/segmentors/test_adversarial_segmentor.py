@@ -91,7 +91,7 @@ def test_discriminators_learn_again_after_a_step_that_failed(monkeypatch):
     model = adversarial_segmentor(DADA, dict(main=alignment('depth_aware')))
     optim_wrapper = optimisers(model)
     with monkeypatch.context() as patch, pytest.raises(MemoryError):
-        patch.setattr(model, '_fool', Mock(side_effect=MemoryError))
+        patch.setattr(model, 'loss', Mock(side_effect=MemoryError))
         model.train_step(make_batch(), optim_wrapper)
     start = split(weights_of(model))[1]
     model.train_step(make_batch(), optim_wrapper)
@@ -405,7 +405,7 @@ def test_any_backbone_and_head(network):
 def test_an_auxiliary_head_without_discriminator_learns_from_the_source():
     model = adversarial_segmentor(auxiliary_head=AUXILIARY)
     calls = []
-    model.auxiliary_head.register_forward_hook(lambda *_: calls.append(1))
+    model.auxiliary_head.classifier.register_forward_hook(lambda *_: calls.append(1))
     optim_wrapper = optimisers(model)
     steps = watch_steps(model, optim_wrapper)
     log = model.train_step(make_batch(), optim_wrapper)
@@ -450,19 +450,19 @@ def test_depth_travels_through_prediction():
         (
             dict(a=alignment('depth')),
             {},
-            r"alignments\.a\.space='depth' needs a head that predicts depth, .* not DeepLabV2Head",
+            r"alignments\.a\.space='depth': DeepLabV2Head does not predict depth; it predicts seg",
         ),
-        (dict(a=alignment('depth_aware')), {}, "space='depth_aware' needs a head that predicts"),
+        (dict(a=alignment('depth_aware')), {}, "space='depth_aware': .* does not predict depth"),
         (
             dict(a=alignment(discriminator=dict(type='FCNDiscriminator', in_channels=19))),
             {},
-            r'alignments\.a\.discriminator has in_channels=19, but self_information of decode_head '
+            r'alignments\.a\.discriminator has in_channels=19, but SelfInformationSpace of decode_head '
             'has 5 channels, one per class. Leave in_channels out',
         ),
         (
             dict(a=alignment('depth', discriminator=dict(type='FCNDiscriminator', in_channels=5))),
             dict(decode_head=DADA),
-            r'has in_channels=5, but depth of decode_head has 1 channels\. Leave',
+            r'has in_channels=5, but DepthSpace of decode_head has 1 channels\. Leave',
         ),
     ],
 )
@@ -501,14 +501,14 @@ def test_the_number_of_classes_is_that_of_the_head_by_default():
 )
 def test_batches_without_both_domains(data):
     model = adversarial_segmentor()
-    with pytest.raises(ValueError, match='source and target, got .* Take SourceTargetDataset'):
+    with pytest.raises(ValueError, match='branches|source and target.* Take SourceTargetDataset'):
         model.train_step(data, optimisers(model))
 
 
 def test_a_single_optimiser():
     model = adversarial_segmentor()
     single = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
-    with pytest.raises(ValueError, match="constructor='AdversarialOptimWrapperConstructor'"):
+    with pytest.raises(ValueError, match="constructor='PartsOptimWrapperConstructor'"):
         model.train_step(make_batch(), single)
 
 

@@ -176,12 +176,12 @@ def test_pseudo_label_logits(initial_seg):
         np.testing.assert_allclose(result.numpy(), upsample(logits.numpy(), SIZE), atol=1e-10)
 
 
-def test_target_agreement_needs_depth_and_gives_no_gradient():
+def test_pseudo_label_agreement_needs_depth_and_gives_no_gradient():
     model = tiny_segmentor(head_config(difficulty='paper'))
     target = make_mixed()
-    agreement = model.target_agreement(**target)
+    agreement = model.pseudo_label_agreement(**target)
     assert agreement.shape == (2, 1, *SIZE) and not agreement.requires_grad
-    assert model.target_agreement(**make_mixed(depth=False)) is None
+    assert model.pseudo_label_agreement(**make_mixed(depth=False)) is None
 
 
 def test_built_from_the_registry_with_any_backbone():

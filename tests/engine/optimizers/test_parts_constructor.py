@@ -14,8 +14,8 @@ from torch import nn
 
 from mmseg_depthuda.engine.launch import use_mixed_precision
 from mmseg_depthuda.engine.optimizers import (
-    AdversarialOptimWrapperConstructor,
     DeepLabOptimWrapperConstructor,
+    PartsOptimWrapperConstructor,
     RepeatedSGD,
 )
 from mmseg_depthuda.engine.optimizers.adversarial_constructor import CountedOptimWrapperDict
@@ -25,7 +25,7 @@ from tests.models.tiny_segmentor import segmentor_config
 
 LR, DISCRIMINATOR_LR = 2.5e-4, 1e-4
 PUBLISHED = dict(
-    constructor='AdversarialOptimWrapperConstructor',
+    constructor='PartsOptimWrapperConstructor',
     segmentor=dict(
         optimizer=dict(type='RepeatedSGD', lr=LR, momentum=0.9, weight_decay=5e-4),
         constructor='DeepLabOptimWrapperConstructor',
@@ -182,9 +182,7 @@ def test_configs_that_are_refused(change, message):
 
 
 def test_a_config_of_one_optimiser_is_refused():
-    single = dict(
-        constructor='AdversarialOptimWrapperConstructor', optimizer=dict(type='SGD', lr=0.1)
-    )
+    single = dict(constructor='PartsOptimWrapperConstructor', optimizer=dict(type='SGD', lr=0.1))
     with pytest.raises(ValueError, match='no optimiser for the segmentor and the discriminator'):
         build_optim_wrapper(Model(), single)
 
@@ -192,7 +190,7 @@ def test_a_config_of_one_optimiser_is_refused():
 def test_a_model_without_discriminators_is_refused():
     model = SimpleNamespace()
     with pytest.raises(ValueError, match='SimpleNamespace has no discriminators: Adversarial'):
-        AdversarialOptimWrapperConstructor(PUBLISHED)(model)
+        PartsOptimWrapperConstructor(PUBLISHED)(model)
 
 
 def test_both_learning_rates_decay_by_one_schedule_and_are_logged_apart(tmp_path):

@@ -9,10 +9,10 @@ from torch.utils.data import DataLoader
 
 from mmseg_depthuda.datasets import (
     CityscapesDepthDataset,
+    DomainsIndex,
     FolderDepthDataset,
     GTA5DepthDataset,
     SourceTargetDataset,
-    SourceTargetIndex,
     SourceTargetSampler,
 )
 
@@ -63,21 +63,21 @@ def assert_same(first: dict, second: dict) -> None:
 
 
 def test_pair_holds_what_each_pipeline_packs(pairs):
-    assert content(pairs[SourceTargetIndex(4, 2, 0)]).keys() == {
+    assert content(pairs[DomainsIndex((4, 2), 0)]).keys() == {
         'source image',
         'source gt_sem_seg',
         'source gt_depth_map',
         'target image',
         'target gt_depth_map',
     }
-    info = pairs.get_data_info(SourceTargetIndex(4, 2, 0))
+    info = pairs.get_data_info(DomainsIndex((4, 2), 0))
     assert info['source']['img_path'].endswith('00005.png')
     assert info['target']['img_path'].endswith('aachen_000002_000019_leftImg8bit.png')
 
 
 def test_length_and_integer_index(pairs):
     assert len(pairs) == 5
-    assert_same(pairs[4], pairs[SourceTargetIndex(4, 1, 4)])
+    assert_same(pairs[4], pairs[DomainsIndex((4, 1), 4)])
     for index in (5, -1):
         with pytest.raises(IndexError):
             pairs[index]
@@ -92,11 +92,11 @@ def test_iterates_over_the_samples_of_both_domains(pairs):
 
 
 def test_equal_indices_give_equal_pairs_and_other_seeds_others(pairs):
-    first = pairs[SourceTargetIndex(1, 2, 7)]
+    first = pairs[DomainsIndex((1, 2), 7)]
     np.random.rand(100)  # noqa: NPY002
     random.random()
-    assert_same(first, pairs[SourceTargetIndex(1, 2, 7)])
-    others = [content(pairs[SourceTargetIndex(1, 2, seed)])['source image'] for seed in range(8)]
+    assert_same(first, pairs[DomainsIndex((1, 2), 7)])
+    others = [content(pairs[DomainsIndex((1, 2), seed)])['source image'] for seed in range(8)]
     assert any((other != content(first)['source image']).any() for other in others)
 
 
@@ -107,7 +107,7 @@ def test_global_generators_are_left_alone(pairs):
     random.seed(3), np.random.seed(3), torch.manual_seed(3)  # noqa: NPY002
     expected = draw()
     random.seed(3), np.random.seed(3), torch.manual_seed(3)  # noqa: NPY002
-    pairs[SourceTargetIndex(0, 0, 5)]
+    pairs[DomainsIndex((0, 0), 5)]
     assert draw() == expected
 
 
@@ -132,13 +132,12 @@ def test_number_of_workers_does_not_matter(pairs):
 def test_skipped_file_is_replaced_reproducibly(files, configs, label_ids):
     files.palette_png('gta/labels/00001.png', label_ids[:6])
     pairs = SourceTargetDataset(**configs)
-    drawn = pairs[SourceTargetIndex(0, 1, 9)]
+    drawn = pairs[DomainsIndex((0, 1), 9)]
     path = drawn['source']['data_samples'].img_path
     assert not path.endswith('00001.png')
-    assert_same(drawn, pairs[SourceTargetIndex(0, 1, 9)])
+    assert_same(drawn, pairs[DomainsIndex((0, 1), 9)])
     paths = {
-        pairs[SourceTargetIndex(0, 1, seed)]['source']['data_samples'].img_path
-        for seed in range(12)
+        pairs[DomainsIndex((0, 1), seed)]['source']['data_samples'].img_path for seed in range(12)
     }
     assert len(paths) > 1
 

@@ -1,9 +1,0 @@
-# Licensed under the Apache License 2.0, see LICENSE.
-# Adversarial training: every part of the model in a distributed wrapper of its own.
-_base_ = './default_runtime.py'
-model_wrapper_cfg = dict(
-    _delete_=True,
-    type='mmseg.UDASeparateDistributedDataParallel',
-    find_unused_parameters=True,  # the target need not pass through every part of a head
-    broadcast_buffers=False,
-)

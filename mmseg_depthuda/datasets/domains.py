@@ -1,0 +1,261 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Samples of several domains, the training data of domain adaptation."""
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmengine.dataset import BaseDataset
+from mmseg.registry import DATASETS
+from torch.utils.data import Dataset
+
+
+class DomainsIndex(NamedTuple):
+    """Images of one draw, and the seed of their random transforms.
+
+    Attributes:
+        images: Indices into the datasets of the domains, in their order; a domain with
+            ``per_draw=2`` takes two of them.
+        seed: 0 .. 2**32 - 1.
+    """
+
+    images: tuple[int, ...]
+    seed: int
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed ``random``, ``np.random`` and ``torch`` for a block, and restore their states after it.
+
+    MMCV's and MMSeg's transforms draw from these global generators. Without the restoring, a run
+    whose data is loaded in the main process would draw other numbers in model and hooks than one
+    with workers.
+
+    Args:
+        seed: 0 .. 2**32 - 1.
+    """
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+        torch.set_rng_state(states[2])
+
+
+@DATASETS.register_module()
+class DomainsDataset(Dataset):
+    """Independently drawn samples of any number of named domains.
+
+    The name of a domain is the name of its branch in the batch. All domains have the same classes;
+    a domain may lack labels or depth. Which branch is trained on is the model's business, see
+    :class:`UDASegmentor`.
+
+    Indexed by a :class:`DomainsIndex`; equal indices give equal samples, whatever happened before.
+    An ``int`` ``i`` stands for the ``i``-th draw without shuffling (a smaller dataset starts over)
+    with seed ``i``. The domains share the random numbers of a draw one after the other: adding a
+    domain at the end leaves the samples of the others as they were.
+
+    A sample that the pipeline skips (``None``) is replaced by another one of its domain, drawn with
+    the same seed.
+
+    Args:
+        **domains: By name, an MMEngine dataset or its config. A config may have ``per_draw``, the
+            number of images of the domain in one draw (default 1).
+
+    Raises:
+        ValueError: If there is no domain, a dataset is empty, ``per_draw`` is not positive, no
+            domain has labels, or classes differ, be the labels loaded or not.
+    """
+
+    def __init__(self, **domains: dict | BaseDataset) -> None:
+        if not domains:
+            raise ValueError(
+                f'{type(self).__name__} has no domain: give each a name, as in '
+                "dict(type='DomainsDataset', source=..., target=...)."
+            )
+        self.domains: dict[str, BaseDataset] = {}
+        self.per_draw: dict[str, int] = {}
+        for name, dataset in domains.items():
+            count = 1
+            if isinstance(dataset, Mapping):
+                dataset = dict(dataset)
+                count = dataset.pop('per_draw', 1)
+                dataset = DATASETS.build(dataset)
+            if not isinstance(count, int) or count < 1:
+                raise ValueError(f'{name}.per_draw must be a positive integer, got {count!r}')
+            self.domains[name], self.per_draw[name] = dataset, count
+        self.full_init()
+
+    def full_init(self) -> None:
+        """Read the file lists of all datasets, and check that they go together."""
+        for name, dataset in self.domains.items():
+            dataset.full_init()
+            if len(dataset) == 0:
+                raise ValueError(
+                    f'The {name} dataset {type(dataset).__name__} is empty. Check its folders and '
+                    '`indices`.'
+                )
+        self._check_classes(self._labelled_domain())
+
+    def _labelled_domain(self) -> str:
+        """The first domain with labels, whose classes are those of all."""
+        labelled = [name for name in self.domains if self._is_labelled(name)]
+        if not labelled:
+            raise ValueError(
+                f'None of the domains {list(self.domains)} has labels. Set '
+                'data_prefix.seg_map_path of at least one.'
+            )
+        return labelled[0]
+
+    def _is_labelled(self, name: str) -> bool:
+        return 'seg_map_path' in self.domains[name].get_data_info(0)
+
+    def _check_classes(self, reference: str) -> None:
+        """Also where labels are not loaded: in its classes a domain will be evaluated."""
+        expected = _classes(self.domains[reference])
+        for name, dataset in self.domains.items():
+            classes = _classes(dataset)
+            if (classes or self._is_labelled(name)) and classes != expected:
+                raise ValueError(
+                    f'The domains {reference} and {name} have different classes: '
+                    f'{type(self.domains[reference]).__name__} has {expected} and '
+                    f'{type(dataset).__name__} has {classes}. Give all the same `protocol` (or '
+                    '`metainfo`), also if the labels are not loaded.'
+                )
+
+    @property
+    def _with_classes(self) -> BaseDataset:
+        return next((d for d in self.domains.values() if _classes(d)), self._first)
+
+    @property
+    def _first(self) -> BaseDataset:
+        return next(iter(self.domains.values()))
+
+    @property
+    def metainfo(self) -> dict:
+        """Classes and palette of the first domain that has them."""
+        return self._with_classes.metainfo
+
+    @property
+    def METAINFO(self) -> dict:
+        """The same, under the name that MMSeg's ``browse_dataset.py`` reads."""
+        return self._with_classes.METAINFO
+
+    def __len__(self) -> int:
+        return max(-(-len(d) // self.per_draw[name]) for name, d in self.domains.items())
+
+    def __iter__(self) -> Iterator[dict]:
+        """All draws as single samples, domain by domain, as MMSeg's ``browse_dataset.py`` shows
+        them. The metainfo ``domain`` tells them apart."""
+        for index in range(len(self)):
+            for domain, drawn in self[index].items():
+                several = isinstance(drawn['data_samples'], list)
+                values = drawn.values()
+                for parts in zip(*values, strict=True) if several else [tuple(values)]:
+                    sample = dict(zip(drawn, parts, strict=True))
+                    sample['data_samples'].set_metainfo(dict(domain=domain))
+                    yield sample
+
+    def get_data_info(self, index: DomainsIndex | int) -> dict:
+        """Paths by domain; a list of them where a domain has several images per draw."""
+        return {
+            name: _one_or_all([self.domains[name].get_data_info(i) for i in images])
+            for name, images in self._split(index).items()
+        }
+
+    def __getitem__(self, index: DomainsIndex | int) -> dict:
+        """Load a draw.
+
+        Returns:
+            dict: By domain what its pipeline packs: ``inputs`` (uint8, (3, H, W)) and
+            ``data_samples``; with ``per_draw`` above 1 lists of them.
+        """
+        seed = index.seed if isinstance(index, DomainsIndex) else index
+        images = self._split(index)
+        with seeded(seed):
+            return {
+                name: _transposed([self.domains[name][i] for i in own])
+                for name, own in images.items()
+            }
+
+    def _split(self, index: DomainsIndex | int) -> dict[str, tuple[int, ...]]:
+        """Indices of a draw by domain."""
+        counts = self.per_draw
+        if not isinstance(index, DomainsIndex):
+            if not 0 <= index < len(self):
+                raise IndexError(f'{index} is not in 0..{len(self) - 1}.')
+            return {
+                name: tuple((index * counts[name] + i) % len(d) for i in range(counts[name]))
+                for name, d in self.domains.items()
+            }
+        rest, split = index.images, {}
+        for name, count in counts.items():
+            split[name], rest = rest[:count], rest[count:]
+        return split
+
+
+@DATASETS.register_module()
+class SourceTargetDataset(DomainsDataset):
+    """The two domains of unsupervised domain adaptation: a labelled source and a target.
+
+    Args:
+        source: MMEngine dataset or its config, with labels.
+        target: MMEngine dataset or its config. Needs neither labels nor depth.
+
+    Raises:
+        ValueError: The source has no labels, or as :class:`DomainsDataset`.
+    """
+
+    def __init__(self, source: dict | BaseDataset, target: dict | BaseDataset) -> None:
+        super().__init__(source=source, target=target)
+
+    def _labelled_domain(self) -> str:
+        if not self._is_labelled('source'):
+            raise ValueError(
+                'The source dataset has no labels. Set data_prefix.seg_map_path of `source`.'
+            )
+        return 'source'
+
+    @property
+    def source(self) -> BaseDataset:
+        """BaseDataset: The labelled domain."""
+        return self.domains['source']
+
+    @property
+    def target(self) -> BaseDataset:
+        """BaseDataset: The other one."""
+        return self.domains['target']
+
+
+def datasets_by_domain(dataset: Dataset) -> dict[str, Dataset]:
+    """The datasets of a training by their domains.
+
+    Args:
+        dataset: A :class:`DomainsDataset`, or an ordinary dataset, which is the source.
+
+    Returns:
+        dict[str, Dataset]: Domain -> dataset.
+    """
+    return getattr(dataset, 'domains', None) or dict(source=dataset)
+
+
+def _classes(dataset: Dataset) -> list[str]:
+    return list(dataset.metainfo.get('classes') or ())
+
+
+def _one_or_all(items: list):
+    return items[0] if len(items) == 1 else items
+
+
+def _transposed(samples: list[dict]) -> dict:
+    """A single sample as it is; of several, a list per key."""
+    if len(samples) == 1:
+        return samples[0]
+    return {key: [sample[key] for sample in samples] for key in samples[0]}

@@ -1,0 +1,181 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Nothing trains in silence: what is loaded or made is learned from, or declared unlabelled."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+
+from mmengine.hooks import Hook
+from torch import nn
+
+from mmseg_depthuda.engine.hooks.self_training_hook import SelfTrainingHook
+from mmseg_depthuda.models.decode_heads.head_contract import branch_weights
+from mmseg_depthuda.models.segmentors import UDASegmentor
+
+
+def check_branches(
+    model: UDASegmentor, domains: Collection[str], labelled: Collection[str], hooks: Iterable[Hook]
+) -> None:
+    """Refuse a training in which a branch teaches nothing, or what a hook makes has no reader.
+
+    Args:
+        model (UDASegmentor): The model in training.
+        domains (Collection[str]): Branches that the data give.
+        labelled (Collection[str]): Of these, those that load labels.
+        hooks (Iterable[Hook]): Hooks of the runner.
+
+    Raises:
+        ValueError: Names the branches, and the line of the config that mends it.
+    """
+    trainers = [hook for hook in hooks if isinstance(hook, SelfTrainingHook)]
+    made = [name for hook in trainers for name in hook.makers]
+    _check_names(model, domains, made, trainers)
+    branches = [*domains, *made]
+    trained = model.trained_branches(branches)
+    read = {name for hook in trainers for name in hook.reads}
+    idle = [name for name in branches if name not in trained and name not in read]
+    if idle:
+        raise ValueError(
+            f'Nothing learns from {_named(idle)}: model.unlabelled={list(model.unlabelled)} '
+            f'declares no labels, {type(model).__name__} has no loss without labels there, and no '
+            'hook reads it. Take it out of train_dataloader.dataset, or out of model.unlabelled, '
+            'or let custom_hooks have a hook that reads it, such as DACSHook.'
+        )
+    supervised = [name for name in trained if name not in model.unlabelled]
+    without = [name for name in supervised if name in domains and name not in labelled]
+    if without:
+        raise ValueError(
+            f'{_named(without)} is trained with labels, but its dataset loads none. Set '
+            'data_prefix.seg_map_path and put LoadLabels into the pipeline, or declare it: '
+            f'model.unlabelled={[*model.unlabelled, *without]}.'
+        )
+    _check_weights(model, supervised)
+
+
+def _check_names(
+    model: UDASegmentor,
+    domains: Collection[str],
+    made: Collection[str],
+    trainers: Collection[SelfTrainingHook],
+) -> None:
+    """Names that stand for nothing, or for two things."""
+    known = {*domains, *made}
+    # The default of the argument may name a branch that a training without target has not.
+    unknown = sorted(set(model.unlabelled) - known - {'target'})
+    if unknown:
+        raise ValueError(
+            f'model.unlabelled names {_named(unknown)}, but the branches are {sorted(known)}.'
+        )
+    twice = sorted({name for name in made if name in domains or list(made).count(name) > 1})
+    if twice:
+        raise ValueError(
+            f'Two branches are called {_named(twice)}: rename one in custom_hooks (branches=...).'
+        )
+    for hook in trainers:
+        missing = sorted(hook.reads - known)
+        if missing:
+            raise ValueError(
+                f'{type(hook).__name__} needs the branches {_named(missing)}, but there are '
+                f'{sorted(known)}. Set train_dataloader.dataset.type to SourceTargetDataset or '
+                'DomainsDataset, with such a domain.'
+            )
+    for branch in sorted(set(model.unlabelled) & set(made)):
+        raise ValueError(
+            f'A hook makes the branch {branch!r} with labels, but model.unlabelled names it, so '
+            'that nothing would learn from it. Take it out of model.unlabelled.'
+        )
+
+
+def _check_weights(model: UDASegmentor, supervised: Collection[str]) -> None:
+    """Heads whose weights leave a trained branch out."""
+    for name, _, head in model.named_heads():
+        weights = branch_weights(head)
+        if weights is None:
+            continue
+        missing = [branch for branch in supervised if branch not in weights]
+        if missing:
+            head.loss_weight(missing[0], 'seg')  # raises, with the remedy
+        silent = [b for b in supervised if not any(weights[b].values())]
+        if silent:
+            raise ValueError(
+                f'model.{name}.loss_weights gives {_named(silent)} no weight at all: nothing would '
+                'learn from it. Take it out of the training, or give a task a weight.'
+            )
+
+
+def _named(names: Collection[str]) -> str:
+    return ' and '.join(repr(name) for name in names)
+
+
+@contextmanager
+def reached_parameters(model: nn.Module) -> Iterator[set[str]]:
+    """Watch which parameters get a gradient.
+
+    Args:
+        model (nn.Module): The model.
+
+    Yields:
+        set[str]: Names, filled in the block.
+    """
+    reached: set[str] = set()
+    handles = [
+        parameter.register_post_accumulate_grad_hook(lambda _, name=name: reached.add(name))
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    ]
+    try:
+        yield reached
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def unreached_parts(model: nn.Module, reached: Collection[str]) -> list[str]:
+    """The parts of a model none of whose trainable parameters was reached by a loss.
+
+    Args:
+        model (nn.Module): The model.
+        reached (Collection[str]): Names of the parameters that had a gradient.
+
+    Returns:
+        list[str]: Names of the largest modules without any, or of single parameters.
+    """
+    trainable = {n for n, p in model.named_parameters() if p.requires_grad}
+    missing = trainable - set(reached)
+    parts = []
+    for name, _ in model.named_modules():
+        inside = {n for n in trainable if not name or n.startswith(f'{name}.')}
+        covered = any(not part or name.startswith(f'{part}.') for part in parts)
+        if inside and inside <= missing and not covered:
+            parts.append(name)
+    rest = {n for n in missing if not any(not p or n.startswith(f'{p}.') for p in parts)}
+    return parts + sorted(rest)
+
+
+def report_unreached(model: nn.Module, reached: Collection[str]) -> str | None:
+    """What to tell the user of parts that the losses of an iteration did not reach.
+
+    Args:
+        model (nn.Module): The model.
+        reached (Collection[str]): Names of the parameters that had a gradient.
+
+    Returns:
+        str, optional: One sentence, or None where all were reached.
+    """
+    parts = unreached_parts(model, reached)
+    if not parts:
+        return None
+    return (
+        f'No loss of the first iteration reached {", ".join(parts)}: '
+        f'{"they stay" if len(parts) > 1 else "it stays"} as initialized unless a later one does. '
+        'Look whether a branch, a label or a depth map is missing.'
+    )
+
+
+__all__ = [
+    'check_branches',
+    'reached_parameters',
+    'report_unreached',
+    'unreached_parts',
+]

@@ -1,0 +1,157 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Self-training as a hook: a teacher labels images, and branches are made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from mmengine.optim import OptimWrapperDict
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+
+from mmseg_depthuda.engine.self_training import Networks
+from mmseg_depthuda.models.decode_heads.seg_weight_mixin import SegWeightMixin
+from mmseg_depthuda.models.segmentors import UDASegmentor
+from mmseg_depthuda.registry import BRANCH_MAKERS, PSEUDO_LABELERS
+from mmseg_depthuda.structures import is_batch_of_branches, pack_pixel_data
+
+from .mean_teacher_hook import MeanTeacherHook
+
+
+@HOOKS.register_module()
+class SelfTrainingHook(MeanTeacherHook):
+    """Adds branches to every training batch, labelled by an averaged teacher.
+
+    Per iteration: the batch is preprocessed; the pseudo-labeler labels the images of a branch; each
+    maker makes a branch, which the model trains like any other. After the optimizer's step the
+    teacher follows the student.
+
+    Args:
+        pseudo_labels (dict): Config of the pseudo-labeler, in the registry ``PSEUDO_LABELERS``.
+            Defaults to ``dict(type='ConfidentShare')``.
+        branches (Mapping[str, dict]): By name of the branch that it makes, the config of a branch
+            maker, in the registry ``BRANCH_MAKERS``.
+        teacher (dict): Config of the average. Defaults to ``dict(type='TeacherEMA')``.
+        evaluate (str): Validate and test the ``'student'`` or the ``'teacher'``. Defaults to
+            'student'.
+
+    Raises:
+        ValueError: ``branches`` is empty, or an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        branches: Mapping[str, dict],
+        pseudo_labels: dict = dict(type='ConfidentShare'),
+        teacher: dict = dict(type='TeacherEMA'),
+        evaluate: str = 'student',
+    ):
+        super().__init__(teacher=teacher, evaluate=evaluate)
+        if not branches:
+            raise ValueError(
+                'branches is empty: nothing would learn from the pseudo-labels. Name a maker, as '
+                "in branches=dict(mixed=dict(type='ClassMix'))."
+            )
+        self.pseudo_labeler = PSEUDO_LABELERS.build(pseudo_labels)
+        self.makers = {name: BRANCH_MAKERS.build(maker) for name, maker in branches.items()}
+
+    @property
+    def reads(self) -> set[str]:
+        """set[str]: Branches that it needs in a batch."""
+        made_of = {name for maker in self.makers.values() for name in maker.reads}
+        return {self.pseudo_labeler.of, *made_of} - set(self.makers)
+
+    def before_train(self, runner: Runner) -> None:
+        """Check that the model can be trained this way, and start the teacher as its copy.
+
+        Raises:
+            TypeError: If the model is no UDASegmentor or a head ignores ``seg_weight``.
+            ValueError: If the head cannot give the pseudo-labels asked for, or a maker would look
+                at the labels of an unlabelled branch.
+        """
+        super().before_train(runner)
+        model = self.student
+        if not isinstance(model, UDASegmentor):
+            raise TypeError(
+                f'{type(self).__name__} trains a UDASegmentor, the model is '
+                f"{type(model).__name__}: set model.type='UDASegmentor' (it takes the same "
+                'arguments as EncoderDecoder).'
+            )
+        for _, _, head in model.named_heads():
+            if not isinstance(head, SegWeightMixin):
+                name = type(head).__name__
+                raise TypeError(
+                    f'{name} ignores the weights of pseudo-labels: register `class My{name}('
+                    f'SegWeightMixin, {name})` and name it in the config.'
+                )
+        if hasattr(self.pseudo_labeler, 'check'):
+            self.pseudo_labeler.check(model)
+        self._check_labels(model)
+
+    def _check_labels(self, model: UDASegmentor) -> None:
+        labelled = {self.pseudo_labeler.of, *self.makers}
+        for name, maker in self.makers.items():
+            unlabelled = sorted((set(maker.reads) & set(model.unlabelled)) - labelled)
+            if unlabelled:
+                raise ValueError(
+                    f'branches.{name} is made of {", ".join(unlabelled)}, which model.unlabelled '
+                    f'names and no pseudo-labeler labels: pseudo_labels.of is '
+                    f'{self.pseudo_labeler.of!r}.'
+                )
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None
+    ) -> None:
+        """Preprocess the batch and add the made branches in place.
+
+        Args:
+            runner (Runner): The runner.
+            batch_idx (int): Index of the batch.
+            data_batch (dict): Branches by name.
+
+        Raises:
+            KeyError: If a branch is missing.
+        """
+        missing = sorted(self.reads - set(data_batch))
+        if not is_batch_of_branches(data_batch) or missing:
+            raise KeyError(
+                f'{type(self).__name__} needs the branches {", ".join(sorted(self.reads))}, the '
+                f'batch has {sorted(data_batch)}: set train_dataloader.dataset.type to '
+                'SourceTargetDataset or DomainsDataset.'
+            )
+        optim_wrapper = runner.optim_wrapper
+        if isinstance(optim_wrapper, OptimWrapperDict):  # has no context of its own
+            optim_wrapper = optim_wrapper['segmentor']
+        with torch.no_grad(), optim_wrapper.optim_context(self.ema_model):
+            batch = self.student.data_preprocessor(data_batch, training=True)
+            log = self.add_branches(batch, runner.iter / runner.max_iters)
+        data_batch.update(batch)
+        for name, value in log.items():
+            runner.message_hub.update_scalar(f'train/pseudo_label.{name}', float(value))
+
+    def add_branches(self, batch: dict, progress: float = 1.0) -> dict[str, torch.Tensor]:
+        """Label a preprocessed batch, and add the made branches to it in place.
+
+        Args:
+            batch (dict): Branches by name. The samples of the labelled branch get ``pseudo_label``,
+                ``pseudo_trust`` and ``pseudo_confidence``.
+            progress (float): Share of the training that is done, in 0..1.
+
+        Returns:
+            dict[str, Tensor]: Numbers to log by name.
+        """
+        labelled = batch[self.pseudo_labeler.of]
+        found = self.pseudo_labeler(Networks(self.student, self.teacher, progress), labelled)
+        pack_pixel_data(
+            labelled['data_samples'],
+            dict(
+                pseudo_label=found.label,
+                pseudo_trust=found.trust,
+                pseudo_confidence=found.confidence,
+            ),
+        )
+        preprocessor = self.student.data_preprocessor
+        for name, maker in self.makers.items():
+            batch[name] = maker(name, batch, preprocessor)
+        return found.log

@@ -1,0 +1,226 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Branches made of others: mixed images, masked images.
+
+A branch maker is registered in :data:`~mmseg_depthuda.registry.BRANCH_MAKERS`. It is a few lines
+over pure functions of :mod:`mmseg_depthuda.adaptation`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from mmseg.models import SegDataPreProcessor
+from mmseg.structures import SegDataSample
+from mmseg.utils import SampleList
+from torch import Tensor
+
+from mmseg_depthuda.adaptation.augmentation import strong_augmentation
+from mmseg_depthuda.adaptation.block_masks import block_mask
+from mmseg_depthuda.adaptation.class_masks import class_mask, draw_half_of_classes
+from mmseg_depthuda.adaptation.mixing import mix
+from mmseg_depthuda.registry import BRANCH_MAKERS
+from mmseg_depthuda.structures import domains_of, pack_pixel_data, stack_pixel_data
+
+
+class BranchMaker(ABC):
+    """Makes one branch of the preprocessed branches of a batch.
+
+    Attributes:
+        reads (tuple[str, ...]): Branches that it is made of; each needs labels or pseudo-labels.
+    """
+
+    reads: tuple[str, ...] = ()
+
+    @abstractmethod
+    def __call__(
+        self, name: str, branches: Mapping[str, dict], preprocessor: SegDataPreProcessor
+    ) -> dict:
+        """Make the branch.
+
+        Args:
+            name (str): Its name, for the metainfo ``branch`` of its samples.
+            branches (Mapping[str, dict]): Preprocessed branches by name. A branch that was
+                pseudo-labelled has ``pseudo_label`` and ``pseudo_trust`` in its samples.
+            preprocessor (SegDataPreProcessor): Knows the normalization of the images.
+
+        Returns:
+            dict: ``inputs`` and ``data_samples``.
+        """
+
+
+def labels_and_trust(branch: Mapping) -> tuple[Tensor, Tensor | None]:
+    """Labels of a branch: pseudo-labels if it has them, else the true ones.
+
+    Args:
+        branch (Mapping): Preprocessed.
+
+    Returns:
+        tuple[Tensor, Tensor, optional]: int64 (N, 1, H, W); weights of pseudo-labels, float
+        (N, 1, H, W), None for true labels.
+
+    Raises:
+        ValueError: The branch has neither.
+    """
+    samples = branch['data_samples']
+    label = stack_pixel_data(samples, 'pseudo_label')
+    if label is not None:
+        return label, stack_pixel_data(samples, 'pseudo_trust')
+    label = stack_pixel_data(samples, 'gt_sem_seg')
+    if label is None:
+        raise ValueError(f'{samples[0].metainfo.get("img_path")} has no labels to make a branch of')
+    return label, None
+
+
+def new_samples(name: str, domain: str | tuple[str, ...], *made_of: SampleList) -> SampleList:
+    """Samples of a made branch, without maps.
+
+    Args:
+        name (str): Name of the branch.
+        domain (str | tuple[str, ...]): Domain of its pixels, see
+            :func:`~mmseg_depthuda.structures.domains_of`.
+        *made_of (list[SegDataSample]): Samples that each is made of, N of each branch.
+
+    Returns:
+        list[SegDataSample]: N samples with ``branch``, ``domain``, ``img_shape`` and ``img_path``,
+        the paths of all images where there are several.
+    """
+    samples = []
+    for parts in zip(*made_of, strict=True):
+        paths = [part.metainfo.get('img_path') for part in parts]
+        shape = parts[-1].metainfo.get('img_shape')
+        metainfo = dict(branch=name, domain=domain, img_shape=shape)
+        metainfo['img_path'] = paths if len(paths) > 1 else paths[0]
+        samples.append(SegDataSample(metainfo=metainfo))
+    return samples
+
+
+def augmented(images: Tensor, preprocessor: SegDataPreProcessor) -> Tensor:
+    """Strong augmentation of normalized images (N, 3, H, W)."""
+    return strong_augmentation(images, preprocessor.mean, preprocessor.std, rgb=preprocessor.is_rgb)
+
+
+ClassSampler = Callable[[Tensor], Sequence[Tensor]]
+"""From the labels (N, 1, H, W) to the classes of each image."""
+
+
+@BRANCH_MAKERS.register_module()
+class ClassMix(BranchMaker):
+    """Classes of one branch pasted onto the images of another.
+
+    Labels are mixed alike, and so is depth where both branches have it. Pixels with a
+    pseudo-label weigh as much as it is trusted, others 1. The classes that were taken stand in the
+    metainfo ``pasted_classes`` of each sample.
+
+    Args:
+        paste (str): Branch whose classes are cut out. Defaults to 'source'.
+        onto (str): Branch onto which they are pasted. Defaults to 'target'.
+        classes (Sequence[int] | Callable, optional): Which classes: indices, or a function of the
+            labels (N, 1, H, W) that gives the indices of each image. Defaults to None: half of
+            those of each image, drawn at random.
+        augment (bool): Strongly augment the mixed images. Defaults to True.
+
+    Raises:
+        ValueError: ``paste`` and ``onto`` are the same branch.
+
+    Source: Olsson et al., "ClassMix", WACV 2021; Tranheden et al., "DACS", WACV 2021.
+    """
+
+    def __init__(
+        self,
+        paste: str = 'source',
+        onto: str = 'target',
+        classes: Sequence[int] | ClassSampler | None = None,
+        augment: bool = True,
+    ):
+        if paste == onto:
+            raise ValueError(f'paste and onto are the same branch, {paste!r}')
+        self.reads = (paste, onto)
+        self.classes = classes
+        self.augment = augment
+
+    def __call__(
+        self, name: str, branches: Mapping[str, dict], preprocessor: SegDataPreProcessor
+    ) -> dict:
+        """Mix the two branches; see :class:`BranchMaker`."""
+        pair = [branches[branch] for branch in self.reads]
+        (pasted_label, pasted_trust), (label, trust) = map(labels_and_trust, pair)
+        classes = self._draw(pasted_label)
+        mask = class_mask(pasted_label, classes)
+        made_of = [branch['data_samples'] for branch in pair]
+        # Where both have one domain, each pixel's domain is known without the mask.
+        domains = tuple(domains_of(samples)[0] for samples in made_of)
+        samples = new_samples(name, domains if len(set(domains)) > 1 else domains[0], *made_of)
+        maps = dict(
+            gt_sem_seg=mix(pasted_label, label, mask),
+            seg_weight=mix(*_same_dtype(pasted_trust, trust, mask), mask),
+            mix_mask=mask,
+        )
+        depths = [stack_pixel_data(own, 'gt_depth_map') for own in made_of]
+        if all(depth is not None for depth in depths):
+            maps['gt_depth_map'] = mix(*depths, mask)
+        pack_pixel_data(samples, maps)
+        for sample, taken in zip(samples, classes, strict=True):
+            sample.set_metainfo(dict(pasted_classes=sorted(torch.as_tensor(taken).tolist())))
+        inputs = mix(pair[0]['inputs'], pair[1]['inputs'], mask)
+        inputs = augmented(inputs, preprocessor) if self.augment else inputs
+        return dict(inputs=inputs, data_samples=samples)
+
+    def _draw(self, label: Tensor) -> Sequence[Tensor]:
+        if self.classes is None:
+            return draw_half_of_classes(label)
+        if callable(self.classes):
+            return self.classes(label)
+        return [torch.tensor(self.classes)] * len(label)
+
+
+@BRANCH_MAKERS.register_module()
+class MaskImage(BranchMaker):
+    """Images of a branch of which most blocks are hidden.
+
+    Labels and their trust stay those of the whole image, so that the network has to infer what is
+    hidden from its surroundings. Hidden pixels have the mean color. Depth, if there is any, stays.
+
+    Args:
+        of (str): Branch whose images are masked. Defaults to 'target'.
+        block_size (int): Side of a block in pixels. Defaults to 64; MIC takes 32 at half size.
+        ratio (float): Share of hidden blocks, in 0..1. Defaults to 0.7.
+        augment (bool): Strongly augment the images before they are masked. Defaults to True.
+
+    Source: Hoyer et al., "MIC", CVPR 2023, and its release.
+    """
+
+    def __init__(
+        self, of: str = 'target', block_size: int = 64, ratio: float = 0.7, augment: bool = True
+    ):
+        block_mask(1, (1, 1), block_size, ratio)  # refuses wrong arguments
+        self.reads = (of,)
+        self.block_size = block_size
+        self.ratio = ratio
+        self.augment = augment
+
+    def __call__(
+        self, name: str, branches: Mapping[str, dict], preprocessor: SegDataPreProcessor
+    ) -> dict:
+        """Mask the images; see :class:`BranchMaker`."""
+        branch = branches[self.reads[0]]
+        inputs, made_of = branch['inputs'], branch['data_samples']
+        label, trust = labels_and_trust(branch)
+        maps = dict(gt_sem_seg=label)
+        if trust is not None:
+            maps['seg_weight'] = trust
+        depth = stack_pixel_data(made_of, 'gt_depth_map')
+        if depth is not None:
+            maps['gt_depth_map'] = depth
+        samples = new_samples(name, domains_of(made_of)[0], made_of)
+        pack_pixel_data(samples, maps)
+        inputs = augmented(inputs, preprocessor) if self.augment else inputs
+        kept = block_mask(len(inputs), inputs.shape[2:], self.block_size, self.ratio)
+        return dict(inputs=inputs * kept.to(inputs.device), data_samples=samples)
+
+
+def _same_dtype(pasted: Tensor | None, onto: Tensor | None, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights of two branches, 1 for those with true labels, in the dtype of the others."""
+    known = next((weight for weight in (pasted, onto) if weight is not None), None)
+    dtype = torch.get_default_dtype() if known is None else known.dtype
+    ones = torch.ones(mask.shape, dtype=dtype, device=mask.device)
+    return tuple(ones if weight is None else weight for weight in (pasted, onto))

@@ -1,0 +1,146 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""The table of what travels on a sample of a training batch.
+
+A sample is MMSeg's ``SegDataSample``. Its pixel maps are ``PixelData`` of shape (1, H, W), stacked
+to (N, 1, H, W). The documentation prints this table; :func:`stack_pixel_data` and
+:func:`pack_pixel_data` refuse a name that is not in it, because a misspelled one would be absent in
+every sample, and train nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class SampleField:
+    """One kind of map on a sample.
+
+    Attributes:
+        name: Key in the sample.
+        dtype: ``'int64'``, ``'float'`` (float32, or float64 in a model of float64) or ``'bool'``.
+        values: Range and meaning of the values.
+        written_by: Who puts it there.
+        read_by: Who uses it.
+        padding: Value where the data preprocessor pads the image; None for maps that are made
+            after the padding.
+    """
+
+    name: str
+    dtype: str
+    values: str
+    written_by: str
+    read_by: str
+    padding: float | None = None
+
+
+_FIELDS = (
+    SampleField(
+        'gt_sem_seg',
+        'int64',
+        'class index; 255: ignored',
+        'LoadLabels; of a made branch its maker',
+        'the segmentation losses of every head; makers that paste classes',
+        padding=255,
+    ),
+    SampleField(
+        'gt_depth_map',
+        'float',
+        'inverse depth, larger is nearer; 0: none',
+        'LoadInverseDepth; of a made branch its maker',
+        'the depth losses; the agreement of depth decoders',
+        padding=0,
+    ),
+    SampleField(
+        'seg_weight',
+        'float',
+        '0..1 (any positive number): weight of the segmentation loss',
+        'branch makers',
+        'SegWeightMixin, with which the loss is a mean over all pixels',
+    ),
+    SampleField(
+        'mix_mask',
+        'bool',
+        'true where the pasted image is seen',
+        'branch makers that mix two images',
+        'heads with a depth decoder for each domain',
+    ),
+    SampleField(
+        'pseudo_label',
+        'int64',
+        'class index; 255 in the padding',
+        'the pseudo-labeler, on the images that it labels',
+        'branch makers; PseudoLabelQualityHook',
+    ),
+    SampleField(
+        'pseudo_confidence',
+        'float',
+        '0..1: largest softmax of the teacher',
+        'the pseudo-labeler',
+        'PseudoLabelQualityHook',
+    ),
+    SampleField(
+        'pseudo_trust',
+        'float',
+        '0..1: weight of the pseudo-label in a loss',
+        'the pseudo-labeler',
+        'branch makers, for seg_weight',
+    ),
+    SampleField(
+        'depth_agreement',
+        'float',
+        '0..1: agreement of the depth decoders of CorDAHead; 1: they agree',
+        'CorDAHead; UDAVisualizationHook in tests',
+        'PseudoLabelQualityHook; DepthLocalVisualizer',
+    ),
+    SampleField(
+        'adaptation_weight',
+        'float',
+        'not negative, mean 1: weight by agreement',
+        "CorDAHead with difficulty='release'",
+        'UDAVisualizationHook',
+    ),
+)
+
+_TABLE: dict[str, SampleField] = {field.name: field for field in _FIELDS}
+SAMPLE_FIELDS: Mapping[str, SampleField] = MappingProxyType(_TABLE)
+"""Name -> field; :func:`register_sample_field` adds to it."""
+
+
+def register_sample_field(field: SampleField) -> None:
+    """Add a field of your own to the table.
+
+    Args:
+        field: The field. Registering an equal one again changes nothing.
+
+    Raises:
+        ValueError: The name is taken by another field.
+    """
+    if _TABLE.setdefault(field.name, field) != field:
+        raise ValueError(
+            f'the sample field {field.name!r} exists already: {_TABLE[field.name]}. Take another '
+            'name.'
+        )
+
+
+def sample_field(name: str) -> SampleField:
+    """Look a field up.
+
+    Args:
+        name: Its key in the sample.
+
+    Returns:
+        SampleField: The field.
+
+    Raises:
+        KeyError: There is no such field; the message names the nearest one.
+    """
+    if name not in _TABLE:
+        near = get_close_matches(name, _TABLE, n=1)
+        hint = f'Did you mean {near[0]!r}? ' if near else ''
+        raise KeyError(
+            f'{name!r} is no field of a sample. {hint}The fields are {", ".join(_TABLE)}; '
+            'mmseg_depthuda.structures.register_sample_field adds one.'
+        )
+    return _TABLE[name]

@@ -1,0 +1,48 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""What a head can predict beside the classes.
+
+A task is a name (``'depth'``) with the few facts that prediction needs. It is registered in
+:data:`~mmseg_depthuda.registry.TASKS`, from a user's file as from here.
+"""
+
+from mmseg_depthuda.registry import TASKS
+
+
+class DenseTask:
+    """A map that a head predicts; subclass it and register the class under the task's name.
+
+    Attributes:
+        channels (int): Channels of the prediction.
+        prediction_field (str): Key of the predicted map in a sample, (channels, H, W).
+    """
+
+    channels: int = 1
+    prediction_field: str
+
+
+@TASKS.register_module(name='depth')
+class DepthTask(DenseTask):
+    """Inverse depth, larger is nearer, in the encoding that the network was trained on."""
+
+    prediction_field = 'pred_depth_map'
+
+
+def dense_task(name: str) -> type[DenseTask]:
+    """Look a task up.
+
+    Args:
+        name: Its registered name.
+
+    Returns:
+        type[DenseTask]: The task.
+
+    Raises:
+        KeyError: There is no such task.
+    """
+    task = TASKS.get(name)
+    if task is None:
+        raise KeyError(
+            f'{name!r} is no task. The tasks are {sorted(TASKS.module_dict)}; '
+            f'@TASKS.register_module(name={name!r}) before a subclass of DenseTask adds one.'
+        )
+    return task
