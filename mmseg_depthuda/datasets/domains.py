@@ -243,7 +243,7 @@ def datasets_by_domain(dataset: Dataset) -> dict[str, Dataset]:
     Returns:
         dict[str, Dataset]: Domain -> dataset.
     """
-    return getattr(dataset, 'domains', None) or dict(source=dataset)
+    return getattr(dataset, 'domains', None) or dict(source=getattr(dataset, 'source', dataset))
 
 
 def _classes(dataset: Dataset) -> list[str]:

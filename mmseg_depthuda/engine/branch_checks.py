@@ -33,6 +33,13 @@ def check_branches(
     _check_names(model, domains, made, trainers)
     branches = [*domains, *made]
     trained = model.trained_branches(branches)
+    missing = [name for name in model.unsupervised if name not in branches]
+    if missing:
+        raise ValueError(
+            f'{type(model).__name__} learns from {_named(missing)} images, but the data have the '
+            f'domains {list(domains)} alone. Take SourceTargetDataset or DomainsDataset as the '
+            'training dataset.'
+        )
     read = {name for hook in trainers for name in hook.reads}
     idle = [name for name in branches if name not in trained and name not in read]
     if idle:

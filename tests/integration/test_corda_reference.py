@@ -155,7 +155,9 @@ def runner_batch(batch):
     def branch(domain, images, **maps):
         samples = []
         for index in range(len(images)):
-            metainfo = dict(domain=domain, img_shape=SIZE, img_path=f'{domain}_{index}.png')
+            metainfo = dict(
+                branch=domain, domain=domain, img_shape=SIZE, img_path=f'{domain}_{index}.png'
+            )
             sample = SegDataSample(metainfo=metainfo)
             for name, values in maps.items():
                 sample.set_data({name: PixelData(data=values[index])})

@@ -7,7 +7,9 @@ from typing import Any
 
 from mmengine.optim import OptimWrapper
 
-from mmseg_depthuda.engine.hooks import DACSHook, dacs_hook
+from mmseg_depthuda.engine.hooks import DACSHook
+from mmseg_depthuda.engine.self_training import branch_makers
+from mmseg_depthuda.structures import branch_of
 
 from .stopwatch import Stopwatch
 
@@ -72,8 +74,8 @@ def instrumented(hook: DACSHook, optim_wrapper: OptimWrapper, watch: Stopwatch) 
     gone_forward = []  # the branch whose backward is due; none in the naive iteration
 
     def forward_part(*args, data_samples: list, **kwargs) -> str:
-        domain = data_samples[0].metainfo['domain']
-        gone_forward.append({'source': Parts.SOURCE, 'mixed': Parts.MIXED}[domain])
+        part = {'source': Parts.SOURCE, 'mixed': Parts.MIXED}[branch_of(data_samples)]
+        gone_forward.append(part)
         return gone_forward[-1]
 
     def backward_part(*args, **kwargs) -> str:
@@ -82,10 +84,10 @@ def instrumented(hook: DACSHook, optim_wrapper: OptimWrapper, watch: Stopwatch) 
     parts = [
         (student.data_preprocessor, 'forward', Parts.DATA),
         (teacher.module, 'pseudo_label_logits', Parts.TEACHER),
-        (student, 'target_agreement', Parts.TEACHER),
-        (hook, 'label_target', Parts.PSEUDO_LABELS),
-        (hook, 'mix_branches', Parts.MIXING),
-        (dacs_hook, 'strong_augmentation', Parts.AUGMENTATION),
+        (student, 'pseudo_label_agreement', Parts.TEACHER),
+        (hook, 'pseudo_labeler', Parts.PSEUDO_LABELS),
+        (hook, 'add_branches', Parts.MIXING),
+        (branch_makers, 'strong_augmentation', Parts.AUGMENTATION),
         (student, 'forward', forward_part),
         (optim_wrapper, 'backward', backward_part),
         (optim_wrapper, 'step', Parts.OPTIMIZER),

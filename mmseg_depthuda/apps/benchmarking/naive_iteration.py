@@ -2,7 +2,7 @@
 """The training iteration as research releases write it, to measure the package against.
 
 It computes the same update of student and teacher as :class:`DACSHook` with
-:func:`train_by_branch` do, from the same draws, but
+:func:`train_passes` do, from the same draws, but
 
 * adds the losses of both branches before one backward, so both graphs are alive at once;
 * upsamples every output of the head, both depth decoders included, in every branch and in the
@@ -26,13 +26,15 @@ from torch.optim import Optimizer
 from mmseg_depthuda.adaptation.ema import ema_alpha
 from mmseg_depthuda.engine.hooks import DACSHook
 from mmseg_depthuda.engine.optimizers import RepeatedSGD
-from mmseg_depthuda.models.decode_heads.corda_head import CorDAHead, TaskPredictions, _by_domain
+from mmseg_depthuda.models.decode_heads.corda_head import CorDAHead, TaskPredictions, _by_pixel
 from mmseg_depthuda.models.segmentors import UDASegmentor
 from mmseg_depthuda.models.teachers import TeacherEMA
 from mmseg_depthuda.structures import stack_pixel_data
 
 from .instrumentation import Parts, replaced
 from .stopwatch import Stopwatch
+
+DECODERS = ('source', 'target')
 
 
 def naive_iteration(
@@ -59,7 +61,8 @@ def naive_iteration(
                 'pseudo_label_logits',
                 watch.timed(Parts.TEACHER, label_with_all_outputs),
             ):
-                mixed = hook.mix_branches(batch['source'], batch['target'])
+                hook.add_branches(batch)
+                mixed = batch['mixed']
         with watch.part(Parts.SOURCE):
             source_loss = _source_loss(model, **batch['source'])
         with watch.part(Parts.MIXED):
@@ -93,7 +96,7 @@ def all_predictions(model: UDASegmentor, inputs: Tensor) -> TaskPredictions:
     )
     if not isinstance(head, CorDAHead):
         return TaskPredictions(upsample(head(features)), None, {}, {})
-    tasks = head.forward_tasks(features, ('source', 'target'))
+    tasks = head.forward_tasks(features, DECODERS)
     return TaskPredictions(
         seg=upsample(tasks.seg),
         initial_seg=upsample(tasks.initial_seg),
@@ -124,7 +127,7 @@ def _mixed_loss(model: UDASegmentor, inputs: Tensor, data_samples: list) -> Tens
     weight = stack_pixel_data(data_samples, 'seg_weight')
     if predictions.depth:
         gt_depth = stack_pixel_data(data_samples, 'gt_depth_map')
-        weight = head._seg_weight(data_samples, predictions.depth, gt_depth)
+        weight = head._seg_weight(data_samples, predictions.depth, DECODERS, gt_depth)
     loss = sum(
         (
             weight.squeeze(1)
@@ -146,8 +149,10 @@ def _depth_loss(
     mask = stack_pixel_data(data_samples, 'mix_mask')
     loss = 0.0
     for depth in (predictions.depth, predictions.initial_depth):
-        prediction = depth['source'] if mask is None else _by_domain(depth, mask)
-        loss = loss + head.depth_weights[branch] * head.loss_depth(prediction, gt_depth)
+        decoders = DECODERS[:1] if mask is None else DECODERS
+        prediction = _by_pixel(depth, decoders, mask)
+        weight = head.loss_weight(branch, 'depth')
+        loss = loss + weight * head.loss_depth(prediction, gt_depth)
     return loss
 
 

@@ -345,6 +345,12 @@ class CorDAHead(SegDepthHead):
         pack_pixel_data(batch_data_samples, dict(adaptation_weight=agreement))
         return seg_weight * agreement
 
+    def _depth_hint(self) -> str:
+        return (
+            f' pred_depth_map comes from the decoder {self.predicted_depth!r}, which may stay '
+            'untrained: choose one that learns by model.decode_head.predicted_depth.'
+        )
+
     @property
     def judges_pseudo_labels(self) -> bool:
         """bool: Whether ``agreement`` weights pseudo-labels, as the paper has it."""

@@ -241,11 +241,15 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
         self._without_depth.add(branch)
         print_log(
             f'{remedy}; or leave depth out of loss_weights.{branch}. Until then there is no depth '
-            'loss on this branch.',
+            f'loss on this branch.{self._depth_hint()}',
             logger='current',
             level=logging.WARNING,
         )
         return None
+
+    def _depth_hint(self) -> str:
+        """What else a user should know whose depth is missing."""
+        return ''
 
     def _upsample(self, prediction: Tensor, like: Tensor) -> Tensor:
         return upsample(prediction, like.shape[2:], self.align_corners)

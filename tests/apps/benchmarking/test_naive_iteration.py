@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.logging import MessageHub
 from torch import nn
 
 from mmseg_depthuda.apps.benchmarking.instrumentation import Parts, instrumented
@@ -54,6 +55,7 @@ class Training:
                     max_iters=10,
                     optim_wrapper=self.optim_wrapper,
                     logger=SimpleNamespace(warning=lambda message: None),
+                    message_hub=MessageHub.get_instance('naive'),
                 )
                 self.hook.before_train_iter(runner, seed, batch)
                 self.model.train_step(batch, self.optim_wrapper)

@@ -1,6 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 import copy
 import math
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,12 +10,14 @@ import pytest
 import torch
 from mmengine.config import ConfigDict
 from mmengine.hooks import Hook
+from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper
 from mmseg.models.decode_heads import FCNHead
 from mmseg.registry import MODELS
 from torch.utils.data import Dataset
 
-from mmseg_depthuda.engine.hooks import DACSHook, dacs_hook
+from mmseg_depthuda.engine.hooks import DACSHook
+from mmseg_depthuda.engine.self_training import Networks, branch_makers
 from mmseg_depthuda.models.decode_heads.seg_weight_mixin import SegWeightMixin
 from tests.models.pair_training import Pairs, loader, logged, make_runner
 from tests.models.tiny_segmentor import (
@@ -347,7 +350,12 @@ def test_the_mixed_branch_by_hand(run, iteration):
         assert len(pasted) == math.ceil(len(classes) / 2)
         assert np.array_equal(image_mask, np.isin(image_label, pasted))
     for index, sample in enumerate(mixed['data_samples']):
-        assert sample.metainfo['domain'] == 'mixed'
+        assert sample.metainfo['branch'] == 'mixed'
+        assert sample.metainfo['domain'] == ('source', 'target')
+        assert (
+            sample.metainfo['pasted_classes']
+            == np.unique(source_label[index][mask[index]]).tolist()
+        )
         number = 2 * iteration + index
         assert sample.metainfo['img_path'] == [f'source_{number}.png', f'target_{number}.png']
 
@@ -369,6 +377,7 @@ def stub_runner(model, **options):
     """What the hook asks of a runner, for a single call."""
     wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
     options = dict(iter=0, max_iters=10, max_epochs=1, _resume=False) | options
+    options['message_hub'] = MessageHub.get_instance('stub')
     return SimpleNamespace(model=model, optim_wrapper=wrapper, **options)
 
 
@@ -394,13 +403,15 @@ def test_strong_augmentation_of_the_image_alone(monkeypatch):
         calls.append((mean.flatten().tolist(), std.flatten().tolist(), rgb))
         return images + 1
 
-    monkeypatch.setattr(dacs_hook, 'strong_augmentation', augmentation)
+    monkeypatch.setattr(branch_makers, 'strong_augmentation', augmentation)
     pair = preprocessed_pair(model)
     results = []
     for augment in (False, True):
         hook, _ = started_hook(model, augment=augment)
         torch.manual_seed(3)
-        results.append(hook.mix_branches(**pair))
+        batch = dict(pair)
+        hook.add_branches(batch)
+        results.append(batch['mixed'])
     plain, augmented = results
     assert calls == [(list(MEAN), list(STD), False)]
     assert torch.equal(augmented['inputs'], plain['inputs'] + 1)
@@ -413,7 +424,8 @@ def test_padding_is_neither_labelled_nor_counted():
     pair = preprocessed_pair(model, size=(20, 32))
     hook, _ = started_hook(model, threshold=0.4)
     teacher = copy.deepcopy(hook.ema_model.module)
-    label, trust = hook.label_target(pair['target'], use_initial=False)
+    found = hook.pseudo_labeler(Networks(hook.student, hook.teacher, 1.0), pair['target'])
+    label, trust = found.label, found.trust
     with torch.no_grad():
         tasks = teacher.decode_head.forward_tasks(teacher.backbone(pair['target']['inputs']), ())
     logits = upsample(tasks.seg.numpy(), SIZE)
@@ -436,7 +448,8 @@ def test_papers_difficulty_weights_the_pseudo_labels(depth):
     pair = preprocessed_pair(model, depth=depth)
     hook, _ = started_hook(model, threshold=0.4)
     student, teacher = copy.deepcopy(model), copy.deepcopy(hook.ema_model.module)
-    mixed = hook.mix_branches(**pair)
+    hook.add_branches(pair)
+    mixed = pair['mixed']
 
     inputs = pair['target']['inputs']
     with torch.no_grad():
@@ -465,7 +478,8 @@ def test_missing_depth_is_reported_once(folder, lacking):
     dataset = Pairs(**{lacking: dict(depth=False)})
     run = train(folder, f'no_{lacking}_depth', dataset=dataset, iterations=3)
     text = logged(folder / f'no_{lacking}_depth')
-    assert text.count('Source or target has no depth') == 1
+    expected = ['source', 'mixed'] if lacking == 'source' else ['mixed']
+    assert re.findall(r'give depth on (\w+) a weight, but', text) == expected
     assert 'predicted_depth' in text
     for log in run.after.logs:
         assert 'mixed.loss_seg' in log and 'mixed.loss_depth' not in log
@@ -548,7 +562,7 @@ FCN = dict(type='FCNHead', in_channels=64, in_index=3, channels=8, num_classes=5
             dict(decode_head=head_config('DeepLabV2Head')),
             dict(initial_pseudo_labels=0.1),
             ValueError,
-            'needs a head with an initial segmentation.*not DeepLabV2Head',
+            'need a head with an initial segmentation.*not DeepLabV2Head',
         ),
     ],
 )

@@ -220,7 +220,7 @@ def test_a_target_without_labels_is_refused(folder):
 
 
 def test_a_training_without_pseudo_labels_is_refused():
-    with pytest.raises(ValueError, match='judges the pseudo-labels of DACSHook'):
+    with pytest.raises(ValueError, match='judges the pseudo-labels of a SelfTrainingHook'):
         PseudoLabelQualityHook().before_train(SimpleNamespace(hooks=[]))
 
 

@@ -123,23 +123,29 @@ def test_source_depth(tmp_path):
         train(tmp_path, without, model)
     assert 'data_prefix.depth_map_path' in str(e.value) and 'LoadInverseDepth' in str(e.value)
     with pytest.raises(Read):
-        train(tmp_path, Unreadable(source=source_of(depth_map_path='depth.png')), model)
+        train(
+            tmp_path,
+            Unreadable(source=source_of(seg_map_path='l.png', depth_map_path='d.png')),
+            model,
+        )
 
 
 def test_source_depth_that_no_transform_loads(tmp_path):
     model = model_config(head_config('DADAHead'))
-    load, depth = dict(type='LoadImageFromFile'), dict(type='LoadInverseDepth', encoding='dada')
-    unloaded = source_of(depth_map_path='depth.png', pipeline=[load])
+    load = [dict(type='LoadImageFromFile'), dict(type='LoadLabels')]
+    depth = dict(type='LoadInverseDepth', encoding='dada')
+    files = dict(seg_map_path='label.png', depth_map_path='depth.png')
+    unloaded = source_of(**files, pipeline=load)
     with pytest.raises(ValueError, match='BaseDataset loads none.*put LoadInverseDepth'):
         train(tmp_path, Unreadable(source=unloaded), model)
     with pytest.raises(Read):
-        loaded = source_of(depth_map_path='depth.png', pipeline=[load, depth])
+        loaded = source_of(**files, pipeline=[*load, depth])
         train(tmp_path, Unreadable(source=loaded), model)
 
 
 def test_adaptation_without_target_images(tmp_path):
     model = model_config(type='MinEntSegmentor')
-    match = 'MinEntSegmentor learns from target images, but BaseDataset has none'
+    match = "MinEntSegmentor learns from 'target' images, but the data have"
     with pytest.raises(ValueError, match=match):
         train(tmp_path, source_of(seg_map_path='label.png'), model)
     with pytest.raises(Read):  # of pairs, or of a kind that is not known here
@@ -154,7 +160,9 @@ def test_heads_that_can_do_without_source_depth(tmp_path):
 
 def test_discriminators_without_an_optimiser(tmp_path):
     model = model_config(**ADVERSARIAL)
-    with pytest.raises(ValueError, match='AdversarialSegmentor has discriminators, but') as e:
+    with pytest.raises(
+        ValueError, match='AdversarialSegmentor has the parts segmentor and discriminator'
+    ) as e:
         train(tmp_path, Unreadable(), model)
     assert 'PartsOptimWrapperConstructor' in str(e.value)
     both = dict(

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.config import Config, ConfigDict
-from mmengine.model import MMSeparateDistributedDataParallel
 from mmengine.optim import AmpOptimWrapper, OptimWrapper, build_optim_wrapper
 from mmengine.optim.optimizer import amp_optimizer_wrapper
 from mmseg.models.backbones import ResNet
@@ -18,7 +17,7 @@ from mmseg_depthuda.engine.optimizers import (
     PartsOptimWrapperConstructor,
     RepeatedSGD,
 )
-from mmseg_depthuda.engine.optimizers.adversarial_constructor import CountedOptimWrapperDict
+from mmseg_depthuda.engine.optimizers.parts_constructor import CountedOptimWrapperDict
 from tests.models.adversarial_training import ADVENT, PREPROCESSOR, SIZE, alignment
 from tests.models.pair_training import Pairs, make_runner
 from tests.models.tiny_segmentor import segmentor_config
@@ -37,6 +36,8 @@ PUBLISHED = dict(
 
 class Model(nn.Module):
     """A backbone of every depth of nesting, two heads, two discriminators."""
+
+    parts = dict(discriminator=('discriminators',))
 
     def __init__(self):
         super().__init__()
@@ -102,24 +103,6 @@ def test_the_discriminators_have_the_published_adam():
     assert (group['lr'], group['betas'], group['weight_decay']) == (1e-4, (0.9, 0.99), 0)
 
 
-def test_separately_wrapped_parts_are_looked_through(tmp_path):
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{tmp_path}/rendezvous', rank=0, world_size=1
-    )
-    try:
-        model = Model()
-        bare = build(model)
-        wrapped = build(MMSeparateDistributedDataParallel(model))
-    finally:
-        torch.distributed.destroy_process_group()
-    for name in ('segmentor', 'discriminator'):
-        expected, actual = bare[name].optimizer.param_groups, wrapped[name].optimizer.param_groups
-        assert len(actual) == len(expected) == (4 if name == 'segmentor' else 1)
-        for a, b in zip(actual, expected, strict=True):
-            assert a['lr'] == b['lr'] and a.get('repeats') == b.get('repeats')
-            assert list(map(id, a['params'])) == list(map(id, b['params']))
-
-
 def test_shared_settings_reach_both_and_own_ones_win():
     clip = dict(type='value', clip_value=0.5)
     discriminator = PUBLISHED['discriminator'] | dict(accumulative_counts=3)
@@ -167,8 +150,8 @@ def test_the_count_of_iterations_reaches_both():
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        (dict(discriminator=None), 'no optimiser for the discriminator. .* set optim_wrapper.disc'),
-        (dict(segmentor=dict(accumulative_counts=2)), 'no optimiser for the segmentor. .* betas'),
+        (dict(discriminator=None), 'no optimizer for the discriminator. .* set optim_wrapper.disc'),
+        (dict(segmentor=dict(accumulative_counts=2)), 'no optimizer for the segmentor. .* betas'),
         (
             dict(segmentor=None, discriminator={}),
             r'segmentor and the discriminator\. .*: set optim_wrapper\.segmentor\.optimizer and',
@@ -183,13 +166,13 @@ def test_configs_that_are_refused(change, message):
 
 def test_a_config_of_one_optimiser_is_refused():
     single = dict(constructor='PartsOptimWrapperConstructor', optimizer=dict(type='SGD', lr=0.1))
-    with pytest.raises(ValueError, match='no optimiser for the segmentor and the discriminator'):
+    with pytest.raises(ValueError, match='no optimizer for the segmentor and the discriminator'):
         build_optim_wrapper(Model(), single)
 
 
 def test_a_model_without_discriminators_is_refused():
     model = SimpleNamespace()
-    with pytest.raises(ValueError, match='SimpleNamespace has no discriminators: Adversarial'):
+    with pytest.raises(ValueError, match='SimpleNamespace has one part alone'):
         PartsOptimWrapperConstructor(PUBLISHED)(model)
 
 

@@ -456,8 +456,8 @@ def test_depth_travels_through_prediction():
         (
             dict(a=alignment(discriminator=dict(type='FCNDiscriminator', in_channels=19))),
             {},
-            r'alignments\.a\.discriminator has in_channels=19, but SelfInformationSpace of decode_head '
-            'has 5 channels, one per class. Leave in_channels out',
+            r'alignments\.a\.discriminator has in_channels=19, but SelfInformationSpace of '
+            'decode_head has 5 channels, one per class. Leave in_channels out',
         ),
         (
             dict(a=alignment('depth', discriminator=dict(type='FCNDiscriminator', in_channels=5))),
