@@ -117,7 +117,8 @@ def number_of_classes(dataset):
 
 
 def predicts_depth(cfg):
-    return getattr(MODELS.get(cfg.model.decode_head.type), 'predicts_depth', False)
+    head = MODELS.get(cfg.model.decode_head.type)
+    return 'depth' in getattr(head, 'predicted_tasks', ())
 
 
 def is_adversarial(cfg):

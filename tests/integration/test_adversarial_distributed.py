@@ -122,12 +122,11 @@ def make_optim_wrapper(case, model):
 # -- in each of the processes ----------------------------------------------------------------------
 
 
-def wrap(case, model):
+def wrap(model):
     """As MMEngine's runner does, which names a CUDA device whether there is one or not."""
-    kind = 'UDA' if case == 'minent' else 'UDASeparate'
     return MODEL_WRAPPERS.build(
         dict(
-            type=f'{kind}DistributedDataParallel',
+            type='UDADistributedDataParallel',
             module=model,
             device_ids=[0],
             find_unused_parameters=True,
@@ -138,7 +137,7 @@ def wrap(case, model):
 
 def train_on_rank(case, rank):
     model = make_model(case)
-    wrapped = wrap(case, model)
+    wrapped = wrap(model)
     optim_wrapper, gradients = make_optim_wrapper(case, model)
     logs = [wrapped.train_step(make_rank_batch(step, rank), optim_wrapper) for step in range(STEPS)]
     return dict(
@@ -149,7 +148,7 @@ def train_on_rank(case, rank):
 
 
 def wrapped_dada(seed):
-    return wrap('dada', adversarial_segmentor(**CASES['dada'], seed=seed))
+    return wrap(adversarial_segmentor(**CASES['dada'], seed=seed))
 
 
 def run_on_rank(folder):

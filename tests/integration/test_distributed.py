@@ -125,7 +125,7 @@ def train_on_rank(case, rank):
     )
     forwarded, exchanged = [], []
     model.register_forward_pre_hook(
-        lambda module, args, kwargs: forwarded.append(kwargs['data_samples'][0].metainfo['domain']),
+        lambda module, args, kwargs: forwarded.append(kwargs['data_samples'][0].metainfo['branch']),
         with_kwargs=True,
     )
 

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 import mmseg_depthuda  # noqa: F401  registers what configs name
 from mmseg_depthuda.engine.launch import use_mixed_precision
+from mmseg_depthuda.models.decode_heads.head_contract import predicted_tasks
 
 from .loop import NAIVE, PACKAGE, BenchmarkLoop, Measurement
 from .peak_memory import peak_resident_bytes
@@ -145,7 +146,6 @@ def _dataloader(cfg: Config, options: BenchmarkOptions) -> DataLoader | dict:
     if options.real_data:
         return dict(cfg.train_dataloader, batch_size=options.batch_size)
     head = cfg.model.decode_head
-    pairs = SyntheticPairs(
-        options.size, head.num_classes, getattr(MODELS.get(head.type), 'predicts_depth', False)
-    )
+    has_depth = 'depth' in predicted_tasks(MODELS.get(head.type))
+    pairs = SyntheticPairs(options.size, head.num_classes, has_depth)
     return DataLoader(pairs, batch_size=options.batch_size, collate_fn=pseudo_collate)

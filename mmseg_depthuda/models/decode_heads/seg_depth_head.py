@@ -5,7 +5,6 @@ import logging
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 
-import torch
 from mmcv.cnn import build_norm_layer
 from mmengine.logging import print_log
 from mmseg.models.backbones.resnet import Bottleneck
@@ -253,13 +252,3 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
 
     def _upsample(self, prediction: Tensor, like: Tensor) -> Tensor:
         return upsample(prediction, like.shape[2:], self.align_corners)
-
-    # -- inference ---------------------------------------------------------------------------------
-
-    def predict(
-        self, inputs: tuple[Tensor], batch_img_metas: list[dict], test_cfg: ConfigType
-    ) -> Tensor:
-        """Logits and inverse depth at image resolution, (N, num_classes + 1, H, W): depth is the
-        last channel."""
-        predictions = torch.cat(self.forward_seg_depth(inputs), dim=1)
-        return self.predict_by_feat(predictions, batch_img_metas)

@@ -1,11 +1,12 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Per-pixel weights for the segmentation loss of any MMSeg decode head."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
+import torch
 from mmengine.dist import all_reduce
 from mmseg.models.losses import CrossEntropyLoss, accuracy
-from mmseg.utils import SampleList
+from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
 from mmseg_depthuda.structures import branch_of, stack_pixel_data, upsample
@@ -109,6 +110,27 @@ class SegWeightMixin:
             label = self._stack_batch_gt(batch_data_samples)
             losses = self.seg_losses(seg_logits, label, seg_weight)
         return self.weighted(losses, branch_of(batch_data_samples), 'seg')
+
+    def predict(
+        self, inputs: Sequence[Tensor], batch_img_metas: list[dict], test_cfg: ConfigType
+    ) -> Tensor:
+        """Logits at image resolution, and after them the channels of ``predicted_tasks``.
+
+        Args:
+            inputs (Sequence[Tensor]): Feature maps of the backbone.
+            batch_img_metas (list[dict]): Metainfo of the images.
+            test_cfg (dict): MMSeg's.
+
+        Returns:
+            Tensor: (N, num_classes, H, W), with depth (N, num_classes + 1, H, W).
+        """
+        tasks = getattr(self, 'predicted_tasks', ())
+        if not tasks:
+            return super().predict(inputs, batch_img_metas, test_cfg)
+        names = ('seg', *tasks)
+        found = self(inputs, tasks=names)
+        maps = torch.cat([found[name] for name in names], dim=1)
+        return self.predict_by_feat(maps, batch_img_metas)
 
     def seg_losses(
         self,
