@@ -32,7 +32,7 @@ model = dict(
     ),
     test_cfg=dict(mode='whole'),
 )
-pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
+pipeline = [dict(type=name) for name in ('LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs')]
 dataset = dict(
     type='BaseSegDataset', metainfo=dict(classes=['a', 'b']), data_root={data_root!r},
     data_prefix=dict(img_path='images', seg_map_path='labels'), img_suffix='.png',
