@@ -2,9 +2,11 @@
 """Train a segmentor: ``python tools/train.py CONFIG``."""
 
 import argparse
+import sys
 
 from mmengine.runner import Runner
 
+from mmseg_depthuda.apps.exit_status import exit_status
 from mmseg_depthuda.engine.launch import (
     add_run_arguments,
     load_config,
@@ -39,4 +41,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_status('train', main))

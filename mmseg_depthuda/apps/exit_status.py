@@ -1,55 +1,87 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""How a command line that works through many files ends, whatever happens.
+"""How a command line ends, whatever happens.
 
-Exit status: 0 if every file can be used, 1 if some were skipped, 2 if nothing could be done or the
-run could not be finished (bad arguments, a missing folder, a full disk, a killed worker), 130 if it
-was interrupted (Ctrl-C, SIGTERM).
+Exit status: 0 if everything was done, 1 if some of many files were skipped, 2 if nothing could be
+done or the run could not be finished (bad arguments, a bad config or checkpoint, a missing folder,
+a full disk, a killed worker), 130 after Ctrl-C, 143 after SIGTERM.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from types import FrameType
 
-COMPLETE, SKIPPED, FAILED, INTERRUPTED = 0, 1, 2, 130
+from .expected_errors import message_for_user
+from .process_group import is_first_to_speak
+
+COMPLETE, SKIPPED, FAILED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+
+TRACEBACK = 'MMSEG_DEPTHUDA_TRACEBACK'
+"""Environment variable; set to 1, an expected error is shown with its traceback."""
 
 
-def exit_status(name: str, work: Callable[[], int]) -> int:
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM. Whatever cleans up after Ctrl-C does so after this, too."""
+
+
+def same_command() -> str:
+    """How to go on with a command that leaves out what is done."""
+    return 'The same command goes on from here.'
+
+
+def exit_status(
+    name: str, work: Callable[[], int | None], how_to_go_on: Callable[[], str] = str
+) -> int:
     """Do the work of a command line; say on stderr why it could not be finished.
+
+    A mistake in a program is not caught: Python shows its traceback and ends with status 1. Of
+    several processes of ``torchrun`` only the first that fails speaks.
 
     Args:
         name: What the message begins with.
-        work: Returns ``COMPLETE`` or ``SKIPPED``.
+        work: Returns ``COMPLETE`` or ``SKIPPED``; None is ``COMPLETE``.
+        how_to_go_on: What to say after Ctrl-C or SIGTERM. Nothing by default.
 
     Returns:
         Exit status.
     """
     try:
         with _terminated_like_interrupted():
-            return work()
-    except (OSError, ValueError) as error:
-        print(f'{name}: {error}', file=sys.stderr)
+            return work() or COMPLETE
+    except KeyboardInterrupt as stop:
+        by_ctrl_c = not isinstance(stop, _Terminated)
+        _say(f'{name}: stopped by {"Ctrl-C" if by_ctrl_c else "SIGTERM"}. {how_to_go_on()}')
+        return INTERRUPTED if by_ctrl_c else TERMINATED
+    except Exception as error:
+        message = message_for_user(error)
+        if message is None and is_first_to_speak():
+            raise
+        if os.environ.get(TRACEBACK, '0') not in ('', '0'):
+            traceback.print_exc()
+        if message is not None:
+            _say(f'{name}: {message}')
         return FAILED
-    except BrokenProcessPool:
-        print(
-            f'{name}: a worker process was killed, perhaps for lack of memory. The same command '
-            'goes on from here; try fewer --workers.',
-            file=sys.stderr,
-        )
-        return FAILED
-    except KeyboardInterrupt:
-        print(f'{name}: interrupted. The same command goes on from here.', file=sys.stderr)
-        return INTERRUPTED
+
+
+def _say(message: str) -> None:
+    if is_first_to_speak():
+        print(message.strip(), file=sys.stderr, flush=True)
 
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM raise KeyboardInterrupt, as Ctrl-C does, so that the workers are seen off."""
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Let SIGTERM raise, as Ctrl-C does, so that the workers are seen off."""
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    previous = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
     finally:

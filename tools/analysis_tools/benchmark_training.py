@@ -10,10 +10,10 @@ import json
 import re
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from mmseg_depthuda.apps.benchmarking import BenchmarkOptions, benchmark_training, format_report
-from mmseg_depthuda.engine.launch import find_config
+from mmseg_depthuda.engine.launch import Overrides, find_config
 
 
 def height_and_width(text: str) -> tuple[int, int]:
@@ -51,7 +51,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--out', type=Path, metavar='JSON', help='file to write the report to')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='override settings of the config'
+        '--cfg-options', nargs='+', action=Overrides, help='override settings of the config'
     )
     return parser.parse_args()
 
