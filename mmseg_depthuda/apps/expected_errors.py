@@ -86,8 +86,8 @@ def _of_worker(error: Exception) -> str | None:
     if text.startswith('DataLoader worker (pid'):  # PyTorch's words for a worker that was killed
         said = text.splitlines()[0].rstrip('. ')
         return (
-            f'{said}, perhaps killed for lack of memory: try a smaller num_workers or batch_size of '
-            'the data loader'
+            f'{said}, perhaps killed for lack of memory: try a smaller num_workers or batch_size '
+            'of the data loader'
         )
     caught = re.match(r'Caught (\w+) in \w+ (?:worker|process).*\nOriginal Traceback', text)
     if caught is None:

@@ -8,11 +8,13 @@ research releases write it. See docs/speed.md.
 import argparse
 import json
 import re
+import sys
 from pathlib import Path
 
 from mmengine.config import Config
 
 from mmseg_depthuda.apps.benchmarking import BenchmarkOptions, benchmark_training, format_report
+from mmseg_depthuda.apps.exit_status import exit_status
 from mmseg_depthuda.engine.launch import Overrides, find_config
 
 
@@ -79,4 +81,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_status('benchmark_training', main))

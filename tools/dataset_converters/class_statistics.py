@@ -6,11 +6,13 @@
 """
 
 import argparse
+import sys
 
 from mmengine.config import Config
 from mmseg.registry import DATASETS
 from mmseg.utils import register_all_modules
 
+from mmseg_depthuda.apps.exit_status import exit_status
 from mmseg_depthuda.datasets import source_dataset_config, write_class_statistics
 from mmseg_depthuda.engine.launch import Overrides, find_config
 
@@ -38,4 +40,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_status('class_statistics', main))
