@@ -54,19 +54,34 @@ def exit_status(
     try:
         with _terminated_like_interrupted():
             return work() or COMPLETE
-    except KeyboardInterrupt as stop:
-        by_ctrl_c = not isinstance(stop, _Terminated)
-        _say(f'{name}: stopped by {"Ctrl-C" if by_ctrl_c else "SIGTERM"}. {how_to_go_on()}')
-        return INTERRUPTED if by_ctrl_c else TERMINATED
-    except Exception as error:
-        message = message_for_user(error)
-        if message is None and is_first_to_speak():
-            raise
-        if os.environ.get(TRACEBACK, '0') not in ('', '0'):
-            traceback.print_exc()
-        if message is not None:
-            _say(f'{name}: {message}')
-        return FAILED
+    except (Exception, KeyboardInterrupt) as error:
+        stop = _stop_within(error)
+        if stop is None:
+            return _status_of_error(name, error)
+        if hasattr(signal, 'SIGCHLD'):
+            # PyTorch's handler raises for each worker of a data loader that the stop has ended.
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        terminated = isinstance(stop, _Terminated)
+        _say(f'{name}: {"terminated" if terminated else "interrupted"}. {how_to_go_on()}')
+        return TERMINATED if terminated else INTERRUPTED
+
+
+def _stop_within(error: BaseException | None) -> KeyboardInterrupt | None:
+    """The stop that led to an error: MMEngine has places that turn any exception into its own."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _status_of_error(name: str, error: Exception) -> int:
+    message = message_for_user(error)
+    if message is None and is_first_to_speak():
+        raise error
+    if os.environ.get(TRACEBACK, '0') not in ('', '0'):
+        traceback.print_exception(error)
+    if message is not None:
+        _say(f'{name}: {message}')
+    return FAILED
 
 
 def _say(message: str) -> None:

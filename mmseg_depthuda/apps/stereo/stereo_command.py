@@ -49,8 +49,8 @@ def _parser() -> argparse.ArgumentParser:
         description='Match rectified stereo pairs and write the depth of the left images for '
         'training; see docs/stereo_depth.md.',
         epilog='Existing depth files are kept, so that an interrupted run goes on. Exit status: 0 '
-        'every pair has depth, 1 some were skipped, 2 not finished, 130 or 143 stopped. Defaults in '
-        'parentheses.',
+        'every pair has depth, 1 some were skipped, 2 not finished, 130 or 143 stopped. Defaults '
+        'in parentheses.',
     )
     cityscapes = parser.add_argument_group('Cityscapes')
     cityscapes.add_argument(
