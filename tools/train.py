@@ -7,7 +7,7 @@ import sys
 from mmengine.runner import Runner
 
 from mmseg_depthuda.apps.exit_status import exit_status
-from mmseg_depthuda.apps.stopped_training import how_to_go_on
+from mmseg_depthuda.apps.stopped_training import StopHook, how_to_go_on
 from mmseg_depthuda.engine.launch import (
     add_run_arguments,
     load_config,
@@ -46,6 +46,7 @@ class Training:
             use_mixed_precision(cfg)
         resume_from(cfg, args.resume)
         self.runner = Runner.from_cfg(cfg)
+        self.runner.register_hook(StopHook())
         self.runner.train()
 
     def how_to_go_on(self) -> str:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from .expected_errors import message_for_user
-from .process_group import is_first_to_speak
+from .process_group import is_distributed, is_first_to_speak
 
 COMPLETE, SKIPPED, FAILED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
@@ -28,6 +28,9 @@ TRACEBACK = 'MMSEG_DEPTHUDA_TRACEBACK'
 
 class _Terminated(KeyboardInterrupt):
     """SIGTERM. Whatever cleans up after Ctrl-C does so after this, too."""
+
+
+_stops: list[KeyboardInterrupt] = []
 
 
 def same_command() -> str:
@@ -52,7 +55,7 @@ def exit_status(
         Exit status.
     """
     try:
-        with _terminated_like_interrupted():
+        with _stopped_by_signals():
             return work() or COMPLETE
     except (Exception, KeyboardInterrupt) as error:
         stop = _stop_within(error)
@@ -62,7 +65,10 @@ def exit_status(
             # PyTorch's handler raises for each worker of a data loader that the stop has ended.
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         terminated = isinstance(stop, _Terminated)
-        _say(f'{name}: {"terminated" if terminated else "interrupted"}. {how_to_go_on()}')
+        with _undisturbed():
+            if is_first_to_speak():
+                said = f'{name}: {"terminated" if terminated else "interrupted"}. {how_to_go_on()}'
+                print(said.strip(), file=sys.stderr, flush=True)
         return TERMINATED if terminated else INTERRUPTED
 
 
@@ -75,32 +81,54 @@ def _stop_within(error: BaseException | None) -> KeyboardInterrupt | None:
 
 def _status_of_error(name: str, error: Exception) -> int:
     message = message_for_user(error)
-    if message is None and is_first_to_speak():
+    if message is None and not is_distributed():
         raise error
-    if os.environ.get(TRACEBACK, '0') not in ('', '0'):
-        traceback.print_exception(error)
-    if message is not None:
-        _say(f'{name}: {message}')
+    with _undisturbed():
+        if is_first_to_speak():
+            if message is None or os.environ.get(TRACEBACK, '0') not in ('', '0'):
+                traceback.print_exception(error)
+            if message is not None:
+                print(f'{name}: {message}', file=sys.stderr, flush=True)
     return FAILED
 
 
-def _say(message: str) -> None:
-    if is_first_to_speak():
-        print(message.strip(), file=sys.stderr, flush=True)
-
-
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM raise, as Ctrl-C does, so that the workers are seen off."""
-
-    def terminate(number: int, frame: FrameType | None) -> None:
-        raise _Terminated
-
-    previous = signal.signal(signal.SIGTERM, terminate)
+def _undisturbed() -> Iterator[None]:
+    """Ignore SIGTERM: with it ``torchrun`` ends the processes that another one's end has left."""
+    previous = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Let SIGTERM raise, as Ctrl-C does, so that the workers are seen off; remember either."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        _stops.append(_Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
+        raise _stops[-1]
+
+    _stops.clear()
+    previous = {signal.SIGTERM: signal.signal(signal.SIGTERM, stop)}
+    # Where Ctrl-C is ignored, as by a command in the background of a script, it stays so.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        previous[signal.SIGINT] = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def raise_stop_again() -> None:
+    """Raise the stop that a user has asked for, if a bare ``except`` has swallowed it.
+
+    For work of many steps: MMEngine and what it uses have such places, and the work would go on.
+    """
+    if _stops:
+        raise _stops[-1]
 
 
 def positive_integer(text: str) -> int:

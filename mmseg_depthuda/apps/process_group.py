@@ -11,6 +11,11 @@ from torch.distributed import DistError, TCPStore
 SECONDS_TO_CONNECT = 5
 
 
+def is_distributed() -> bool:
+    """Whether ``torchrun`` or the like has started this process as one of several."""
+    return int(os.environ.get('WORLD_SIZE', '1')) > 1
+
+
 def is_first_to_speak() -> bool:
     """Whether this process of a distributed run is the first to say how the run ends.
 
@@ -21,7 +26,7 @@ def is_first_to_speak() -> bool:
     Returns:
         True in a process that is alone.
     """
-    if int(os.environ.get('WORLD_SIZE', '1')) < 2 or 'MASTER_PORT' not in os.environ:
+    if not is_distributed() or 'MASTER_PORT' not in os.environ:
         return True
     attempt = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')
     try:

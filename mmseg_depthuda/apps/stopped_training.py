@@ -3,15 +3,28 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner
 
 from mmseg_depthuda.fileio import latest_checkpoint
+
+from .exit_status import raise_stop_again
+from .process_group import is_distributed
+
+
+class StopHook(Hook):
+    """Ends a training whose stop was swallowed by code that it interrupted."""
+
+    priority = 'VERY_LOW'
+
+    def _after_iter(self, *args, **kwargs) -> None:
+        """After an iteration of training, validation or testing."""
+        raise_stop_again()
 
 
 def how_to_go_on(runner: Runner, argv: Sequence[str], resume: str | None) -> str:
@@ -46,7 +59,7 @@ def _is_newer(checkpoint: str, timestamp: str) -> bool:
 
 
 def _resuming_command(argv: Sequence[str], resume: str | None) -> str:
-    if int(os.environ.get('WORLD_SIZE', '1')) > 1:  # of the launcher's options nothing is known
+    if is_distributed():  # of the launcher's options nothing is known
         return 'the same command, with --resume at its end and without another --resume'
     script, *options = argv
     for i, option in enumerate(options):
