@@ -30,8 +30,10 @@ EXPECTED = (
 )
 # A constructor that gets a wrong value from a config raises one of these.
 OF_A_CONFIG_VALUE = (TypeError, KeyError, AssertionError)
-# The libraries beneath check what a user gives them by `assert`.
-CHECKS_BY_ASSERTION = r'[\\/](?:mmengine|mmcv|mmseg)[\\/]'
+# What these libraries refuse in so many words (`raise`, `assert`) comes from the user.
+LIBRARIES = r'[\\/](?:mmengine|mmcv|mmseg)[\\/]'
+# Functions of MMEngine's Config whose argument `filename` is the config, not a copy of it.
+FILE_READERS = ('fromfile', '_file2dict', '_is_lazy_import', '_parse_lazy_import')
 CONFIG_MODULE = 'mmengine.config.config'
 BUILD_MODULE = 'mmengine.registry.build_functions'
 
@@ -53,17 +55,19 @@ def message_for_user(error: Exception) -> str | None:
         )
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     message = _of_worker(error) or _of_config(error, frames) or _of_build(error, frames)
-    if message is None and _is_expected(type(error), frames[-1].f_code.co_filename):
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    if message is None and _is_expected(type(error), last.filename, last.line or ''):
         message = _of_empty_dataset(error, frames) or _text(error)
     return message
 
 
-def _is_expected(kind: type[Exception], module: str) -> bool:
-    """Whether an error is the user's to mend, told by its class and the code that raised it."""
+def _is_expected(kind: type[Exception], module: str, code: str) -> bool:
+    """Whether an error is the user's to mend, told by its class and the line that raised it."""
     # MMEngine has no class of its own for a dataset in which no image can be used.
     if issubclass(kind, EXPECTED) or kind is Exception:
         return True
-    return kind is AssertionError and re.search(CHECKS_BY_ASSERTION, module) is not None
+    checks = re.search(LIBRARIES, module) and re.match(r'(?:raise|assert)\b', code)
+    return bool(checks) and issubclass(kind, OF_A_CONFIG_VALUE)
 
 
 def _text(error: Exception) -> str:
@@ -96,9 +100,9 @@ def _of_worker(error: Exception) -> str | None:
     # The last file of the traceback, the failed line of code, and after it the message.
     *_, module, rest = re.split(r'^  File "(.+)", line .*\n', text, flags=re.M)
     _, *said = re.split(rf'^(?:\w+\.)*{caught[1]}(?:: |$)', rest, maxsplit=1, flags=re.M)
-    if not said or not _is_expected(kind, module):
-        return None
     code = rest.partition('\n')[0].strip()
+    if not said or not _is_expected(kind, module, code):
+        return None
     return said[0].strip() or f'{caught[1]} at `{code}` ({module})'
 
 
@@ -114,15 +118,17 @@ def _of_config(error: Exception, frames: list[FrameType]) -> str | None:
         return f'the config has no `{missing[1]}`, which is needed here'
     text = _text(_first_import_error(error))
     # Of a config and its bases, the innermost is the one with the error.
-    files = [str(frame.f_locals['filename']) for frame in reading if 'filename' in frame.f_locals]
-    if not files or isinstance(error, OSError) or files[-1] in text:
+    readers = [frame for frame in reading if frame.f_code.co_name in FILE_READERS]
+    files = [str(frame.f_locals['filename']) for frame in readers]
+    has_file = isinstance(error, OSError) and error.filename
+    if not files or has_file or files[-1] in text:
         return text
     lines = [frame.f_lineno for frame in frames if frame.f_code.co_filename == files[-1]]
     line = f', line {lines[-1]}' if lines else ''
     hint = ''
     if isinstance(error, ImportError):
         hint = '. Let PYTHONPATH hold the folder of your own module, or install the package'
-    return f'config {files[-1]}{line}: {text}{hint}'
+    return f'config {files[-1]}{line}: {" ".join(text.split())}{hint}'
 
 
 def _first_import_error(error: BaseException) -> BaseException:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmcv.transforms import LoadImageFromFile
 from mmengine.config import Config
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader, Dataset
@@ -41,6 +42,7 @@ def folder(tmp_path):
     (tmp_path / 'child.py').write_text("_base_ = './syntax.py'")
     (tmp_path / 'name.py').write_text('a = 1\nmodel = b')
     (tmp_path / 'imports.py').write_text("custom_imports = dict(imports=['no_such_module'])")
+    (tmp_path / 'broken.json').write_text('{"a": }')
     (tmp_path / 'no_model.py').write_text('a = 1')
     (tmp_path / 'text.pth').write_text('no checkpoint')
     other = dict(state_dict={'x.weight': torch.zeros(1)}, meta={})
@@ -148,6 +150,8 @@ def load(folder, config, **options):
     [
         ('syntax.py', {}, "syntax.py: line 1: '(' was never closed"),
         ('name.py', {}, "name.py, line 2: name 'b' is not defined"),
+        ('broken.json', {}, 'broken.json: Expecting value: line 1 column 7'),
+        ('sound.py', {'model': None}, 'model should be a nn.Module object or dict, but got None'),
         ('imports.py', {}, "imports.py: No module named 'no_such_module'. Let PYTHONPATH hold"),
         ('sound.py', {'model.backbone.a': 1}, "unexpected keyword argument 'a'"),
         ('sound.py', {'model.backbone.depth': 19}, 'ResNetV1c cannot be built from the values of'),
@@ -185,6 +189,10 @@ def two_lines():
         raise ValueError('first\nsecond') from error
 
 
+def no_image():
+    LoadImageFromFile()(dict(img_path=__file__))
+
+
 def killed():
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -194,6 +202,7 @@ def killed():
     [
         (two_lines, 'first\nsecond'),
         (undecodable, "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
+        (no_image, f'failed to load image: {__file__}'),
         (lambda: dict()['npy'], None),
     ],
 )
