@@ -11,6 +11,10 @@ from .version import __version__
 
 check_versions(installed_versions())
 
+from .fileio.safe_loading import load_without_code  # noqa: E402
+
+load_without_code()
+
 from . import checkpoint_types, datasets, engine, evaluation, models, visualization  # noqa: E402, F401
 
 __all__ = ['__version__']

@@ -2,6 +2,7 @@
 """Compare trained runs: a table, ``summary.json`` and ``report.png``. The end of the quickstart."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from mmseg_depthuda.apps.comparison.quickstart_report import (
@@ -12,6 +13,7 @@ from mmseg_depthuda.apps.comparison.quickstart_report import (
     write_summary,
 )
 from mmseg_depthuda.apps.comparison.runs import ComparedRun, comparison_table
+from mmseg_depthuda.apps.exit_status import exit_status
 from mmseg_depthuda.engine.launch import find_config
 from mmseg_depthuda.fileio import latest_checkpoint
 
@@ -33,7 +35,9 @@ def parse_args() -> argparse.Namespace:
 def find_run(folder: Path, name: str, config: str) -> TrainedRun:
     checkpoint = latest_checkpoint(folder / name)
     if checkpoint is None:
-        raise SystemExit(f'{folder / name} holds no checkpoint; train {config} into it first')
+        raise FileNotFoundError(
+            f'{folder / name} holds no checkpoint; train {config} into it first'
+        )
     return TrainedRun(name, find_config(config), Path(checkpoint))
 
 
@@ -49,4 +53,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_status('quickstart_report', main))

@@ -25,6 +25,7 @@ from mmseg_depthuda.apps.benchmarking.ladder import (
     report_ladder,
     run_ladder,
 )
+from mmseg_depthuda.apps.exit_status import exit_status, same_command
 from mmseg_depthuda.apps.street_world.generation import WorldConfig, generate
 
 METHODS = STREET_WORLD_LADDER | STREET_WORLD_ADVERSARIAL | STREET_WORLD_DEPTH
@@ -59,18 +60,16 @@ def render_world() -> None:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     methods = {name: METHODS[name] for name in args.methods}
-    try:
-        claim_folder(args.folder, methods, args.cfg_options)
-        render_world()
-    except ValueError as error:
-        sys.exit(f'street_world_ladder: {error}')
+    claim_folder(args.folder, methods, args.cfg_options)
+    render_world()
     trainings = plan_ladder(args.folder, methods, args.seeds, args.cfg_options)
     errors = run_ladder(trainings, args.jobs)
     if any(training.is_finished for training in trainings):
         print(report_ladder(args.folder, trainings))
         print(f'Tables and pictures are in {args.folder}.')
-    sys.exit('\n'.join(errors) or 0)
+    if errors:
+        raise ChildProcessError('\n'.join(errors))
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_status('street_world_ladder', main, same_command))

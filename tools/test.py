@@ -2,10 +2,12 @@
 """Evaluate a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``."""
 
 import argparse
+import sys
 
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmseg_depthuda.apps.exit_status import exit_status
 from mmseg_depthuda.engine.launch import (
     add_run_arguments,
     existing_checkpoint,
@@ -49,4 +51,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_status('test', main))

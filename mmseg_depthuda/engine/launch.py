@@ -16,6 +16,16 @@ from mmseg_depthuda.fileio import latest_checkpoint
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
+class Overrides(DictAction):
+    """MMEngine's ``KEY=VALUE ...``; what is none is an error of the command line."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        for value in values:
+            if '=' not in value:
+                parser.error(f'{option_string} takes KEY=VALUE, got {value!r}')
+        super().__call__(parser, namespace, values, option_string)
+
+
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that training and testing share, named as in MMSegmentation's tools.
 
@@ -26,7 +36,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=Overrides,
         help='override settings of the config, as in `train_cfg.max_iters=100 model.x="[1,2]"`',
     )
     parser.add_argument(

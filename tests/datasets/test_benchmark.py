@@ -1,12 +1,11 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-import runpy
-import sys
 from pathlib import Path
 
 import cv2
 import pytest
 
 from mmseg_depthuda.datasets import benchmark
+from tests.commands import exit_status_of
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'analysis_tools' / 'benchmark_data.py'
 
@@ -25,9 +24,8 @@ def _restored_threads():
 
 
 @pytest.mark.usefixtures('_restored_threads')
-def test_tool_measures_every_transform(monkeypatch, capsys):
-    monkeypatch.setattr(sys, 'argv', ['tool', '--files', '2', '--pairs', '3'])
-    runpy.run_path(str(TOOL), run_name='__main__')
+def test_tool_measures_every_transform(capsys):
+    assert exit_status_of(TOOL, '--files', '2', '--pairs', '3') == 0
     printed = capsys.readouterr().out
     assert float(printed.split(' pairs/s')[0].split()[-1]) > 0
     source, target = printed.split('CityscapesDepthDataset')

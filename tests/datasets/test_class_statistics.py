@@ -1,7 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from mmseg_depthuda.datasets import (
     source_dataset_config,
     write_class_statistics,
 )
+from tests.commands import exit_status_of
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'class_statistics.py'
 CLASSES = ['road', 'car', 'rider', 'train']
@@ -133,7 +132,7 @@ def test_source_of_a_pair_is_found():
     assert source_dataset_config(dict(train_dataloader=dict(dataset=target))) is target
 
 
-def test_tool_writes_the_statistics_of_a_config(folder, statistics, monkeypatch):
+def test_tool_writes_the_statistics_of_a_config(folder, statistics):
     config = folder / 'config.py'
     config.write_text(
         'train_dataloader = dict(dataset=dict(type="SourceTargetDataset", target=None, '
@@ -142,6 +141,5 @@ def test_tool_writes_the_statistics_of_a_config(folder, statistics, monkeypatch)
         'data_prefix=dict(img_path="images", seg_map_path="labels"))))'
     )
     out = folder / 'new' / 'out.json'
-    monkeypatch.setattr(sys, 'argv', ['tool', str(config), str(out), '--workers', '1'])
-    runpy.run_path(str(TOOL), run_name='__main__')
+    assert exit_status_of(TOOL, config, out, '--workers', '1') == 0
     assert out.read_text() == statistics.read_text()

@@ -3,7 +3,7 @@
 
 import argparse
 import os
-import runpy
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +14,7 @@ from mmengine.config import Config, ConfigDict
 
 import mmseg_depthuda
 from mmseg_depthuda.engine import launch
+from tests.commands import exit_status_of
 
 ROOT = Path(mmseg_depthuda.__file__).parents[1]
 
@@ -97,16 +98,15 @@ def test_missing_checkpoint_names_what_is_there(tmp_path):
 
 
 @pytest.mark.parametrize('tool', ['train.py', 'test.py'])
-def test_tools_refuse_a_missing_config(config, monkeypatch, tool):
-    monkeypatch.setattr(sys, 'argv', [tool, 'no_such.py', *(['x.pth'] * (tool == 'test.py'))])
-    with pytest.raises(FileNotFoundError, match=r'config no_such\.py: neither a file here'):
-        runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
+def test_tools_refuse_a_missing_config(config, capsys, tool):
+    arguments = ['no_such.py', *(['x.pth'] * (tool == 'test.py'))]
+    assert exit_status_of(ROOT / 'tools' / tool, *arguments) == 2
+    assert 'config no_such.py: neither a file here' in capsys.readouterr().err
 
 
-def test_testing_refuses_a_missing_checkpoint(config, monkeypatch):
-    monkeypatch.setattr(sys, 'argv', ['test.py', 'mine.py', 'gone.pth'])
-    with pytest.raises(FileNotFoundError, match=r'gone\.pth does not exist.*tools/train\.py'):
-        runpy.run_path(str(ROOT / 'tools' / 'test.py'), run_name='__main__')
+def test_testing_refuses_a_missing_checkpoint(config, capsys):
+    assert exit_status_of(ROOT / 'tools/test.py', 'mine.py', 'gone.pth') == 2
+    assert re.match(r'test: .*gone\.pth does not exist.*tools/train\.py', capsys.readouterr().err)
 
 
 TWO_PROCESSES = """

@@ -28,7 +28,7 @@ def test_renders_then_says_that_it_is_complete(tool, tmp_path, capsys):
 def test_other_seed_in_the_same_folder_is_an_error(tool, tmp_path):
     args = [str(tmp_path), '--size', '64x32', '--workers', '1']
     tool.main([*args, '--seed', '1'])
-    with pytest.raises(SystemExit, match='records seed = 1, but 2 is asked for'):
+    with pytest.raises(ValueError, match='records seed = 1, but 2 is asked for'):
         tool.main([*args, '--seed', '2'])
 
 
@@ -51,5 +51,5 @@ def test_preview(tool, tmp_path):
 
 
 def test_preview_that_cannot_be_written(tool, tmp_path):
-    with pytest.raises(SystemExit, match='cannot write'):
+    with pytest.raises(OSError, match='cannot write'):
         tool.main(['--preview', str(tmp_path / 'missing/preview.jpg'), '--size', '64x32'])

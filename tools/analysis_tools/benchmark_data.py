@@ -6,6 +6,7 @@ temporary folder and draws pairs from them with the pipelines of a GTA5 -> Citys
 """
 
 import argparse
+import sys
 import tempfile
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ from mmengine.config import Config
 from mmseg.registry import DATASETS
 from mmseg.utils import register_all_modules
 
+from mmseg_depthuda.apps.exit_status import exit_status
 from mmseg_depthuda.datasets import SourceTargetSampler
 from mmseg_depthuda.datasets.benchmark import time_pairs, time_transforms, write_full_size_pairs
 from mmseg_depthuda.engine.launch import find_config
@@ -55,4 +57,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_status('benchmark_data', main))

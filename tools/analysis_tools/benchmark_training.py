@@ -8,12 +8,14 @@ research releases write it. See docs/speed.md.
 import argparse
 import json
 import re
+import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from mmseg_depthuda.apps.benchmarking import BenchmarkOptions, benchmark_training, format_report
-from mmseg_depthuda.engine.launch import find_config
+from mmseg_depthuda.apps.exit_status import exit_status
+from mmseg_depthuda.engine.launch import Overrides, find_config
 
 
 def height_and_width(text: str) -> tuple[int, int]:
@@ -51,7 +53,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--out', type=Path, metavar='JSON', help='file to write the report to')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='override settings of the config'
+        '--cfg-options', nargs='+', action=Overrides, help='override settings of the config'
     )
     return parser.parse_args()
 
@@ -79,4 +81,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_status('benchmark_training', main))

@@ -21,6 +21,7 @@ from mmseg_depthuda.apps.comparison.runs import (
     read_run,
     write_table,
 )
+from mmseg_depthuda.apps.exit_status import exit_status
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -68,21 +69,18 @@ def with_best(runs: list[ComparedRun], metric: str) -> tuple[list[ComparedRun], 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
-        runs = [parse_run(argument) for argument in args.runs]
-        shown, note = with_best(runs, args.best) if args.best else (runs, '')
-        print(comparison_table(shown, args.baseline))
-        if note:
-            print(note)
-        if args.out is None:
-            return
-        write_table(args.out / 'comparison.csv', shown, args.baseline)
-        draw_classes(args.out / 'classes.png', shown)
-        draw_curves(args.out / 'curves.png', runs)
-    except ValueError as error:
-        sys.exit(f'compare_runs: {error}')
+    runs = [parse_run(argument) for argument in args.runs]
+    shown, note = with_best(runs, args.best) if args.best else (runs, '')
+    print(comparison_table(shown, args.baseline))
+    if note:
+        print(note)
+    if args.out is None:
+        return
+    write_table(args.out / 'comparison.csv', shown, args.baseline)
+    draw_classes(args.out / 'classes.png', shown)
+    draw_curves(args.out / 'curves.png', runs)
     print(f'Table and pictures are in {args.out}.')
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_status('compare_runs', main))

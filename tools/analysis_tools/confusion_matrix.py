@@ -5,12 +5,14 @@ MMSeg's counts in 8 bits and is wrong from 17 classes on, hence on Cityscapes.
 """
 
 import runpy
+import sys
 from pathlib import Path
 
 import mmseg
 from mmengine.config import Config
 from mmseg.registry import DATASETS
 
+from mmseg_depthuda.apps.exit_status import exit_status
 from mmseg_depthuda.engine.launch import find_config
 from mmseg_depthuda.evaluation.confusion import confusion_matrix
 
@@ -34,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_status('confusion_matrix', main))

@@ -21,6 +21,7 @@ from mmseg_depthuda.apps.comparison.checkpoint_scores import (
     sign_of_better,
 )
 from mmseg_depthuda.apps.comparison.runs import checkpoint_table, draw_checkpoints
+from mmseg_depthuda.apps.exit_status import exit_status, same_command
 from mmseg_depthuda.engine.launch import add_run_arguments, load_config
 
 
@@ -52,17 +53,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
-        sign_of_better(args.metric)  # before the work
-        checkpoints = find_checkpoints(args.checkpoints)
-        folder = next(iter(checkpoints.values())).parent
-        out = args.out or folder / CHECKPOINT_METRICS
-        # Not the work dir itself, where compare_runs.py takes the latest test for the result.
-        args.work_dir = args.work_dir or str(folder / 'evaluated_checkpoints')
-        metrics = evaluate_checkpoints(load_config(args), checkpoints, out)
-        table = checkpoint_table(metrics, args.metric)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'evaluate_checkpoints: {error}')
+    sign_of_better(args.metric)  # before the work
+    checkpoints = find_checkpoints(args.checkpoints)
+    folder = next(iter(checkpoints.values())).parent
+    out = args.out or folder / CHECKPOINT_METRICS
+    # Not the work dir itself, where compare_runs.py takes the latest test for the result.
+    args.work_dir = args.work_dir or str(folder / 'evaluated_checkpoints')
+    metrics = evaluate_checkpoints(load_config(args), checkpoints, out)
+    table = checkpoint_table(metrics, args.metric)
     if not is_main_process():
         return
     print(table)
@@ -71,4 +69,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_status('evaluate_checkpoints', main, same_command))

@@ -20,6 +20,7 @@ from mmseg_depthuda.apps.comparison.transfers import (
     read_adapted,
     transfer_table,
 )
+from mmseg_depthuda.apps.exit_status import exit_status
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -51,10 +52,7 @@ def parse_adapted(argument: str, baselines: list[str]) -> AdaptedNetwork:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
-        networks = [parse_adapted(one, args.baseline.split(',')) for one in args.adapted]
-    except ValueError as error:
-        sys.exit(f'negative_transfer: {error}')
+    networks = [parse_adapted(one, args.baseline.split(',')) for one in args.adapted]
     print(transfer_table(networks))
     if args.out is not None:
         draw_transfers(args.out, networks)
@@ -62,4 +60,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_status('negative_transfer', main))

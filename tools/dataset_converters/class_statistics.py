@@ -6,13 +6,15 @@
 """
 
 import argparse
+import sys
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmseg.registry import DATASETS
 from mmseg.utils import register_all_modules
 
+from mmseg_depthuda.apps.exit_status import exit_status
 from mmseg_depthuda.datasets import source_dataset_config, write_class_statistics
-from mmseg_depthuda.engine.launch import find_config
+from mmseg_depthuda.engine.launch import Overrides, find_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -21,7 +23,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('out', help='JSON file to write')
     parser.add_argument('--workers', type=int, default=2, help='processes (default: 2)')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='override settings of the config'
+        '--cfg-options', nargs='+', action=Overrides, help='override settings of the config'
     )
     return parser.parse_args()
 
@@ -38,4 +40,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_status('class_statistics', main))

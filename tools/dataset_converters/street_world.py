@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mmseg_depthuda.apps.exit_status import exit_status, same_command
 from mmseg_depthuda.apps.street_world.generation import WorldConfig, generate, parse_size
 from mmseg_depthuda.apps.street_world.layouts import DEFAULT_PARTS, LAYOUTS, PARTS
 from mmseg_depthuda.apps.street_world.preview import contact_sheet
@@ -53,19 +54,16 @@ def main(argv: list[str] | None = None) -> None:
     if args.out is None:
         return
     start = time.perf_counter()
-    try:
-        config = WorldConfig(
-            source_images=args.source_images,
-            train_images=args.train_images,
-            val_images=args.val_images,
-            size=args.size,
-            seed=args.seed,
-            layouts=tuple(args.layouts),
-            parts=tuple(args.parts),
-        )
-        rendered = generate(args.out, config, args.workers)
-    except ValueError as error:
-        sys.exit(f'street_world: {error}')
+    config = WorldConfig(
+        source_images=args.source_images,
+        train_images=args.train_images,
+        val_images=args.val_images,
+        size=args.size,
+        seed=args.seed,
+        layouts=tuple(args.layouts),
+        parts=tuple(args.parts),
+    )
+    rendered = generate(args.out, config, args.workers)
     seconds = time.perf_counter() - start
     if rendered:
         rate = rendered / seconds
@@ -76,8 +74,8 @@ def main(argv: list[str] | None = None) -> None:
 
 def write_preview(path: Path, sheet: np.ndarray) -> None:
     if not cv2.imwrite(str(path), sheet, (cv2.IMWRITE_JPEG_QUALITY, 82)):
-        sys.exit(f'street_world: cannot write {path}: is its folder there, is it a .jpg?')
+        raise OSError(f'cannot write {path}: is its folder there, is it a .jpg?')
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_status('street_world', main, same_command))

@@ -2,11 +2,13 @@
 """Draw depth files beside their images: ``python tools/depth/show_depth.py -h``."""
 
 import argparse
+import sys
 from pathlib import Path
 
 import cv2
 
 from mmseg_depthuda.apps.depth_prediction.depth_sheet import SUFFIXES, depth_sheet
+from mmseg_depthuda.apps.exit_status import exit_status
 from mmseg_depthuda.fileio import atomic_write
 
 
@@ -38,4 +40,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_status('show_depth', main))

@@ -2,12 +2,14 @@
 """Convert a released AdvEnt checkpoint:
 ``python tools/model_converters/advent_to_mmseg.py IN OUT``."""
 
+import sys
+
 from mmseg_depthuda.apps.released_weights import advent_to_mmseg
 from mmseg_depthuda.apps.released_weights.weights_command import run_converter
 
 
-def main(args: list[str] | None = None) -> None:
-    run_converter(
+def main(args: list[str] | None = None) -> int:
+    return run_converter(
         advent_to_mmseg,
         'Convert a released AdvEnt checkpoint to one of MMSegmentation.',
         source='released checkpoint',
@@ -17,4 +19,4 @@ def main(args: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

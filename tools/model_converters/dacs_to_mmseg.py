@@ -2,12 +2,14 @@
 """Convert a released DACS checkpoint:
 ``python tools/model_converters/dacs_to_mmseg.py IN OUT``."""
 
+import sys
+
 from mmseg_depthuda.apps.released_weights import dacs_to_mmseg
 from mmseg_depthuda.apps.released_weights.weights_command import run_converter
 
 
-def main(args: list[str] | None = None) -> None:
-    run_converter(
+def main(args: list[str] | None = None) -> int:
+    return run_converter(
         dacs_to_mmseg,
         'Convert a released DACS checkpoint to one of MMSegmentation.',
         source='released checkpoint',
@@ -18,4 +20,4 @@ def main(args: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -2,12 +2,14 @@
 """Convert an initialisation of DeepLab-v2's ResNet-101:
 ``python tools/model_converters/deeplab_init_to_mmseg.py IN OUT``."""
 
+import sys
+
 from mmseg_depthuda.apps.released_weights import deeplab_init_to_mmseg
 from mmseg_depthuda.apps.released_weights.weights_command import run_converter
 
 
-def main(args: list[str] | None = None) -> None:
-    run_converter(
+def main(args: list[str] | None = None) -> int:
+    return run_converter(
         deeplab_init_to_mmseg,
         'Convert the ImageNet+COCO or the ImageNet-only initialisation of ResNet-101 '
         'for the backbone DeepLabV2ResNet.',
@@ -18,4 +20,4 @@ def main(args: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -2,12 +2,14 @@
 """Convert back to the released layout:
 ``python tools/model_converters/mmseg_to_corda.py IN OUT``."""
 
+import sys
+
 from mmseg_depthuda.apps.released_weights import mmseg_to_corda
 from mmseg_depthuda.apps.released_weights.weights_command import run_converter
 
 
-def main(args: list[str] | None = None) -> None:
-    run_converter(
+def main(args: list[str] | None = None) -> int:
+    return run_converter(
         mmseg_to_corda,
         'Convert a checkpoint of CorDA or DACS on ResNet-101 to the layout of the released ones.',
         source='MMSegmentation checkpoint',
@@ -17,4 +19,4 @@ def main(args: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -8,7 +8,13 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mmseg_depthuda.apps.exit_status import COMPLETE, SKIPPED, exit_status, positive_integer
+from mmseg_depthuda.apps.exit_status import (
+    COMPLETE,
+    SKIPPED,
+    exit_status,
+    positive_integer,
+    same_command,
+)
 from mmseg_depthuda.datasets import GTA5DepthDataset, SYNTHIADepthDataset
 from mmseg_depthuda.datasets.depth_dataset import ProtocolDataset
 from mmseg_depthuda.datasets.label_protocols import PROTOCOLS
@@ -100,7 +106,7 @@ def _parser(name: str, root: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=f'Check a download of {name} and convert its labels to train indices.',
         epilog='Exit status: 0 every file can be used, 1 some were skipped, 2 not finished, '
-        '130 interrupted. Defaults in parentheses.',
+        '130 or 143 stopped. Defaults in parentheses.',
     )
     parser.add_argument('root', nargs='?', default=root, help=f'root of the download ({root})')
     parser.add_argument(
@@ -138,7 +144,7 @@ def _run(name: str, args: argparse.Namespace, list_splits: Callable[[], list[Spl
             print(f'Lists, class statistics and report: {folder}')
         return COMPLETE if content['complete'] else SKIPPED
 
-    return exit_status(name, prepare)
+    return exit_status(name, prepare, same_command)
 
 
 def _write_report(path: Path | None, content: dict) -> None:

@@ -1,16 +1,22 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Reading checkpoints of others without running what is in them, and writing ours."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from torch import Tensor
 
 from mmseg_depthuda.engine.launch import existing_checkpoint
 from mmseg_depthuda.fileio import atomic_write
+from mmseg_depthuda.fileio.safe_loading import read_file
+
+_REMEDY = (
+    'If you trust whoever made the file, read it once with c = torch.load(FILE, '
+    'map_location="cpu", weights_only=False), save the weights alone with torch.save({name: '
+    'c[name] for name in ("model", "ema_model")}, NEW_FILE) (a plain dictionary of tensors, as '
+    'initialisations, AdvEnt and DADA are: torch.save(dict(c), NEW_FILE)), and convert that file.'
+)
 
 
 def check_paths(source: str | Path, target: str | Path) -> None:
@@ -38,38 +44,10 @@ def read_checkpoint(path: str | Path) -> dict:
         ValueError: The file is damaged or no checkpoint, or it holds Python objects that only
             running its code could restore; the message says which, and what to do.
     """
-    try:
-        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f'{path} {_why_unreadable(str(error))}') from error
+    checkpoint = read_file(path, 'cpu', _REMEDY)
     if not isinstance(checkpoint, Mapping):
         raise ValueError(f'{path} holds a {type(checkpoint).__name__}, not a dictionary of weights')
     return dict(checkpoint)
-
-
-def _why_unreadable(message: str) -> str:
-    """What is wrong with a file, told by PyTorch's message, and the remedy."""
-    foreign = re.search(r'GLOBAL (\S+)', message)
-    if foreign and ' is blocked' in message:
-        return f'asks to run {foreign[1]}, which no weights need: it may do harm, do not open it'
-    if foreign or '.tar format' in message:
-        content = (
-            f'holds a Python object ({foreign[1]})' if foreign else "is in PyTorch's first format"
-        )
-        return (
-            f'{content}, which is not read here, because reading it can run any code. If you trust '
-            'whoever made the file, read it once with c = torch.load(FILE, map_location="cpu", '
-            'weights_only=False), save the weights alone with torch.save({name: c[name] for name '
-            'in ("model", "ema_model")}, NEW_FILE) (a plain dictionary of tensors, as '
-            'initialisations, AdvEnt and DADA are: torch.save(dict(c), NEW_FILE)), and convert '
-            'that file.'
-        )
-    # Before this PyTorch advises to read the file unsafely.
-    reason = message.rpartition('WeightsUnpickler error:')[2].strip()
-    return (
-        'is damaged, or no file of torch.save (a web page in its place?). Download it again. '
-        f'PyTorch says: {reason.splitlines()[0] if reason else "it ends too early"}'
-    )
 
 
 def checkpoint_entry(checkpoint: Mapping, name: str, path: str | Path) -> dict[str, Tensor]:

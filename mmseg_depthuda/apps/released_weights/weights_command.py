@@ -2,8 +2,9 @@
 """What the command lines of ``tools/model_converters`` share."""
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
+
+from mmseg_depthuda.apps.exit_status import COMPLETE, exit_status
 
 
 def run_converter(
@@ -13,7 +14,7 @@ def run_converter(
     target: str,
     args: Sequence[str] | None = None,
     with_teacher: bool = False,
-) -> None:
+) -> int:
     """Parse ``IN OUT``, convert, and print the report.
 
     Args:
@@ -24,8 +25,8 @@ def run_converter(
         args (Sequence[str], optional): Arguments. Defaults to those of the process.
         with_teacher (bool): Offer ``--weights student|teacher``. Defaults to False.
 
-    Raises:
-        SystemExit: The file cannot be converted; nothing is written.
+    Returns:
+        int: Exit status. If the file cannot be converted, nothing is written.
     """
     parser = argparse.ArgumentParser(description=f'{description} See docs/weights.md.')
     parser.add_argument('source', metavar='IN', help=source)
@@ -38,7 +39,10 @@ def run_converter(
             help='which weights become the state_dict (default: student, as published; the teacher '
             'then goes along as ema_state_dict)',
         )
-    try:
-        print(convert(**vars(parser.parse_args(args))))
-    except (ValueError, OSError) as error:
-        sys.exit(f'{convert.__name__}: {error}')
+    options = vars(parser.parse_args(args))
+
+    def convert_and_report() -> int:
+        print(convert(**options))
+        return COMPLETE
+
+    return exit_status(convert.__name__, convert_and_report)

@@ -15,6 +15,7 @@ from mmseg_depthuda.apps.exit_status import (
     SKIPPED,
     exit_status,
     positive_integer,
+    same_command,
 )
 from mmseg_depthuda.fileio import atomic_write
 
@@ -40,7 +41,7 @@ def write_stereo_depth(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(argv)
     _check_arguments(parser, args)
-    return exit_status(NAME, lambda: _convert(args))
+    return exit_status(NAME, lambda: _convert(args), same_command)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,8 +49,8 @@ def _parser() -> argparse.ArgumentParser:
         description='Match rectified stereo pairs and write the depth of the left images for '
         'training; see docs/stereo_depth.md.',
         epilog='Existing depth files are kept, so that an interrupted run goes on. Exit status: 0 '
-        'every pair has depth, 1 some were skipped, 2 not finished, 130 interrupted. Defaults in '
-        'parentheses.',
+        'every pair has depth, 1 some were skipped, 2 not finished, 130 or 143 stopped. Defaults '
+        'in parentheses.',
     )
     cityscapes = parser.add_argument_group('Cityscapes')
     cityscapes.add_argument(

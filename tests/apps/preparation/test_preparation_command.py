@@ -252,7 +252,7 @@ def group_is_gone(group: int) -> bool:
     ('number', 'whole_group', 'status'),
     [
         (signal.SIGINT, True, 130),  # Ctrl-C reaches the workers, too
-        (signal.SIGTERM, False, 130),
+        (signal.SIGTERM, False, 143),
         (signal.SIGKILL, False, -signal.SIGKILL),
     ],
 )

@@ -410,7 +410,7 @@ def convert_slowly(arguments) -> None:
 
 
 @pytest.mark.parametrize(
-    ('number', 'status'), [(signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)]
+    ('number', 'status'), [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
 )
 def test_stopped_run_goes_on(tmp_path, plane, number, status, capsys):
     for i in range(24):

@@ -1,26 +1,20 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.commands import exit_status_of
 from tests.models.tiny_segmentor import segmentor_config
 
 TOOL = Path(__file__).parents[3] / 'tools' / 'analysis_tools' / 'benchmark_training.py'
 
 
-@pytest.fixture
-def run(monkeypatch):
-    def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', [TOOL.name, *map(str, arguments)])
-        runpy.run_path(str(TOOL), run_name='__main__')
-
-    return run
+def run(*arguments):
+    return exit_status_of(TOOL, *arguments)
 
 
-def test_prints_and_writes_the_report(run, tmp_path, capsys):
+def test_prints_and_writes_the_report(tmp_path, capsys):
     config = tmp_path / 'tiny.py'
     config.write_text(
         f'model = {segmentor_config()!r}\n'
@@ -28,7 +22,7 @@ def test_prints_and_writes_the_report(run, tmp_path, capsys):
         "custom_hooks = [dict(type='DACSHook')]\n"
     )
     out = tmp_path / 'new' / 'report.json'
-    run(
+    status = run(
         config,
         '--size',
         '24x40',
@@ -42,6 +36,7 @@ def test_prints_and_writes_the_report(run, tmp_path, capsys):
         '--cfg-options',
         'optim_wrapper.optimizer.lr=1e-4',
     )
+    assert status == 0
     report = json.loads(out.read_text())
     assert report['config'] == 'tiny.py'
     assert report['setting']['size'] == [24, 40]
@@ -52,7 +47,6 @@ def test_prints_and_writes_the_report(run, tmp_path, capsys):
 
 
 @pytest.mark.parametrize('size', ['512', '512x', '0.5x3', 'axb'])
-def test_a_size_that_is_none_is_refused(run, size, capsys):
-    with pytest.raises(SystemExit):
-        run('config.py', '--size', size)
+def test_a_size_that_is_none_is_refused(size, capsys):
+    assert run('config.py', '--size', size) == 2
     assert f"'{size}' is not of the form HxW" in capsys.readouterr().err

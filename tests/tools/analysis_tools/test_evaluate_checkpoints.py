@@ -9,6 +9,7 @@ import pytest
 from mmengine.runner import Runner
 
 from tests.apps.comparison.checkpointed_run import make_run
+from tests.commands import exit_status_of
 
 SCRIPT = Path(__file__).parents[3] / 'tools/analysis_tools/evaluate_checkpoints.py'
 
@@ -48,12 +49,12 @@ def test_table_results_and_picture(run, main, capsys, monkeypatch, tmp_path):
 
 
 def test_an_error_is_the_exit_status(run, main, capsys):
-    with pytest.raises(SystemExit, match='evaluate_checkpoints: nowhere does not exist'):
+    with pytest.raises(FileNotFoundError, match='nowhere does not exist'):
         main([run[0], 'nowhere'])
-    with pytest.raises(SystemExit, match="no checkpoint can be chosen by 'loss'"):
+    with pytest.raises(ValueError, match="no checkpoint can be chosen by 'loss'"):
         main([*run, '--metric', 'loss', '--out', 'new.json'])
-    with pytest.raises(SystemExit, match='evaluate_checkpoints: config gone.py: neither'):
-        main(['gone.py', run[1]])
+    assert exit_status_of(SCRIPT, 'gone.py', run[1]) == 2
+    assert 'evaluate_checkpoints: config gone.py: neither' in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([*run, '--out', 'results.csv'])
     assert '--out must end in .json' in capsys.readouterr().err

@@ -2,8 +2,6 @@
 """The command line of the negative transfer rate."""
 
 import csv
-import runpy
-import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from mmengine.config import Config
 from mmseg.registry import DATASETS
 
 from tests.apps.comparison.checkpointed_run import make_run
+from tests.commands import exit_status_of
 
 SCRIPT = Path(__file__).parents[3] / 'tools/analysis_tools/negative_transfer.py'
 
@@ -54,10 +53,12 @@ def test_without_out_it_only_prints(tmp_path, capsys, main):
 
 def test_an_error_is_the_exit_status(tmp_path, capsys, main):
     write(tmp_path / 'short.csv', 50.0)
-    with pytest.raises(SystemExit, match='negative_transfer: baseline so.csv .* lacks 1.png'):
+    with pytest.raises(ValueError, match='baseline so.csv .* lacks 1.png'):
         main(['so.csv', 'short.csv'])
-    with pytest.raises(SystemExit, match=r'gone.csv does not exist. Write it: python tools/test'):
-        main(['so.csv', 'gone.csv'])
+    assert exit_status_of(SCRIPT, 'so.csv', 'gone.csv') == 2
+    error = capsys.readouterr().err
+    assert error.startswith('negative_transfer: ')
+    assert 'gone.csv does not exist. Write it: python tools/test' in error
     with pytest.raises(SystemExit):
         main(['so.csv', 'dacs.csv', '--out', 'plots'])
     assert '--out must end in .png' in capsys.readouterr().err
@@ -83,9 +84,8 @@ def test_from_tests_of_two_checkpoints_to_the_rate(tmp_path, capsys, monkeypatch
     for step in (1, 2):
         checkpoint, out = work_dir / f'iter_{step}.pth', tmp_path / f'out{step}'
         options = ['--cfg-options', f'test_evaluator.per_image_scores=images{step}.csv']
-        argv = ['test.py', config, checkpoint, '--out', out, '--work-dir', work_dir, *options]
-        monkeypatch.setattr(sys, 'argv', [str(argument) for argument in argv])
-        runpy.run_path(str(SCRIPT.parents[1] / 'test.py'), run_name='__main__')
+        argv = [config, checkpoint, '--out', out, '--work-dir', work_dir, *options]
+        assert exit_status_of(SCRIPT.parents[1] / 'test.py', *argv) == 0
         dataset = DATASETS.build(Config.fromfile(config).test_dataloader.dataset)
         samples = [dataset[index]['data_samples'] for index in range(len(dataset))]
         miou.append(

@@ -2,6 +2,7 @@
 """The command lines; what they convert is tested in tests/released_weights."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -76,11 +77,11 @@ def test_adversarial(kind, tmp_path, capsys):
     [f'{method}_to_mmseg' for method in ('corda', 'dacs', 'advent', 'dada', 'deeplab_init')]
     + ['mmseg_to_corda'],
 )
-def test_a_bad_file_ends_with_a_message_and_without_a_result(tool, tmp_path):
+def test_a_bad_file_ends_with_a_message_and_without_a_result(tool, tmp_path, capsys):
     paths = [str(tmp_path / 'in.pth'), str(tmp_path / 'out.pth')]
-    with pytest.raises(SystemExit, match=f'{tool}: .*in.pth does not exist'):
-        main_of(tool)(paths)
+    assert main_of(tool)(paths) == 2
+    assert re.match(f'{tool}: .*in.pth does not exist', capsys.readouterr().err)
     Path(paths[0]).write_text('no weights')
-    with pytest.raises(SystemExit, match=f'{tool}: .*in.pth is damaged'):
-        main_of(tool)(paths)
+    assert main_of(tool)(paths) == 2
+    assert re.match(f'{tool}: .*in.pth is damaged', capsys.readouterr().err)
     assert not Path(paths[1]).exists()

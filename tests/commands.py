@@ -1,0 +1,16 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""Tools run as a shell would run them."""
+
+import runpy
+import sys
+from unittest.mock import patch
+
+
+def exit_status_of(script, *arguments):
+    """Run a Python script in this process, which has imported everything already."""
+    with patch.object(sys, 'argv', [str(script), *map(str, arguments)]):
+        try:
+            runpy.run_path(str(script), run_name='__main__')
+        except SystemExit as end:
+            return end.code
+    return 0
