@@ -1,5 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 from .dacs_hook import DACSHook
+from .data_check_hook import DataCheckHook
 from .invalid_loss_hook import InvalidLossError, InvalidLossHook
 from .iteration_seed_hook import IterationSeedHook
 from .plain_checkpoint_hook import PlainCheckpointHook
@@ -11,6 +12,7 @@ from .uda_visualization_hook import UDAVisualizationHook
 
 __all__ = [
     'DACSHook',
+    'DataCheckHook',
     'InvalidLossError',
     'InvalidLossHook',
     'IterationSeedHook',
