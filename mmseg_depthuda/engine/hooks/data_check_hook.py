@@ -94,10 +94,13 @@ class DataCheckHook(Hook):
         self._check(runner, _evaluated(runner.test_loop, 'test_dataloader'))
 
     def _check(self, runner: Runner, places: list[_Place]) -> None:
-        new = [p for p in places if not any(p.dataset is known for known in self._checked)]
+        new = []
+        for place in places:
+            if not any(place.dataset is known for known in self._checked):
+                self._checked.append(place.dataset)
+                new.append(place)
         if not new:
             return
-        self._checked += [place.dataset for place in new]
         errors = [self._errors(runner, new) if is_main_process() else None]
         broadcast_object_list(errors)
         if errors[0] and self.refuse:
