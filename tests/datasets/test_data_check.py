@@ -58,8 +58,8 @@ def test_when_the_time_is_up_what_was_read_is_spread():
 
 def test_wrapped_datasets_are_looked_into():
     a, b = (BaseDataset(lazy_init=True) for _ in range(2))
-    wrapped = ConcatDataset([RepeatDataset(a, 2, lazy_init=True), b], lazy_init=True)
-    assert list(simple_datasets(wrapped)) == [a, b]
+    assert list(simple_datasets(ConcatDataset([a, b], lazy_init=True))) == [a, b]
+    assert list(simple_datasets(RepeatDataset(a, 2, lazy_init=True))) == [a]
     assert list(simple_datasets(a)) == [a]
 
 

@@ -122,7 +122,7 @@ def test_data_are_looked_at_once(tmp_path, folder, monkeypatch):
     for _ in range(2):
         hook.before_train(runner)
         hook.before_val(runner)
-    assert checked == ['train_dataloader.dataset']  # the validation data are the same object
+    assert checked == ['train_dataloader.dataset', 'val_dataloader.dataset']
 
 
 def test_the_time_is_shared_by_all_checks(tmp_path, folder, monkeypatch):
