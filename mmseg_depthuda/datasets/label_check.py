@@ -26,6 +26,9 @@ from .transforms import LoadLabels, read_label_ids
 from .transforms.label_files import label_map_remedy, short_list
 
 
+_AS_MEANT = ' If the labels are as they should be, set default_hooks.data_check.refuse=False.'
+
+
 def check_labels(
     dataset: Dataset, name: str, required: bool, files: int, seconds: float
 ) -> CheckReport | None:
@@ -60,6 +63,7 @@ def check_labels(
         report.errors += part.complaints(name)
     if not report.errors:
         _judge_classes(parts, pixels, where, required, report)
+        report.errors = [message + _AS_MEANT for message in report.errors]
     return report
 
 

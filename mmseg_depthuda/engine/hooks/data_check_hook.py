@@ -104,10 +104,7 @@ class DataCheckHook(Hook):
         errors = [self._errors(runner, new) if is_main_process() else None]
         broadcast_object_list(errors)
         if errors[0] and self.refuse:
-            raise ValueError(
-                ' '.join(errors[0]) + ' If the data are as they should be, set '
-                'default_hooks.data_check.refuse=False.'
-            )
+            raise ValueError(' '.join(errors[0]))
 
     def _errors(self, runner: Runner, places: list[_Place]) -> list[str]:
         """Run all checks, each in its share of the time that is left, and log what they say."""
