@@ -25,7 +25,6 @@ from .label_protocols import IGNORE_INDEX
 from .transforms import LoadLabels, read_label_ids
 from .transforms.label_files import label_map_remedy, short_list
 
-
 _AS_MEANT = ' If the labels are as they should be, set default_hooks.data_check.refuse=False.'
 
 
