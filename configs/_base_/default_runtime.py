@@ -31,6 +31,8 @@ default_hooks = dict(
     visualization=dict(type='SegVisualizationHook'),
     # Classes, depth and optimisers that do not go together end a training before it begins.
     training_check=dict(type='TrainingCheckHook'),
+    # Reads some files of each dataset first: labels that would train or score in vain are refused.
+    data_check=dict(type='DataCheckHook'),
     # Checkpoints of another method or number of classes are refused; see StrictLoadHook to allow
     # loading in part.
     strict_load=dict(type='StrictLoadHook'),

@@ -2,6 +2,7 @@
 """Class frequencies of a dataset, and rare-class sampling from them."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
 from scipy.special import softmax
 
 from mmseg_depthuda.fileio import atomic_write, map_in_processes
@@ -97,7 +99,8 @@ class RareClassSampling:
 
     A class is drawn with probability ``P(c) = exp((1 - f_c) / T) / sum_c' exp((1 - f_c') / T)``,
     where ``f_c`` is the share of the class in all labelled pixels; then an image that shows it,
-    uniformly. Classes that no image shows are never drawn.
+    uniformly. Classes that no image shows are never drawn; those that occur and are excluded by
+    ``min_pixels`` are named in a warning.
 
     Args:
         dataset: The dataset to draw from.
@@ -128,6 +131,7 @@ class RareClassSampling:
                 f'rare_class_sampling: no image of {class_statistics} shows any class with '
                 f'min_pixels={min_pixels}. Lower it.'
             )
+        _warn_of_excluded(dataset.metainfo['classes'], pixels, present, min_pixels)
         frequency = pixels.sum(axis=0) / pixels.sum()
         self.class_probabilities = softmax(
             np.where(present, (1 - frequency) / temperature, -np.inf)
@@ -138,6 +142,25 @@ class RareClassSampling:
         """Draw the index of an image."""
         drawn_class = generator.choice(len(self.class_probabilities), p=self.class_probabilities)
         return int(generator.choice(self.images_of_class[drawn_class]))
+
+
+def _warn_of_excluded(
+    classes: Sequence[str], pixels: np.ndarray, present: np.ndarray, min_pixels: int
+) -> None:
+    most = pixels.max(axis=0)
+    excluded = [(classes[i], most[i]) for i in np.flatnonzero((most > 0) & ~present)]
+    if excluded:
+        names = ', '.join(
+            f'{name} (at most {count} pixels in an image)' for name, count in excluded
+        )
+        print_log(
+            f'rare_class_sampling.min_pixels={min_pixels} excludes {len(excluded)} of '
+            f'{len(classes)} classes, for which no image is ever drawn: {names}. To draw all of '
+            f'them, set rare_class_sampling=dict(min_pixels={min(n for _, n in excluded)}) '
+            'or less.',
+            'current',
+            logging.WARNING,
+        )
 
 
 def _read_class_statistics(dataset: BaseDataset, path: str | Path) -> np.ndarray:

@@ -19,8 +19,8 @@ class FolderDepthDataset(DepthSegDataset):
         metainfo: ``dict(classes=[...])``, any number of class names from 2 to 254, optionally with
             ``palette``, one RGB colour per class. Needed where there are labels.
         label_map: Raw label value (0..255) -> train index (0..C-1, or 255 = ignore). By default raw
-            values are train indices. 255 is always "ignore". A value that occurs in a file and is
-            not in the map is an error.
+            values are train indices. 255 is "ignore" unless the map says otherwise. A value that
+            occurs in a file and is not in the map is an error.
         data_prefix: Folders by key: ``img_path``, and optionally ``seg_map_path``,
             ``depth_map_path``, ``camera_path``.
         img_suffix: By default, all common image suffixes.
@@ -65,7 +65,10 @@ def _complete_label_map(
     if label_map is None:
         label_map = {i: i for i in range(len(classes))}
     # Python configs keep integer keys, JSON and YAML turn them into text.
-    label_map = {int(raw): int(train) for raw, train in label_map.items()}
+    try:
+        label_map = {int(str(raw)): int(str(train)) for raw, train in label_map.items()}
+    except ValueError as error:
+        raise ValueError(f'label_map must map integers to integers, but is {label_map}.') from error
     bad = {
         raw: train
         for raw, train in label_map.items()
@@ -76,4 +79,4 @@ def _complete_label_map(
             f'label_map maps raw values 0..255 to 0..{len(classes) - 1} (one per class) or '
             f'{IGNORE_INDEX}, but has {bad}.'
         )
-    return label_map | {IGNORE_INDEX: IGNORE_INDEX}
+    return {IGNORE_INDEX: IGNORE_INDEX} | label_map

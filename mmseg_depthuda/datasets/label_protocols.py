@@ -283,4 +283,4 @@ def label_map(labelling: str, protocol: str) -> dict[int, int]:
             f'Labels of kind {labelling!r} cannot express the classes {absent} of protocol '
             f'{protocol!r}. Choose another protocol, or another labelling.'
         )
-    return mapping | {IGNORE_INDEX: IGNORE_INDEX}
+    return {IGNORE_INDEX: IGNORE_INDEX} | mapping

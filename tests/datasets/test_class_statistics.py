@@ -81,6 +81,23 @@ def test_min_pixels_decides_what_an_image_shows(folder, statistics):
     assert [list(image) for image in images] == [[0, 1, 2, 3], [0, 1], [1], []]
 
 
+def test_classes_that_min_pixels_excludes_are_named(folder, statistics, monkeypatch):
+    """The train, which no image shows at all, is not an affair of min_pixels."""
+    warnings = []
+    monkeypatch.setattr(
+        'mmseg_depthuda.datasets.class_statistics.print_log',
+        lambda message, logger, level: warnings.append(message),
+    )
+    RareClassSampling(build(folder), statistics, min_pixels=5)
+    assert not warnings
+    RareClassSampling(build(folder), statistics, min_pixels=31)
+    assert len(warnings) == 1
+    assert 'min_pixels=31 excludes 2 of 4 classes' in warnings[0]
+    assert 'car (at most 30 pixels in an image), rider (at most 5' in warnings[0]
+    lowered = RareClassSampling(build(folder), statistics, min_pixels=5)
+    assert 'min_pixels=5)' in warnings[0] and all(map(len, lowered.images_of_class[:3]))
+
+
 def test_drawn_images_have_the_expected_frequencies(folder, statistics):
     """P(image) = sum over classes of P(class) / number of images that show it."""
     sampling = RareClassSampling(build(folder), statistics, temperature=0.5, min_pixels=1)

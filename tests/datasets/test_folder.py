@@ -87,6 +87,7 @@ def test_label_value_beyond_the_classes_is_an_error(files, image):
         (dict(metainfo=dict(classes=[str(i) for i in range(255)])), '2 to 254'),
         (dict(metainfo=TWO_CLASSES, label_map={3: 2}), r'label_map .*\{3: 2\}'),
         (dict(metainfo=TWO_CLASSES, label_map={256: 1}), r'label_map .*\{256: 1\}'),
+        (dict(metainfo=TWO_CLASSES, label_map={1.5: 1}), r'label_map .*integers.*\{1.5: 1\}'),
     ],
 )
 def test_wrong_classes_and_label_maps_are_errors(files, masks, arguments, message):

@@ -105,7 +105,10 @@ def evaluate_checkpoints(
         test_loop = runner.test_loop
         runner.call_hook('before_run')
         for iteration in missing:
-            runner.load_checkpoint(str(checkpoints[iteration]))
+            try:
+                runner.load_checkpoint(str(checkpoints[iteration]))
+            except ValueError as error:  # hooks that judge a checkpoint are not told its name
+                raise ValueError(f'{checkpoints[iteration]}: {error}') from error
             metrics = {name: float(value) for name, value in test_loop.run().items()}
             results[iteration] = states[iteration] | dict(metrics=metrics)
             if is_main_process():

@@ -127,7 +127,8 @@ def predict_folder(
 def _load(config: str | Path, checkpoint: str | Path, device: str) -> nn.Module:
     """MMSeg's ``init_model``, which would take what fits of any checkpoint and warn."""
     model = init_model(str(config), str(checkpoint), device=device)  # has the config as `cfg`
-    check_weights_of_test(model, CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu'))
+    loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu')
+    check_weights_of_test(model, loaded, checkpoint)
     return model
 
 

@@ -6,7 +6,8 @@ from .geometric import (
     ResizeWithDepth,
     resize_depth_bilinear,
 )
-from .loading import LoadInverseDepth, LoadLabels, read_inverse_depth, read_labels
+from .label_files import read_label_ids, read_labels
+from .loading import LoadInverseDepth, LoadLabels, read_inverse_depth
 from .sequence import LoadSequence, PackSequenceInputs, ResizeSequence
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     'ResizeSequence',
     'ResizeWithDepth',
     'read_inverse_depth',
+    'read_label_ids',
     'read_labels',
     'resize_depth_bilinear',
 ]

@@ -24,7 +24,7 @@ def decode_image(data: bytes, path: str, key: str) -> np.ndarray:
         key: Where the path came from (``'seg_map_path'``, ...), for the error message.
 
     Returns:
-        (H, W) or (H, W, C), uint8 or uint16; channels as OpenCV orders them (BGR).
+        (H, W) or (H, W, C) in the type of the file; channels as OpenCV orders them (BGR).
 
     Raises:
         ValueError: If it is not an image, or is damaged.
@@ -35,7 +35,7 @@ def decode_image(data: bytes, path: str, key: str) -> np.ndarray:
             f'{key}: {path} is a PNG of {bit_depth} bits per pixel, which decoders stretch to '
             'other values. Save it again with 8 bits.'
         )
-    if colour_type == _PALETTE or bit_depth == 1:
+    if colour_type == _PALETTE or bit_depth == 1 or _is_indexed(data):
         try:
             return np.asarray(Image.open(io.BytesIO(data))).astype(np.uint8, copy=False)
         except OSError as error:
@@ -50,6 +50,17 @@ def _damaged(path: str, key: str) -> ValueError:
     return ValueError(
         f'{key}: {path} is not a readable image. Restore it from the dataset archive.'
     )
+
+
+def _is_indexed(data: bytes) -> bool:
+    """Whether a BMP, GIF or TIFF has a palette or 1 bit per pixel."""
+    if data[:2] not in (b'BM', b'GI', b'II', b'MM'):
+        return False
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.mode in ('P', '1')
+    except OSError:  # a TIFF that only OpenCV reads, of 64-bit floats for example
+        return False
 
 
 def _png_format(data: bytes) -> tuple[int, int]:

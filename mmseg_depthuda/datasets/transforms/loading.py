@@ -8,60 +8,8 @@ from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 from mmseg.registry import TRANSFORMS
 
-from ..file_integrity import read_intact
-from ..label_protocols import IGNORE_INDEX
 from .depth_files import DEPTH_ENCODINGS, DEPTH_FILES
-from .images import decode_image
-
-_UNKNOWN = 254  # no train index: there are at most 254 classes, 0..253
-
-
-def read_labels(path: str, label_map: Mapping[int, int]) -> np.ndarray:
-    """Read a label file and map its raw values to train indices.
-
-    Args:
-        path: PNG with one channel or a palette, 8 or 16 bits; or 16 bits and three channels with
-            the class id in the first, red one (SYNTHIA); or 8 bits and three equal channels.
-        label_map: Raw value -> train index or 255, for every value that may occur.
-
-    Returns:
-        Train indices, uint8, (H, W); 255 = ignore.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is empty or damaged, holds colours, or a value not in ``label_map``.
-    """
-    raw = decode_image(read_intact(path, 'seg_map_path'), path, 'seg_map_path')
-    if raw.ndim == 3:
-        if raw.dtype == np.uint8 and (raw[..., :2] != raw[..., 2:3]).any():
-            raise ValueError(
-                f'seg_map_path: {path} holds colours, but labels are ids. Convert the colours to '
-                'ids and save them as PNG with one channel.'
-            )
-        raw = np.ascontiguousarray(raw[..., 2])  # OpenCV orders channels BGR
-    if raw.dtype == np.uint16:
-        if raw.max() > IGNORE_INDEX:
-            raise _unknown_values(path, np.unique(raw[raw > IGNORE_INDEX]), label_map)
-        raw = raw.astype(np.uint8)
-    if raw.dtype != np.uint8:
-        raise ValueError(
-            f'seg_map_path: {path} holds {raw.dtype}, but labels are integers of 8 or 16 bits.'
-        )
-    table = np.full(256, _UNKNOWN, dtype=np.uint8)
-    table[list(label_map)] = list(label_map.values())
-    labels = cv2.LUT(raw, table)
-    if (labels == _UNKNOWN).any():
-        raise _unknown_values(path, np.unique(raw[labels == _UNKNOWN]), label_map)
-    return labels
-
-
-def _unknown_values(path: str, values: np.ndarray, label_map: Mapping[int, int]) -> ValueError:
-    return ValueError(
-        f'seg_map_path: {path} holds the label values {values[:10].tolist()}, which the label '
-        f'protocol does not know (it knows {sorted(label_map)}). Check that '
-        'data_prefix.seg_map_path names label ids rather than colours or train ids, and that '
-        'protocol, labelling or label_map fit.'
-    )
+from .label_files import read_labels
 
 
 @TRANSFORMS.register_module()

@@ -2,6 +2,7 @@
 """Hooks of the runner: self-training, and the safety of runs."""
 
 from .dacs_hook import DACSHook
+from .data_check_hook import DataCheckHook
 from .invalid_loss_hook import InvalidLossError, InvalidLossHook
 from .iteration_seed_hook import IterationSeedHook
 from .mean_teacher_hook import MeanTeacherHook
@@ -15,6 +16,7 @@ from .uda_visualization_hook import UDAVisualizationHook
 
 __all__ = [
     'DACSHook',
+    'DataCheckHook',
     'InvalidLossError',
     'InvalidLossHook',
     'IterationSeedHook',

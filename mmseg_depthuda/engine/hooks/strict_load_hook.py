@@ -1,12 +1,14 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Refusal of checkpoints that would load only in part."""
+"""Refusal of checkpoints that would load only in part, or hold NaN."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import BaseLoop, Runner
 from mmengine.runner.checkpoint import get_state_dict
 from mmseg.registry import HOOKS
@@ -26,6 +28,9 @@ class StrictLoadHook(Hook):
 
     What a model names in ``training_only`` (regular expressions, such as the discriminators of
     :class:`AdversarialSegmentor`) may be missing in a test.
+
+    Weights that are NaN or infinite are refused, too, as a training that diverged leaves them: a
+    network of NaN predicts the first class everywhere, and its scores are numbers.
 
     Loading in part on purpose is spelled out in the config:
     ``default_hooks.strict_load.allow_missing=['^decode_head']``.
@@ -54,26 +59,33 @@ class StrictLoadHook(Hook):
 
         Raises:
             ValueError: A tensor is missing, unexpected or of another shape, and not allowed to be,
-                or the checkpoint shares no tensor with the model.
+                the checkpoint shares no tensor with the model, or holds a weight that is not
+                finite.
         """
         model = bare_model(runner.model)
         allow_missing = list(self.allow_missing)
         if not isinstance(runner._train_loop, BaseLoop):  # a config, until a training builds it
             allow_missing += _training_only(model)
         _check(model, checkpoint, allow_missing, self.allow_unexpected)
+        teacher = any(isinstance(hook, EMAHook) for hook in runner.hooks)
+        _check_finite(model, checkpoint, runner._load_from, teacher)
 
 
-def check_weights_of_test(model: nn.Module, checkpoint: Mapping) -> None:
+def check_weights_of_test(
+    model: nn.Module, checkpoint: Mapping, path: str | Path | None = None
+) -> None:
     """The same comparison without a runner, for a model that will only predict.
 
     Args:
         model (nn.Module): The model that the checkpoint is loaded into.
         checkpoint (Mapping): MMEngine checkpoint, or a plain dictionary of tensors.
+        path (str | Path, optional): Where it was read from, for the error message.
 
     Raises:
         ValueError: As :meth:`StrictLoadHook.after_load_checkpoint`.
     """
     _check(model, checkpoint, _training_only(model), ())
+    _check_finite(model, checkpoint, path)
 
 
 def _training_only(model: nn.Module) -> list[re.Pattern]:
@@ -88,10 +100,7 @@ def _check(
 ) -> None:
     # MMEngine's own, because the parts of a model may be wrapped one by one.
     wanted = _shapes(get_state_dict(model))
-    found = {
-        re.sub(r'^module\.', '', name): shape
-        for name, shape in _shapes(checkpoint.get('state_dict', checkpoint)).items()
-    }
+    found = _shapes(_weights(checkpoint))
     reshaped = {name for name in wanted.keys() & found.keys() if wanted[name] != found[name]}
     # BatchNorm's counter came with PyTorch 0.4.1 and may be absent, as MMEngine has it, too.
     missing = {name for name in wanted.keys() - found.keys() if 'num_batches_tracked' not in name}
@@ -112,6 +121,48 @@ def _check(
         raise ValueError(_message(problems, 'fits not one tensor of'))
     if any(problems.values()):
         raise ValueError(_message(problems, 'does not fit'))
+
+
+def _check_finite(
+    model: nn.Module, checkpoint: Mapping, path: str | Path | None, teacher: bool = False
+) -> None:
+    own = get_state_dict(model, keep_vars=True)
+    bad = _not_finite(own, _weights(checkpoint))
+    if teacher and 'ema_state_dict' in checkpoint:
+        averaged = _not_finite(own, _without_prefix(checkpoint['ema_state_dict']))
+        bad += [f'{name} of ema_state_dict' for name in averaged]
+    if bad:
+        file = 'the checkpoint' if path is None else f'the checkpoint {path}'
+        raise ValueError(
+            f'{file} holds NaN or infinite values in {len(bad)} of its tensors: '
+            f'{", ".join(bad[:5])}{", ..." if len(bad) > 5 else ""}. The training had diverged '
+            'when it was written. Take an earlier checkpoint of the run, and see docs/training.md '
+            'on losses that are not finite.'
+        )
+
+
+def _not_finite(own: Mapping[str, Tensor], weights: Mapping[str, Any]) -> list[str]:
+    """Names of the tensors that would be loaded and hold NaN or infinity."""
+    bad = []
+    for name, value in weights.items():
+        if not isinstance(value, Tensor) or name not in own or own[name].shape != value.shape:
+            continue
+        finite = value.isfinite()
+        # A constant of the model may be infinite, as in the mask of an attention.
+        if not isinstance(own[name], nn.Parameter):
+            finite |= ~own[name].isfinite().to(finite.device)
+        if not finite.all():
+            bad.append(name)
+    return bad
+
+
+def _weights(checkpoint: Mapping) -> dict[str, Any]:
+    return _without_prefix(checkpoint.get('state_dict', checkpoint))
+
+
+def _without_prefix(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries of a state dict by their names in a model that is not wrapped."""
+    return {re.sub(r'^module\.', '', name): value for name, value in entries.items()}
 
 
 def _message(problems: Mapping[str, Sequence[str]], verdict: str) -> str:

@@ -6,6 +6,7 @@ import math
 import shutil
 
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
@@ -131,6 +132,16 @@ def test_each_checkpoint_reaches_what_it_reaches_alone(cfg, work_dir, loads):
     assert list(kept) == [1, 2, 10]
     assert all(same(kept[iteration], metrics[iteration]) for iteration in kept)
     json.loads(path.read_text(), parse_constant=pytest.fail)  # NaN is not JSON
+
+
+def test_a_checkpoint_that_is_refused_is_named(cfg, work_dir):
+    path = work_dir / 'iter_2.pth'
+    content = torch.load(path, weights_only=True)
+    next(iter(content['state_dict'].values())).fill_(math.nan)
+    torch.save(content, path)
+    cfg.default_hooks.strict_load = dict(type='StrictLoadHook')
+    with pytest.raises(ValueError, match=r'iter_2\.pth: the checkpoint holds NaN'):
+        evaluate_checkpoints(cfg, find_checkpoints([path]), work_dir / 'results.json')
 
 
 def test_only_what_is_new_is_evaluated(cfg, work_dir, loads):

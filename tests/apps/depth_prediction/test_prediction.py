@@ -138,6 +138,17 @@ def test_refuses_the_checkpoint_of_another_model(tmp_path, images):
     assert not (tmp_path / 'out').exists()
 
 
+def test_refuses_a_network_that_has_diverged(tmp_path, images):
+    config, checkpoint = write_run(tmp_path)
+    content = torch.load(checkpoint, weights_only=True)
+    name = next(name for name in content['state_dict'] if name.endswith('conv1.weight'))
+    content['state_dict'][name].fill_(np.nan)
+    torch.save(content, checkpoint)
+    with pytest.raises(ValueError, match=rf'model\.pth holds NaN .*: {name}'):
+        predict_folder(config, checkpoint, images, tmp_path / 'out', 'cpu')
+    assert not (tmp_path / 'out').exists()
+
+
 def test_dadas_encoding_is_corda_s(tmp_path, images):
     """65536 / (centimetres + 1) and 655.36 / (metres + 0.01)."""
     config, checkpoint = write_run(tmp_path, encoding='dada')

@@ -63,7 +63,7 @@ DEFECTS = {
     '00002.png': ('image', '00002.png is truncated'),
     '00003.png': ('labels', '00003.png is 18x12, but its image'),
     '00004.png': ('labels', '00004.png does not exist'),
-    '00005.png': ('labels', '00005.png holds colours'),
+    '00005.png': ('labels', '00005.png holds colors'),
     '00006.png': ('depth disparity', '00006.png holds uint8'),
     '00007.png': ('labels', '00007.png holds the label values [77]'),
     '00008.png': ('depth disparity', '00008.png is 16x12'),

@@ -1,67 +1,14 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from mmseg_depthuda.datasets import GTA5DepthDataset, LoadInverseDepth, LoadLabels, label_map
-from mmseg_depthuda.datasets.transforms import read_labels
 
 CITYSCAPES = label_map('cityscapes_ids', 'cityscapes19')
 
 
 def results(shape=(12, 20), **info) -> dict:
     return dict(img_path='image.png', ori_shape=shape, seg_fields=[], **info)
-
-
-@given(labels=arrays(np.uint8, (5, 7), elements=st.sampled_from(sorted(CITYSCAPES))))
-def test_labels_are_mapped_pixel_by_pixel(tmp_path_factory, labels):
-    path = str(tmp_path_factory.getbasetemp() / 'labels.png')
-    assert cv2.imwrite(path, labels)
-    expected = [[CITYSCAPES[raw] for raw in row] for row in labels.tolist()]
-    np.testing.assert_array_equal(read_labels(path, CITYSCAPES), expected)
-
-
-@pytest.mark.parametrize('kind', ['grey', 'palette', 'grey16', 'three', 'first of three'])
-def test_all_kinds_of_label_files(files, label_ids, kind):
-    other = np.full_like(label_ids, 99)
-    path = {
-        'grey': lambda: files.png('a.png', label_ids),
-        'palette': lambda: files.palette_png('a.png', label_ids),
-        'grey16': lambda: files.png('a.png', label_ids.astype(np.uint16)),
-        'three': lambda: files.png('a.png', np.stack([label_ids] * 3, axis=-1)),
-        'first of three': lambda: files.png(
-            'a.png', np.stack([other, other, label_ids], axis=-1).astype(np.uint16)
-        ),
-    }[kind]()
-    labels = read_labels(str(path), CITYSCAPES)
-    assert labels.dtype == np.uint8
-    assert labels.flags.c_contiguous
-    np.testing.assert_array_equal(labels, np.vectorize(CITYSCAPES.get)(label_ids))
-
-
-@pytest.mark.parametrize(('dtype', 'value'), [(np.uint8, 77), (np.uint16, 77), (np.uint16, 333)])
-def test_value_outside_the_protocol_is_an_error(files, label_ids, dtype, value):
-    labels = label_ids.astype(dtype)
-    labels[3, 4] = value
-    path = files.png('a.png', labels)
-    with pytest.raises(ValueError, match=rf'seg_map_path: .*a.png .* values \[{value}\]'):
-        read_labels(str(path), CITYSCAPES)
-
-
-def test_colours_are_an_error(files, label_ids):
-    green = np.zeros((*label_ids.shape, 3), dtype=np.uint8)
-    green[2:5, :, 1] = 255
-    with pytest.raises(ValueError, match='a.png holds colours'):
-        read_labels(str(files.png('a.png', green)), {0: 0, 1: 1, 255: 255})
-
-
-def test_float_labels_are_an_error(files, label_ids):
-    path = files.png('a.tiff', label_ids.astype(np.float32))
-    with pytest.raises(ValueError, match='a.tiff holds float32'):
-        read_labels(str(path), CITYSCAPES)
 
 
 def test_sample_without_labels_or_depth_passes():

@@ -1,15 +1,18 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Checkpoints that fit only in part are refused by every way the runner loads them."""
+"""Checkpoints that fit in part, or hold NaN, are refused by every way the runner loads them."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.hooks import EMAHook
 from mmengine.model import BaseTTAModel, MMSeparateDistributedDataParallel
 from mmengine.runner import IterBasedTrainLoop
 from torch import nn
 
 from mmseg_depthuda.engine.hooks import StrictLoadHook
+from mmseg_depthuda.engine.hooks.strict_load_hook import check_weights_of_test
 
 
 def make_model(num_classes=3, depth_head=False):
@@ -20,9 +23,9 @@ def make_model(num_classes=3, depth_head=False):
     return model
 
 
-def check(model, checkpoint, trains=False, **options):
+def check(model, checkpoint, trains=False, hooks=(), **options):
     loop = object.__new__(IterBasedTrainLoop) if trains else dict(max_iters=2)
-    runner = SimpleNamespace(model=model, _train_loop=loop)
+    runner = SimpleNamespace(model=model, _train_loop=loop, _load_from='model.pth', hooks=hooks)
     StrictLoadHook(**options).after_load_checkpoint(runner, checkpoint)
 
 
@@ -175,3 +178,53 @@ def test_runner_loads_a_fitting_checkpoint(tmp_path, tiny_runner):
     runner = tiny_runner('same', 4, load_from=path, hooks=[StrictLoadHook()])
     runner.load_or_resume()
     assert torch.equal(runner.model.linear.weight, trained.linear.weight)
+
+
+def spoilt(name, value, model=None):
+    weights = (model or make_model()).state_dict()
+    weights[name] = weights[name].clone()
+    weights[name].view(-1)[-1] = value
+    return weights
+
+
+@pytest.mark.parametrize('value', [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize('name', ['decode_head.weight', 'backbone.1.running_var'])
+@pytest.mark.parametrize('trains', [True, False])
+def test_weights_that_are_not_finite_are_refused(value, name, trains):
+    with pytest.raises(ValueError, match=rf'model.pth holds NaN .* 1 of its tensors: {name}\.'):
+        check(make_model(), dict(state_dict=spoilt(name, value)), trains)
+    with pytest.raises(ValueError, match=rf'last.pth holds NaN .*: {name}\.'):
+        check_weights_of_test(make_model(), spoilt(name, value), 'last.pth')
+
+
+def test_what_is_not_loaded_need_not_be_finite():
+    depth = spoilt('depth_head.weight', math.nan, make_model(depth_head=True))
+    check(make_model(), dict(state_dict=depth), allow_unexpected=['^depth_head'])
+
+
+def test_constants_of_the_model_may_be_infinite():
+    model = make_model()
+    model.register_buffer('mask', torch.tensor([0, -math.inf]))
+    check(model, dict(state_dict=model.state_dict()))
+    with pytest.raises(ValueError, match='1 of its tensors: mask'):
+        check(model, dict(state_dict=model.state_dict() | dict(mask=torch.full([2], math.nan))))
+
+
+def test_a_teacher_must_be_finite_where_a_hook_takes_it():
+    teacher = {
+        f'module.{name}': value for name, value in spoilt('backbone.0.bias', math.nan).items()
+    }
+    checkpoint = dict(state_dict=make_model().state_dict(), ema_state_dict=teacher)
+    check(make_model(), checkpoint)
+    with pytest.raises(ValueError, match=r'backbone\.0\.bias of ema_state_dict'):
+        check(make_model(), checkpoint, hooks=[EMAHook()])
+
+
+def test_runner_does_not_test_what_has_diverged(tmp_path, tiny_runner):
+    weights = tiny_runner('run', 2).model.state_dict()
+    torch.save(
+        dict(state_dict={name: w * math.nan for name, w in weights.items()}), tmp_path / 'x.pth'
+    )
+    runner = tiny_runner('test', 4, load_from=str(tmp_path / 'x.pth'), hooks=[StrictLoadHook()])
+    with pytest.raises(ValueError, match=r'x\.pth holds NaN .*: linear\.weight'):
+        runner.load_or_resume()
