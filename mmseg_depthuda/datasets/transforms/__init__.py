@@ -1,5 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-from .depth_files import DEPTH_ENCODINGS, DEPTH_FILES
+from ..depth_encodings import DEPTH_ENCODINGS
+from .depth_files import DEPTH_FILES
 from .geometric import (
     MatchOriShapeToLabels,
     ResizeAndPad,

@@ -8,9 +8,10 @@ from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 from mmseg.registry import TRANSFORMS
 
+from ..depth_encodings import DEPTH_ENCODINGS
 from ..file_integrity import read_intact
 from ..label_protocols import IGNORE_INDEX
-from .depth_files import DEPTH_ENCODINGS, DEPTH_FILES
+from .depth_files import DEPTH_FILES
 from .images import decode_image
 
 _UNKNOWN = 254  # no train index: there are at most 254 classes, 0..253

@@ -1,14 +1,8 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from mmseg_depthuda.datasets.transforms.depth_files import (
-    DEPTH_FILES,
-    corda_inverse_depth,
-    dada_inverse_depth,
-)
+from mmseg_depthuda.datasets.transforms.depth_files import DEPTH_FILES
 
 
 def read(kind: str, path, encoding: str = 'corda', **info) -> np.ndarray:
@@ -17,42 +11,6 @@ def read(kind: str, path, encoding: str = 'corda', **info) -> np.ndarray:
 
 def column(*values: int) -> np.ndarray:
     return np.array(values, dtype=np.uint16).reshape(-1, 1)
-
-
-@pytest.mark.parametrize(
-    ('metres', 'expected'),
-    [
-        (0.1, 655.36 / 0.11),
-        (9.99, 65.536),
-        (99.99, 6.5536),
-        (0.09, 0),  # CorDA: nearer than 0.1 m is missing
-        (0.0, 0),
-        (-1.0, 0),
-        (655.35, 0),  # the value 1 means "no depth"
-        (1000.0, 0),
-        (np.inf, 0),
-        (np.nan, 0),
-    ],
-)
-def test_corda_encoding_by_hand(metres, expected):
-    for dtype in (np.float32, np.float64):
-        encoded = corda_inverse_depth(np.array([[metres]], dtype=dtype))
-        assert encoded.dtype == np.float32
-        assert encoded[0, 0] == pytest.approx(expected, rel=1e-6)
-
-
-@pytest.mark.parametrize(
-    ('metres', 'expected'), [(0.0, 65536), (0.01, 32768), (655.35, 1), (np.nan, 0), (np.inf, 0)]
-)
-def test_dada_encoding_by_hand(metres, expected):
-    assert dada_inverse_depth(np.array([metres]))[0] == pytest.approx(expected, rel=1e-6)
-
-
-@given(st.floats(0.1, 655.34), st.floats(1e-3, 100))
-def test_corda_encoding_is_valid_and_decreasing(metres, step):
-    near, far = corda_inverse_depth(np.array([metres, metres + step]))
-    assert near > 1
-    assert far < near
 
 
 def test_png_disparity(files):
