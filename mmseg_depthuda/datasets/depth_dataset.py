@@ -86,6 +86,7 @@ class DepthSegDataset(BaseSegDataset):
             )
         metainfo = {}
         if classes is not None:
+            _check_class_names(classes)
             metainfo['classes'] = tuple(classes)
             metainfo['palette'] = [] if palette is None else [list(colour) for colour in palette]
         super().__init__(
@@ -205,6 +206,15 @@ class DepthSegDataset(BaseSegDataset):
         data_info = self.get_data_info(idx)
         check_intact(data_info['img_path'], 'img_path')
         return self.pipeline(data_info)
+
+
+def _check_class_names(classes: Sequence[str]) -> None:
+    """Tables, logs and pictures need text."""
+    if not all(isinstance(name, str) and name.strip() for name in classes):
+        raise ValueError(
+            f'metainfo.classes must be names, but is {list(classes)!r}. Write each as text: '
+            f'classes={[str(name) for name in classes]}.'
+        )
 
 
 class ProtocolDataset(DepthSegDataset):

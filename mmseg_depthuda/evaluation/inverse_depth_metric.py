@@ -18,6 +18,7 @@ from mmseg_depthuda.datasets.depth_encodings import (
 )
 
 from .compared_size import compared_size, named_sizes
+from .metric_arguments import named_arguments, refuse_unknown_arguments
 
 
 @METRICS.register_module()
@@ -50,7 +51,7 @@ class InverseDepthMetric(DepthMetric):
         **kwargs: ``collect_device`` and ``prefix`` of MMEngine's metrics.
 
     Raises:
-        ValueError: An argument is not one of these, or the range is empty.
+        ValueError: An argument is not known or not one of these, or the range is empty.
     """
 
     METRICS = ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'd1', 'd2', 'd3')
@@ -63,6 +64,8 @@ class InverseDepthMetric(DepthMetric):
         max_depth_eval: float = 80.0,
         **kwargs,
     ) -> None:
+        known = named_arguments(InverseDepthMetric) | {'collect_device', 'prefix'}
+        refuse_unknown_arguments('InverseDepthMetric', kwargs, known)
         if scale not in ('metric', 'median'):
             raise ValueError(f"scale must be 'metric' or 'median', got {scale!r}")
         if prediction is None:
@@ -80,9 +83,6 @@ class InverseDepthMetric(DepthMetric):
                 'min_depth_eval must be positive and smaller than max_depth_eval, got '
                 f'{min_depth_eval} and {max_depth_eval} m'
             )
-        unknown = kwargs.keys() - {'collect_device', 'prefix'}
-        if unknown:
-            raise ValueError(f'InverseDepthMetric does not take {sorted(unknown)}')
         super().__init__(min_depth_eval=min_depth_eval, max_depth_eval=max_depth_eval, **kwargs)
         self.scale, self.prediction = scale, prediction
 

@@ -84,6 +84,7 @@ def test_label_value_beyond_the_classes_is_an_error(files, image):
         (dict(metainfo=dict(classes=['one'])), '2 to 254'),
         (dict(metainfo=dict(classes=['a', 'a'])), '2 to 254'),
         (dict(metainfo=dict(classes='road')), '2 to 254'),
+        (dict(metainfo=dict(classes=[0, 1])), r"must be names.*classes=\['0', '1'\]"),
         (dict(metainfo=dict(classes=[str(i) for i in range(255)])), '2 to 254'),
         (dict(metainfo=TWO_CLASSES, label_map={3: 2}), r'label_map .*\{3: 2\}'),
         (dict(metainfo=TWO_CLASSES, label_map={256: 1}), r'label_map .*\{256: 1\}'),
