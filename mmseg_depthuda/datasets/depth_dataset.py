@@ -10,6 +10,7 @@ from mmseg.datasets import BaseSegDataset
 
 from .file_integrity import check_intact
 from .label_protocols import get_protocol, label_map
+from .transforms.geometric import check_padding_is_cut
 
 _OWN_METAINFO = ('metainfo', 'reduce_zero_label', 'ignore_index')
 
@@ -98,6 +99,8 @@ class DepthSegDataset(BaseSegDataset):
             data_prefix=prefix,
             **kwargs,
         )
+        if self.test_mode:
+            check_padding_is_cut(self.pipeline.transforms, labelled='seg_map_path' in prefix)
         # MMSeg's confusion_matrix.py reads the class names from here.
         self.METAINFO = {
             key: self._metainfo[key] for key in ('classes', 'palette') if key in self._metainfo

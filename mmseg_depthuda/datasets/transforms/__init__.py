@@ -2,9 +2,11 @@
 from ..depth_encodings import DEPTH_ENCODINGS
 from .depth_files import DEPTH_FILES
 from .geometric import (
+    CutPadding,
     MatchOriShapeToLabels,
     ResizeAndPad,
     ResizeWithDepth,
+    check_padding_is_cut,
     resize_depth_bilinear,
 )
 from .loading import LoadInverseDepth, LoadLabels, read_inverse_depth, read_labels
@@ -13,6 +15,7 @@ from .sequence import LoadSequence, PackSequenceInputs, ResizeSequence
 __all__ = [
     'DEPTH_ENCODINGS',
     'DEPTH_FILES',
+    'CutPadding',
     'LoadInverseDepth',
     'LoadLabels',
     'LoadSequence',
@@ -21,6 +24,7 @@ __all__ = [
     'ResizeAndPad',
     'ResizeSequence',
     'ResizeWithDepth',
+    'check_padding_is_cut',
     'read_inverse_depth',
     'read_labels',
     'resize_depth_bilinear',
