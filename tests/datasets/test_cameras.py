@@ -42,7 +42,9 @@ def test_impossible_intrinsics(change, message):
 def test_json_file(tmp_path):
     path = tmp_path / 'intrinsics.json'
     path.write_text(json.dumps(PIXELS))
-    assert read_intrinsics(str(path)) == PinholeIntrinsics.from_pixels(**PIXELS)
+    camera, size = read_intrinsics(str(path))
+    assert camera == PinholeIntrinsics.from_pixels(**PIXELS)
+    assert size == (PIXELS['width'], PIXELS['height'])
     path.write_text(json.dumps({key: PIXELS[key] for key in ('fx', 'fy', 'cx', 'cy')}))
     with pytest.raises(ValueError, match="intrinsics.json must be.*'width'"):
         read_intrinsics(str(path))

@@ -15,6 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 from scipy.io import loadmat
+from scipy.sparse import issparse
 
 from ..cameras import read_cityscapes_camera
 from ..depth_encodings import (
@@ -62,10 +63,15 @@ def read_cityscapes_disparity(info: dict, encoding: str) -> np.ndarray:
 
 def read_mat_metres(info: dict, encoding: str) -> np.ndarray:
     """MATLAB file with metres under the key ``depth_map`` (Cityscapes stereo depth)."""
-    path = info['depth_map_path']
+    return DEPTH_ENCODINGS[encoding](_read_mat(info['depth_map_path']))
+
+
+def _read_mat(path: str) -> np.ndarray:
+    """Metres of a MATLAB file, float32, (H, W)."""
     data = read_intact(path, 'depth_map_path')
     try:
-        content = loadmat(io.BytesIO(data))
+        # MATLAB stores whole numbers of any type in 8 or 16 bits; mat_dtype gives their type.
+        content = loadmat(io.BytesIO(data), mat_dtype=True)
     except Exception as error:  # SciPy raises a dozen types for broken files
         raise ValueError(
             f'depth_map_path: {path} cannot be read as a MATLAB file ({error}). Restore it; a file '
@@ -78,12 +84,40 @@ def read_mat_metres(info: dict, encoding: str) -> np.ndarray:
             'under that key.'
         )
     metres = content[DEPTH_MAT_KEY]
+    if issparse(metres):
+        raise ValueError(
+            f'depth_map_path: {DEPTH_MAT_KEY!r} in {path} is a sparse matrix. Save it in full: '
+            'full(depth_map) in MATLAB, depth_map.toarray() in Python.'
+        )
     if metres.ndim != 2 or metres.dtype.kind not in 'fui':
         raise ValueError(
             f'depth_map_path: {DEPTH_MAT_KEY!r} in {path} has shape {metres.shape} and dtype '
             f'{metres.dtype}, but metres are a matrix (H, W) of numbers.'
         )
-    return DEPTH_ENCODINGS[encoding](np.asarray(metres, dtype=np.float32))
+    if metres.dtype.kind != 'f':
+        raise ValueError(
+            f'depth_map_path: {DEPTH_MAT_KEY!r} in {path} has the dtype {metres.dtype} and the '
+            f'median {np.median(metres):g}. Whole numbers are centimetres or millimetres as a '
+            "rule; metres are floats. Divide by 100 or 1000 and save them with dtype 'float32'."
+        )
+    return metres.astype(np.float32)
+
+
+def stored_metres(info: dict) -> np.ndarray | None:
+    """The numbers of a depth file as metres, whether or not they can be a depth.
+
+    Args:
+        info: As the readers of :data:`DEPTH_FILES` get it.
+
+    Returns:
+        Float, (H, W), metres; None for a kind without unit.
+    """
+    path, kind = info['depth_map_path'], info['depth_file']
+    if kind == 'mat_metres':
+        return _read_mat(path)
+    if kind == 'png_centimetres':
+        return decode_centimetres(_read_uint16(path))
+    return None
 
 
 DEPTH_FILES: Mapping[str, Callable[[dict, str], np.ndarray]] = {
