@@ -19,7 +19,7 @@ from .depth_encodings import MAX_METRES, MIN_METRES, metres_of_inverse_depth
 
 STREET_METRES = (2.0, 100.0)
 """Range in which the median depth of a set of street scenes must lie, in metres."""
-FILE_MARGIN = (4.0, 5.0)
+FILE_MARGIN = (4.0, 3.0)
 """The median of one file may be nearer and farther than the range of the set by these factors."""
 SAMPLED_FILES = 4
 SAMPLED_PIXELS = 16384

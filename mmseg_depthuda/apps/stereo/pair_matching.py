@@ -222,7 +222,7 @@ def _read(pair: StereoPair) -> tuple[np.ndarray, np.ndarray, StereoCamera]:
             'restore the pair, or leave it out.'
         )
     camera = pair.camera if isinstance(pair.camera, StereoCamera) else read_camera(pair.camera)
-    camera.check_fits(left.shape[1])
+    camera.check_fits(*left.shape[1::-1])
     return left, right, camera
 
 

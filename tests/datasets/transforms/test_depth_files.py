@@ -1,6 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
+import struct
+
 import numpy as np
 import pytest
+from scipy.sparse import csc_matrix
 
 from mmseg_depthuda.datasets.transforms.depth_files import DEPTH_FILES
 
@@ -87,6 +90,37 @@ def test_mat_file_with_another_key_is_an_error(files):
 def test_mat_file_without_a_matrix_of_numbers_is_an_error(files, content):
     path = files.mat('a.mat', depth_map=content)
     with pytest.raises(ValueError, match=r'a.mat has shape .* metres are a matrix'):
+        read('mat_metres', path)
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16, np.int32])
+def test_whole_numbers_in_a_mat_file_are_an_error(files, dtype):
+    path = files.mat('a.mat', depth_map=np.array([[100, 120, 250]], dtype))
+    with pytest.raises(
+        ValueError, match=r'a.mat has the dtype u?int\d+ and the median 120.*Divide'
+    ):
+        read('mat_metres', path)
+
+
+def test_whole_metres_of_matlab_are_floats(files):
+    """MATLAB stores doubles without fractions in 8 bits. SciPy does not, so the element is built by
+    hand: tag of 8-bit data in place of the doubles."""
+    path = files.mat('a.mat', depth_map=np.array([[5.0], [20.0]]))
+    data = path.read_bytes()
+    doubles = struct.pack('<II2d', 9, 16, 5, 20)
+    assert data.count(doubles) == 1
+    start = data.index(doubles)
+    small = struct.pack('<HHBBxx', 2, 2, 5, 20)  # a small element: type, bytes, values
+    (length,) = struct.unpack_from('<I', data, 132)
+    data = data[:132] + struct.pack('<I', length - 16) + data[136:start] + small
+    path.write_bytes(data)
+    expected = [[655.36 / 5.01], [655.36 / 20.01]]
+    np.testing.assert_allclose(read('mat_metres', path), expected, rtol=1e-6)
+
+
+def test_sparse_mat_file_is_an_error(files):
+    path = files.mat('a.mat', depth_map=csc_matrix(np.diag([3.0, 9.0])))
+    with pytest.raises(ValueError, match=r'a.mat is a sparse matrix.*full\(depth_map\)'):
         read('mat_metres', path)
 
 
