@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+
+from mmseg.registry import METRICS
 
 _NO_NAMES = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 _OF_THE_DATASET = dict(
@@ -48,3 +50,21 @@ def refuse_unknown_arguments(metric: str, given: Iterable[str], known: Iterable[
         raise ValueError(
             f'val_evaluator and test_evaluator: {metric} has no argument {name}; {remedy}'
         )
+
+
+def check_evaluator(evaluator: Mapping | Sequence[Mapping] | None) -> None:
+    """Refuse unknown arguments of MMSeg's own metrics, whose constructors swallow them.
+
+    Args:
+        evaluator (Mapping | Sequence[Mapping], optional): ``val_evaluator`` or ``test_evaluator``
+            of a config. Metrics of other packages are left to their constructors.
+
+    Raises:
+        ValueError: As :func:`refuse_unknown_arguments`.
+    """
+    for settings in [evaluator] if isinstance(evaluator, Mapping) else evaluator or ():
+        kind = settings.get('type') if isinstance(settings, Mapping) else None
+        metric = METRICS.get(kind) if isinstance(kind, str) else kind
+        if inspect.isclass(metric) and metric.__module__.startswith('mmseg.'):
+            known = named_arguments(metric) | {'type', 'keep_results'}
+            refuse_unknown_arguments(metric.__name__, settings, known)

@@ -73,6 +73,7 @@ class Inspection:
         problems: Why the image cannot be used; empty if it can.
         class_pixels: Number of pixels of every class; ``None`` if the labels cannot be used.
         valid_depth: Kind of depth -> share of valid pixels.
+        median_metres: Kind of depth -> median depth in metres, where it has a unit.
         resized_depth: Kinds of depth whose resolution is not that of the image.
         converted: State of the converted labels; ``None`` if they were not written.
     """
@@ -83,6 +84,7 @@ class Inspection:
     problems: list[Problem] = field(default_factory=list)
     class_pixels: list[int] | None = None
     valid_depth: dict[str, float] = field(default_factory=dict)
+    median_metres: dict[str, float] = field(default_factory=dict)
     resized_depth: list[str] = field(default_factory=list)
     converted: FileState | None = None
 
@@ -150,7 +152,9 @@ def _verify_depth(result: Inspection, kind: str, info: dict) -> None:
         DEPTH_FILES[info['depth_file']](info, 'corda')
         return
     depth = read_inverse_depth(info, 'corda')
-    check_file(depth, info, STREET_METRES, lambda: stored_metres(info))
+    median = check_file(depth, info, STREET_METRES, lambda: stored_metres(info))
+    if median is not None:
+        result.median_metres[kind] = median
     result.valid_depth[kind] = np.count_nonzero(valid_depth(depth)) / depth.size
     if depth.shape != tuple(info['ori_shape']):
         result.resized_depth.append(kind)
