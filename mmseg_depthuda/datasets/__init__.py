@@ -22,6 +22,7 @@ from .samplers import DomainsSampler, SourceTargetSampler
 from .sequences import CityscapesSequenceDataset, FolderSequenceDataset
 from .synthia import SYNTHIADepthDataset
 from .transforms import (
+    CutPadding,
     LoadInverseDepth,
     LoadLabels,
     LoadSequence,
@@ -42,6 +43,7 @@ __all__ = [
     'CamVidDataset',
     'CityscapesDepthDataset',
     'CityscapesSequenceDataset',
+    'CutPadding',
     'DomainsDataset',
     'DomainsIndex',
     'DomainsSampler',

@@ -14,6 +14,7 @@ import numpy as np
 from .file_integrity import read_intact
 
 BASELINES = (0.005, 20.0)  # metres
+MAX_RATIO_ERROR = 0.02  # of width / height, which rounding and a few cut pixels change
 CITYSCAPES_NUMBERS = dict(
     fx='intrinsic.fx (pixels)',
     fy='intrinsic.fy (pixels)',
@@ -59,6 +60,13 @@ class PinholeIntrinsics:
                 'the middle half of the image (0.5 is its middle). Was the camera calibrated with '
                 'images of another size?'
             )
+        if min(self.cx, self.cy) > 0.6 or max(self.cx, self.cy) < 0.4:
+            raise ValueError(
+                f'intrinsics cx={self.cx:g}, cy={self.cy:g} place the principal point off the '
+                'middle of the image (0.5) in the same direction by more than a tenth, as those of '
+                'images of another size do. Divide pixels by the size of the images that the '
+                'camera was calibrated with.'
+            )
 
     @classmethod
     def from_pixels(
@@ -80,11 +88,14 @@ class PinholeIntrinsics:
         )
 
 
-def read_intrinsics(path: str) -> PinholeIntrinsics:
+def read_intrinsics(path: str) -> tuple[PinholeIntrinsics, tuple[int, int]]:
     """Read the camera of a folder of frames.
 
     Args:
         path: JSON file with the numbers ``fx, fy, cx, cy, width, height``, pixels.
+
+    Returns:
+        The camera, and the width and height of the images that it was calibrated with.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -99,7 +110,33 @@ def read_intrinsics(path: str) -> PinholeIntrinsics:
             f'intrinsics: {path} must be a JSON file with the numbers fx, fy, cx, cy, width and '
             f'height, in pixels, but: {error!r}.'
         ) from error
-    return _checked(f'intrinsics: {path}', numbers)
+    return _checked(f'intrinsics: {path}', numbers), (round(numbers[4]), round(numbers[5]))
+
+
+def check_calibrated_size(
+    name: str, calibrated: Sequence[int], width: int, height: int, image: str
+) -> None:
+    """Refuse a camera that was calibrated with images of another shape.
+
+    Args:
+        name: The camera, for the message.
+        calibrated: Width and height of the images that it was calibrated with.
+        width: Width of an image that it is used for.
+        height: Its height.
+        image: Its file, for the message.
+
+    Raises:
+        ValueError: The ratios of width and height differ by more than 2 %.
+    """
+    ratio = (width / height) / (calibrated[0] / calibrated[1])
+    if not 1 / (1 + MAX_RATIO_ERROR) <= ratio <= 1 + MAX_RATIO_ERROR:
+        raise ValueError(
+            f'{name} was calibrated with images of {calibrated[0]}x{calibrated[1]}, but {image} is '
+            f'{width}x{height}, another shape: was it cropped, or squeezed? Write the camera of '
+            'these images: subtract the pixels cut off at the left and at the top from cx and cy, '
+            'scale fx and cx with the width, fy and cy with the height, and set width and height '
+            f'(calibrated_size of a dataset with camera files) to {width} and {height}.'
+        )
 
 
 @dataclass(frozen=True)

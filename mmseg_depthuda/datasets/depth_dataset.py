@@ -10,6 +10,7 @@ from mmseg.datasets import BaseSegDataset
 
 from .file_integrity import check_intact
 from .label_protocols import get_protocol, label_map
+from .transforms.geometric import check_padding_is_cut
 
 _OWN_METAINFO = ('metainfo', 'reduce_zero_label', 'ignore_index')
 
@@ -86,6 +87,7 @@ class DepthSegDataset(BaseSegDataset):
             )
         metainfo = {}
         if classes is not None:
+            _check_class_names(classes)
             metainfo['classes'] = tuple(classes)
             metainfo['palette'] = [] if palette is None else [list(colour) for colour in palette]
         super().__init__(
@@ -97,6 +99,8 @@ class DepthSegDataset(BaseSegDataset):
             data_prefix=prefix,
             **kwargs,
         )
+        if self.test_mode:
+            check_padding_is_cut(self.pipeline.transforms, labelled='seg_map_path' in prefix)
         # MMSeg's confusion_matrix.py reads the class names from here.
         self.METAINFO = {
             key: self._metainfo[key] for key in ('classes', 'palette') if key in self._metainfo
@@ -205,6 +209,15 @@ class DepthSegDataset(BaseSegDataset):
         data_info = self.get_data_info(idx)
         check_intact(data_info['img_path'], 'img_path')
         return self.pipeline(data_info)
+
+
+def _check_class_names(classes: Sequence[str]) -> None:
+    """Tables, logs and pictures need text."""
+    if not all(isinstance(name, str) and name.strip() for name in classes):
+        raise ValueError(
+            f'metainfo.classes must be names, but is {list(classes)!r}. Write each as text: '
+            f'classes={[str(name) for name in classes]}.'
+        )
 
 
 class ProtocolDataset(DepthSegDataset):

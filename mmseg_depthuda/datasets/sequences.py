@@ -32,8 +32,8 @@ class SequenceDataset(BaseDataset):
 
     A sample names ``img_path``, ``source_paths`` (neighbours in the order of ``frame_offsets``,
     then the right image), ``frame_offsets``, the camera, either as ``intrinsics``
-    (:class:`PinholeIntrinsics` as a dict) or as ``camera_path``, and ``has_right`` where there is a
-    right image.
+    (:class:`PinholeIntrinsics` as a dict) or as ``camera_path``, ``calibrated_size`` (width and
+    height) if it is known, and ``has_right`` where there is a right image.
 
     Args:
         data_root: Root of the relative prefixes.
@@ -275,9 +275,11 @@ class FolderSequenceDataset(SequenceDataset):
     """
 
     def __init__(self, intrinsics: Sequence[float] | str, data_root: str = '', **kwargs) -> None:
+        self._calibration: dict = {}
         if isinstance(intrinsics, str):
             path = osp.join(data_root or '', intrinsics)
-            self.intrinsics = read_intrinsics(path)
+            self.intrinsics, size = read_intrinsics(path)
+            self._calibration = dict(camera_name=f'intrinsics: {path}', calibrated_size=size)
         else:
             if len(intrinsics) != 4:
                 raise ValueError(f'intrinsics must be (fx, fy, cx, cy), got {intrinsics!r}.')
@@ -285,7 +287,7 @@ class FolderSequenceDataset(SequenceDataset):
         super().__init__(data_root=data_root, **kwargs)
 
     def camera_of(self, sequence: str, number: int) -> dict:
-        return dict(intrinsics=asdict(self.intrinsics))
+        return dict(intrinsics=asdict(self.intrinsics), **self._calibration)
 
     def frame_step(self, frames: Frames) -> int:
         numbers = sorted(frames)

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config, DictAction
 
+from mmseg_depthuda.evaluation.metric_arguments import check_evaluator
 from mmseg_depthuda.fileio import latest_checkpoint
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -100,11 +101,14 @@ def load_config(args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: The config does not exist.
+        ValueError: An evaluator has an argument that its metric does not know.
     """
     path = find_config(args.config)
     cfg = Config.fromfile(path)
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
+    for key in ('val_evaluator', 'test_evaluator'):
+        check_evaluator(cfg.get(key))
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:

@@ -23,10 +23,22 @@ def count_confusions(
 
     Returns:
         np.ndarray: int64, (num_classes, num_classes); rows are true, columns predicted classes.
+
+    Raises:
+        ValueError: A label that counts, or a prediction there, is no class.
     """
     counted = labels != ignore_index
     # In uint8, as in MMSeg's confusion_matrix.py, this overflows from 17 classes on.
-    pairs = num_classes * labels[counted].astype(np.int64) + predictions[counted]
+    labels, predictions = (array[counted].astype(np.int64) for array in (labels, predictions))
+    for name, values in (('labels', labels), ('predictions', predictions)):
+        wrong = np.unique(values[(values < 0) | (values >= num_classes)])
+        if wrong.size:
+            raise ValueError(
+                f'the {name} have the values {wrong[:10].tolist()}, but there are {num_classes} '
+                f'classes, 0 to {num_classes - 1}, and {ignore_index} is ignored. Map other labels '
+                'to 255 by label_map of the dataset; write predictions by test.py --out.'
+            )
+    pairs = num_classes * labels + predictions
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
@@ -42,7 +54,7 @@ def confusion_matrix(dataset: BaseSegDataset, folder: str | Path) -> np.ndarray:
 
     Raises:
         FileNotFoundError: If an image has no prediction.
-        ValueError: If a prediction and its labels differ in size.
+        ValueError: If a prediction and its labels differ in size, or have values that are no class.
     """
     num_classes = len(dataset.metainfo['classes'])
     total = np.zeros((num_classes, num_classes), dtype=np.int64)
@@ -60,5 +72,10 @@ def confusion_matrix(dataset: BaseSegDataset, folder: str | Path) -> np.ndarray:
                 f'{path} has the shape {predictions.shape}, the labels of {sample.img_path} have '
                 f'{labels.shape}. Write the predictions with the same test pipeline.'
             )
-        total += count_confusions(labels, predictions, num_classes, dataset.ignore_index)
+        if sample.metainfo.get('reduce_zero_label'):  # MMSeg writes classes from 1 on then
+            predictions = predictions.astype(np.int64) - 1
+        try:
+            total += count_confusions(labels, predictions, num_classes, dataset.ignore_index)
+        except ValueError as error:
+            raise ValueError(f'{sample.img_path} and {path}: {error}') from error
     return total

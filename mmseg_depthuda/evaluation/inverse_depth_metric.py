@@ -12,8 +12,13 @@ from mmseg.registry import METRICS
 from torch import Tensor
 
 from mmseg_depthuda.adaptation.depth import valid_depth
+from mmseg_depthuda.datasets.depth_encodings import (
+    depth_of_png_disparity,
+    metres_of_inverse_depth,
+)
 
 from .compared_size import compared_size, named_sizes
+from .metric_arguments import named_arguments, refuse_unknown_arguments
 
 
 @METRICS.register_module()
@@ -21,10 +26,10 @@ class InverseDepthMetric(DepthMetric):
     """MMSeg's ``DepthMetric`` for the inverse depth of this package.
 
     Ground truth is inverse depth of metric files (metres, centimetres, or disparity with camera) as
-    :class:`LoadInverseDepth` gives it; both its encodings are ``655.36 / (metres + 0.01)``. Pixels
-    without it, and those beyond the evaluated range, do not count. Predictions are brought to
-    metres and limited to that range, and the errors are averaged over images, as Eigen et al.,
-    NeurIPS 2014, and most since. Images without a valid pixel are left out.
+    :class:`LoadInverseDepth` gives it, in either encoding. Pixels without it, and those beyond the
+    evaluated range, do not count. Predictions are brought to metres and limited to that range, and
+    the errors are averaged over images, as Eigen et al., NeurIPS 2014, and most since. Images
+    without a valid pixel are left out.
 
     The validation dataset must load its depth (``depth='stereo'``, and ``LoadInverseDepth`` beside
     ``LoadLabels`` in the test pipeline), and the network predict one (``CorDAHead``,
@@ -46,7 +51,7 @@ class InverseDepthMetric(DepthMetric):
         **kwargs: ``collect_device`` and ``prefix`` of MMEngine's metrics.
 
     Raises:
-        ValueError: An argument is not one of these, or the range is empty.
+        ValueError: An argument is not known or not one of these, or the range is empty.
     """
 
     METRICS = ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'd1', 'd2', 'd3')
@@ -59,6 +64,8 @@ class InverseDepthMetric(DepthMetric):
         max_depth_eval: float = 80.0,
         **kwargs,
     ) -> None:
+        known = named_arguments(InverseDepthMetric) | {'collect_device', 'prefix'}
+        refuse_unknown_arguments('InverseDepthMetric', kwargs, known)
         if scale not in ('metric', 'median'):
             raise ValueError(f"scale must be 'metric' or 'median', got {scale!r}")
         if prediction is None:
@@ -76,9 +83,6 @@ class InverseDepthMetric(DepthMetric):
                 'min_depth_eval must be positive and smaller than max_depth_eval, got '
                 f'{min_depth_eval} and {max_depth_eval} m'
             )
-        unknown = kwargs.keys() - {'collect_device', 'prefix'}
-        if unknown:
-            raise ValueError(f'InverseDepthMetric does not take {sorted(unknown)}')
         super().__init__(min_depth_eval=min_depth_eval, max_depth_eval=max_depth_eval, **kwargs)
         self.scale, self.prediction = scale, prediction
 
@@ -122,7 +126,7 @@ class InverseDepthMetric(DepthMetric):
         Returns:
             dict[str, float] | None: The errors by name; None if no pixel counts.
         """
-        metres = _metres(truth)
+        metres = metres_of_inverse_depth(truth)
         counted = valid_depth(truth) & self._get_eval_mask(metres)
         if not counted.any():
             return None
@@ -167,22 +171,13 @@ class InverseDepthMetric(DepthMetric):
         }
 
 
-def _metres(inverse_depth: Tensor) -> Tensor:
-    """Metres of both encodings, 655.36 / (metres + 0.01) (CorDA) and 65536 / (centimetres + 1)
-    (DADA), which are one formula. Less than 1 is as far as they reach, 655.35 m."""
-    return 655.36 / inverse_depth.clamp_min(1) - 0.01
-
-
-def _depth_of_disparity(prediction: Tensor) -> Tensor:
-    """Depth of ``disparity + 1``; 1 / 256 is the smallest disparity that the files can store."""
-    return 1 / (prediction - 1).clamp_min(1 / 256)
-
-
 def _depth_of_inverse(prediction: Tensor) -> Tensor:
     """Depth of ``1 / depth``, up to a million."""
     return 1 / prediction.clamp_min(1e-6)
 
 
 _DEPTH_OF_PREDICTION = dict(
-    encoded=_metres, disparity=_depth_of_disparity, inverse=_depth_of_inverse
+    encoded=metres_of_inverse_depth,
+    disparity=depth_of_png_disparity,
+    inverse=_depth_of_inverse,
 )

@@ -14,10 +14,13 @@ from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
-from mmseg_depthuda.datasets.label_protocols import get_protocol
+from mmseg_depthuda.datasets.label_protocols import IGNORE_INDEX, get_protocol
 
 from .compared_size import compared_size, named_sizes
 from .image_scores import ImageScores, score_images, write_image_scores
+from .metric_arguments import named_arguments, refuse_unknown_arguments
+
+IOU_METRICS = ('mIoU', 'mDice', 'mFscore')
 
 
 @METRICS.register_module()
@@ -43,12 +46,17 @@ class PerClassIoUMetric(IoUMetric):
         image_root (str | Path, optional): Folder of the images. ``output_dir`` gets the folders
             below it; otherwise label PNGs are named as the images alone, and images of one name in
             two folders have one file.
-        **kwargs: Arguments of MMSeg's ``IoUMetric``.
+        ignore_index (int): Label that is left out. If it is a class, no pixel with this label
+            counts, the class itself has no value (NaN), and no mean has it. 255 is always left out.
+            Defaults to 255.
+        iou_metrics (str | Sequence[str]): ``'mIoU'``, ``'mDice'``, ``'mFscore'``, or several.
+        **kwargs: Other arguments of MMSeg's ``IoUMetric``.
 
     Raises:
         ValueError: A protocol is unknown, a subset is empty, names a class twice or, when the
             dataset is known, one that the dataset does not have; ``per_image_scores`` is no file
-            that can be written, or nothing is scored (``format_only``).
+            that can be written, or nothing is scored (``format_only``). An argument is unknown or
+            has an impossible value, or ``nan_to_num`` would give the ignored class a value.
     """
 
     def __init__(
@@ -56,9 +64,25 @@ class PerClassIoUMetric(IoUMetric):
         class_subsets: Mapping[str, str | Sequence[str]] | None = None,
         per_image_scores: str | Path | None = None,
         image_root: str | Path | None = None,
+        ignore_index: int = IGNORE_INDEX,
+        iou_metrics: str | Sequence[str] = ('mIoU',),
         **kwargs,
     ) -> None:
-        super().__init__(**kwargs)
+        # MMSeg's test.py --out sets keep_results, which nothing reads.
+        known = named_arguments(PerClassIoUMetric, IoUMetric) | {'keep_results'}
+        refuse_unknown_arguments('PerClassIoUMetric', kwargs, known)
+        iou_metrics = [iou_metrics] if isinstance(iou_metrics, str) else list(iou_metrics)
+        if not iou_metrics or not set(iou_metrics) <= set(IOU_METRICS):
+            raise ValueError(
+                f'iou_metrics of PerClassIoUMetric must be some of {", ".join(IOU_METRICS)}, got '
+                f'{iou_metrics}'
+            )
+        if isinstance(ignore_index, bool) or not isinstance(ignore_index, int):
+            raise ValueError(
+                f'ignore_index of PerClassIoUMetric must be one integer, got {ignore_index!r}. To '
+                'leave out more labels, map them to 255 by label_map of the dataset.'
+            )
+        super().__init__(ignore_index=ignore_index, iou_metrics=iou_metrics, **kwargs)
         if per_image_scores is not None:
             if not isinstance(per_image_scores, str | Path) or Path(per_image_scores).is_dir():
                 raise ValueError(
@@ -86,6 +110,12 @@ class PerClassIoUMetric(IoUMetric):
         # MMEngine sets it when it builds the loop: a wrong subset ends the run before the training.
         self._dataset_meta = dataset_meta
         known = (dataset_meta or {}).get('classes', ())
+        if self.nan_to_num is not None and 0 <= self.ignore_index < len(known):
+            raise ValueError(
+                f'nan_to_num={self.nan_to_num} of PerClassIoUMetric would count the class '
+                f'{known[self.ignore_index]!r}, which ignore_index={self.ignore_index} leaves out. '
+                'Remove one of the two from val_evaluator and test_evaluator.'
+            )
         for name, subset in self.class_subsets.items():
             missing = [class_name for class_name in subset if class_name not in known]
             if missing:
@@ -103,11 +133,13 @@ class PerClassIoUMetric(IoUMetric):
             data_samples (Sequence[dict]): With ``pred_sem_seg`` and ``gt_sem_seg``, each (1, H, W).
 
         Raises:
-            ValueError: The two differ in size.
+            ValueError: The two differ in size, or a label is neither a class nor ignored.
         """
         if self.format_only:
             self._process_in_folders(data_batch, data_samples)
             return
+        for one in data_samples:
+            self._check_labels(one)
         sizes = [compared_size(one, 'pred_sem_seg', 'gt_sem_seg') for one in data_samples]
         paths = [self._image_path(one) for one in data_samples]
         counted = len(self.results)
@@ -116,6 +148,43 @@ class PerClassIoUMetric(IoUMetric):
             (*areas, size, path)
             for areas, size, path in zip(self.results[counted:], sizes, paths, strict=True)
         ]
+
+    def _check_labels(self, sample: dict) -> None:
+        """MMSeg counts a label that is no class as an error of the class that is predicted."""
+        label = sample['gt_sem_seg']['data']
+        classes = self.dataset_meta['classes']
+        wrong = (label < 0) | (label >= len(classes))
+        wrong &= (label != IGNORE_INDEX) & (label != self.ignore_index)
+        if wrong.any():
+            raise ValueError(
+                f'{sample.get("seg_map_path") or sample.get("img_path")}: the labels have the '
+                f'values {label[wrong].unique().tolist()[:10]}, but the dataset has '
+                f'{len(classes)} classes, 0 to {len(classes) - 1}, and 255 is ignored. Map the '
+                'values by label_map of the dataset, to 255 if they do not count.'
+            )
+
+    @staticmethod
+    def intersect_and_union(
+        pred_label: Tensor, label: Tensor, num_classes: int, ignore_index: int
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Count the pixels of an image. 255 is ignored beside ``ignore_index``.
+
+        Args:
+            pred_label (Tensor): Predicted classes, integer, (H, W).
+            label (Tensor): Labels, integer, (H, W).
+            num_classes (int): Number of classes, at most 254.
+            ignore_index (int): Label that is left out. If it is a class, its areas are 0.
+
+        Returns:
+            tuple[Tensor, Tensor, Tensor, Tensor]: Areas of intersection, union, prediction and
+            label, each (num_classes,), on the CPU.
+        """
+        label = label.masked_fill(label == ignore_index, IGNORE_INDEX)
+        areas = IoUMetric.intersect_and_union(pred_label, label, num_classes, IGNORE_INDEX)
+        if 0 <= ignore_index < num_classes:
+            for area in areas:
+                area[ignore_index] = 0
+        return areas
 
     def _process_in_folders(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """MMSeg's ``process``, whose files have the folders of their images."""

@@ -121,6 +121,8 @@ class DepthLocalVisualizer(SegLocalVisualizer):
             if image.shape[:2] != (height, width):
                 image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         classes, palette = (self.dataset_meta.get(key) for key in ('classes', 'palette'))
+        # Datasets of others may number their classes, and OpenCV writes text only.
+        classes = None if classes is None else [str(name) for name in classes]
         panels = [image]
         panels += [
             self._draw_sem_seg(image, label, classes, palette, with_labels) for label in labels

@@ -6,6 +6,7 @@ import pytest
 
 from mmseg_depthuda.datasets.cameras import (
     PinholeIntrinsics,
+    check_calibrated_size,
     read_cityscapes_camera,
     read_intrinsics,
 )
@@ -32,6 +33,8 @@ def test_pixels_and_shares():
         (dict(fy=-1.0), 'fy=-1.*0.1..10'),
         (dict(cx=0.9), 'cx=0.9.*middle half.*another size'),
         (dict(cy=float('nan')), 'not finite'),
+        (dict(cx=0.71, cy=0.67), 'same direction.*another size'),
+        (dict(cx=0.35, cy=0.33), 'same direction'),
     ],
 )
 def test_impossible_intrinsics(change, message):
@@ -42,7 +45,9 @@ def test_impossible_intrinsics(change, message):
 def test_json_file(tmp_path):
     path = tmp_path / 'intrinsics.json'
     path.write_text(json.dumps(PIXELS))
-    assert read_intrinsics(str(path)) == PinholeIntrinsics.from_pixels(**PIXELS)
+    camera, size = read_intrinsics(str(path))
+    assert camera == PinholeIntrinsics.from_pixels(**PIXELS)
+    assert size == (PIXELS['width'], PIXELS['height'])
     path.write_text(json.dumps({key: PIXELS[key] for key in ('fx', 'fy', 'cx', 'cy')}))
     with pytest.raises(ValueError, match="intrinsics.json must be.*'width'"):
         read_intrinsics(str(path))
@@ -51,6 +56,19 @@ def test_json_file(tmp_path):
         read_intrinsics(str(path))
     with pytest.raises(FileNotFoundError, match='nowhere.json'):
         read_intrinsics(str(tmp_path / 'nowhere.json'))
+
+
+@pytest.mark.parametrize('size', [(640, 480), (320, 240), (1281, 960), (645, 480)])
+def test_a_resized_image_has_the_shape_of_its_calibration(size):
+    check_calibrated_size('a.json', (640, 480), *size, 'b.png')
+
+
+@pytest.mark.parametrize('size', [(640, 360), (480, 640), (600, 480)])
+def test_a_crop_has_another_shape_than_its_calibration(size):
+    width, height = size
+    message = f'a.json was .* of 640x480, but b.png is {width}x{height}, .*{width} and {height}'
+    with pytest.raises(ValueError, match=message):
+        check_calibrated_size('a.json', (640, 480), width, height, 'b.png')
 
 
 # -- Cityscapes ------------------------------------------------------------------------------------

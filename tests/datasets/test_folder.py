@@ -35,7 +35,7 @@ def test_images_only(files, masks):
 
 def test_two_classes_with_labels_and_depth(files, masks, depth16):
     for name in ('a', 'b', 'drive/c', 'drive/d'):
-        files.png(f'depth/{name}.png', depth16)
+        files.png(f'depth/{name}.png', depth16 // 20)  # a median of 16 m
     dataset = FolderDepthDataset(
         metainfo=TWO_CLASSES,
         data_root=str(files.root),
@@ -84,6 +84,7 @@ def test_label_value_beyond_the_classes_is_an_error(files, image):
         (dict(metainfo=dict(classes=['one'])), '2 to 254'),
         (dict(metainfo=dict(classes=['a', 'a'])), '2 to 254'),
         (dict(metainfo=dict(classes='road')), '2 to 254'),
+        (dict(metainfo=dict(classes=[0, 1])), r"must be names.*classes=\['0', '1'\]"),
         (dict(metainfo=dict(classes=[str(i) for i in range(255)])), '2 to 254'),
         (dict(metainfo=TWO_CLASSES, label_map={3: 2}), r'label_map .*\{3: 2\}'),
         (dict(metainfo=TWO_CLASSES, label_map={256: 1}), r'label_map .*\{256: 1\}'),

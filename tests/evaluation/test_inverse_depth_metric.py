@@ -4,8 +4,6 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -15,9 +13,7 @@ from mmseg.structures import SegDataSample
 from scipy.io import loadmat
 
 from mmseg_depthuda.apps.street_world import WorldConfig, generate
-from mmseg_depthuda.datasets.transforms import DEPTH_ENCODINGS
 from mmseg_depthuda.engine.launch import config_folder
-from mmseg_depthuda.evaluation.inverse_depth_metric import _metres
 
 
 def sample(prediction, truth):
@@ -54,13 +50,6 @@ def errors(predicted, true):
         d2=np.mean(ratio < 1.25**2),
         d3=np.mean(ratio < 1.25**3),
     )
-
-
-@pytest.mark.parametrize('encoding', DEPTH_ENCODINGS)
-@given(metres=st.floats(0.1, 655.0))
-def test_metres_undo_the_encodings_of_the_files(encoding, metres):
-    encoded = DEPTH_ENCODINGS[encoding](np.array([metres]))
-    assert _metres(torch.from_numpy(encoded)).item() == pytest.approx(metres, rel=1e-4)
 
 
 def test_errors_by_hand():

@@ -26,7 +26,7 @@ def sample(prediction, label):
 
 
 def build(classes=CLASSES, **options):
-    metric = METRICS.build(dict(type='PerClassIoUMetric', iou_metrics=['mIoU'], **options))
+    metric = METRICS.build(dict(type='PerClassIoUMetric', iou_metrics=['mIoU']) | options)
     metric.dataset_meta = dict(classes=classes)
     return metric
 
@@ -213,3 +213,56 @@ def test_scores_of_images_without_names_are_refused(tmp_path):
 def test_wrong_subsets_are_refused_before_anything_is_evaluated(subset, message):
     with pytest.raises(ValueError, match=message):
         build(class_subsets=dict(mIoU_x=subset))
+
+
+def areas(label, prediction, *counted):
+    """IoU in percent of each class, by sets of pixels; NaN of a class that is nowhere."""
+    pixels = [(t, p) for t, p in zip(label, prediction, strict=True) if t in counted]
+    for c in range(3):
+        union = sum(c in pair for pair in pixels)
+        yield 100 * sum(pair == (c, c) for pair in pixels) / union if union else float('nan')
+
+
+@pytest.mark.parametrize('kinds', ['mIoU', ['mIoU', 'mDice', 'mFscore']])
+def test_an_ignored_class_is_in_no_mean_and_255_stays_ignored(kinds):
+    label, prediction = [0, 0, 1, 1, 1, 2, 255, 255], [0, 1, 1, 0, 1, 2, 2, 0]
+    metric = METRICS.build(dict(type='PerClassIoUMetric', ignore_index=0, iou_metrics=kinds))
+    metric.dataset_meta = dict(classes=CLASSES[:3])
+    metric.process(None, [sample([prediction], [label])])
+    metrics = metric.evaluate(size=1)
+    _, sky, car = areas(label, prediction, 1, 2)
+    assert math.isnan(metrics['IoU.road'])
+    assert metrics['IoU.sky'] == pytest.approx(sky) == pytest.approx(200 / 3)
+    assert metrics['mIoU'] == pytest.approx((sky + car) / 2, abs=0.01)
+    assert metrics['image_mIoU'] == pytest.approx((sky + car) / 2)
+    assert metrics['mAcc'] == pytest.approx(100 * (2 / 3 + 1) / 2, abs=0.01)
+    if kinds != 'mIoU':
+        assert metrics['mDice'] == pytest.approx(100 * (4 / 5 + 1) / 2, abs=0.01)
+        assert metrics['mRecall'] == pytest.approx(metrics['mAcc'])
+
+
+def test_a_label_that_is_no_class_is_refused_with_its_file():
+    metric = build()
+    with pytest.raises(ValueError, match=r'a/frame.png: .*values \[4, 254\], .*4 classes, 0 to 3'):
+        metric.process(None, [sample([[0, 0, 0, 0]], [[254, 4, 255, 3]])])
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(ignore_indx=0), 'no argument ignore_indx; did you mean ignore_index?'),
+        (dict(class_subset={}), 'did you mean class_subsets?'),
+        (dict(xyz=1), 'it takes beta, class_subsets, '),
+        (dict(reduce_zero_label=True), r'label_map=\{0: 255, 1: 0, 2: 1, ...\}'),
+        (dict(iou_metrics=['miou']), r"some of mIoU, mDice, mFscore, got \['miou'\]"),
+        (dict(ignore_index=[0, 255]), r'one integer, got \[0, 255\].*label_map'),
+        (dict(ignore_index=0, nan_to_num=0), "count the class 'road', which ignore_index=0"),
+    ],
+)
+def test_arguments_that_would_be_ignored_end_the_run(options, message):
+    with pytest.raises(ValueError, match=message):
+        build(**options)
+
+
+def test_out_of_test_py_sets_an_argument_without_meaning():
+    assert build(keep_results=True).ignore_index == 255

@@ -211,3 +211,17 @@ def test_names_are_written_where_mmseg_writes_them(mask):
     visualizer = DepthLocalVisualizer.__new__(DepthLocalVisualizer)
     expected = SegLocalVisualizer._get_center_loc(visualizer, mask)
     assert np.array_equal(visualizer._get_center_loc(mask), expected)
+
+
+def test_numbered_classes_are_written_as_their_numbers():
+    pictures = []
+    for classes in ((0, 1), ('0', '1')):
+        visualizer = make_visualizer(name=f'numbered {classes}')
+        visualizer.dataset_meta = dict(classes=classes, palette=PALETTE)
+        label = PixelData(
+            data=torch.arange(2).repeat_interleave(40).view(1, 1, 80).expand(1, 60, 80)
+        )
+        image = np.zeros((60, 80, 3), np.uint8)
+        visualizer.add_datasample('a', image, SegDataSample(gt_sem_seg=label), show=False)
+        pictures.append(visualizer.get_image())
+    np.testing.assert_array_equal(*pictures)

@@ -22,6 +22,7 @@ test_evaluator = val_evaluator
 # Test-time augmentation (test.py --tta), in place of the last step of a test pipeline: MMSeg's
 # scales and flips of the image. Labels stay as they are.
 tta_steps = [
+    dict(type='CutPadding'),  # does nothing without padding, or where labels are padded, too
     dict(type='MatchOriShapeToLabels'),
     dict(
         type='TestTimeAug',

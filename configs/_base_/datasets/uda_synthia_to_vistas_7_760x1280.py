@@ -36,7 +36,8 @@ test_pipeline = [
         ),
     ),
 ]
-# Flips and scales would move the padding: these are compared at 1024x512, padding ignored.
+# Twelve views at the size of the file would need gigabytes: these are compared at 1024x512, padding
+# ignored.
 tta_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadLabels'),

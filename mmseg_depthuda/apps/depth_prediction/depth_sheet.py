@@ -9,6 +9,7 @@ from mmcv.transforms import Compose, LoadImageFromFile
 
 from mmseg_depthuda.adaptation.depth import valid_depth
 from mmseg_depthuda.datasets import FolderDepthDataset
+from mmseg_depthuda.datasets.depth_encodings import metres_of_inverse_depth
 from mmseg_depthuda.datasets.transforms import LoadInverseDepth
 from mmseg_depthuda.visualization.panels import draw_depths
 
@@ -82,5 +83,5 @@ def _summary(inverse_depth: np.ndarray, depth_file: str) -> str:
     summary = f'{known.size / inverse_depth.size:.1%} of the pixels drawn have depth'
     if depth_file == 'png_disparity' or not known.size:
         return summary
-    low, median, high = np.percentile(655.36 / known - 0.01, [5, 50, 95])
+    low, median, high = np.percentile(metres_of_inverse_depth(known), [5, 50, 95])
     return f'{summary}: median {median:.1f} m, nine tenths in {low:.1f} to {high:.1f} m'

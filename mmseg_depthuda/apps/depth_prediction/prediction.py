@@ -11,7 +11,7 @@ from mmseg.apis import inference_model, init_model
 from mmseg.structures import SegDataSample
 from torch import nn
 
-from mmseg_depthuda.datasets.transforms.depth_files import corda_inverse_depth
+from mmseg_depthuda.datasets.depth_encodings import corda_inverse_depth, encode_png_disparity
 from mmseg_depthuda.engine.hooks.strict_load_hook import check_weights_of_test
 from mmseg_depthuda.fileio import atomic_write
 from mmseg_depthuda.models import SelfSupervisedDepth
@@ -25,11 +25,11 @@ SCALES = ('metric', 'normalised')
 def disparity_png(inverse_depth: np.ndarray) -> np.ndarray:
     """Encode inverse depth as ``LoadInverseDepth`` reads it from a disparity PNG.
 
-    The pixel is ``round(256 * (inverse_depth - 1))``, clipped to 16 bits. 0 means "no depth", which
-    is what CorDA makes of everything as far away as 655 m, the sky above all.
+    0 means "no depth", which is what CorDA makes of everything as far away as 655 m, the sky above
+    all.
 
     Args:
-        inverse_depth (np.ndarray): CorDA encoding (655.36 / metres), (H, W), float.
+        inverse_depth (np.ndarray): CorDA encoding, (H, W), float.
 
     Returns:
         np.ndarray: uint16, (H, W).
@@ -38,7 +38,7 @@ def disparity_png(inverse_depth: np.ndarray) -> np.ndarray:
         ValueError: If a value is not finite.
     """
     _check_finite(inverse_depth)
-    return np.rint(256 * (inverse_depth - 1)).clip(0, 65535).astype(np.uint16)
+    return encode_png_disparity(inverse_depth)
 
 
 def normalised_png(inverse_depth: np.ndarray) -> np.ndarray:

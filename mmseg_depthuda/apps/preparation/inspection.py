@@ -15,6 +15,7 @@ from mmcv.transforms import LoadImageFromFile
 
 from mmseg_depthuda.adaptation.depth import valid_depth
 from mmseg_depthuda.datasets.class_statistics import count_pixels
+from mmseg_depthuda.datasets.depth_values import STREET_METRES, check_file
 from mmseg_depthuda.datasets.file_integrity import check_intact
 from mmseg_depthuda.datasets.transforms import (
     DEPTH_FILES,
@@ -22,6 +23,7 @@ from mmseg_depthuda.datasets.transforms import (
     read_inverse_depth,
     read_labels,
 )
+from mmseg_depthuda.datasets.transforms.depth_files import stored_metres
 from mmseg_depthuda.fileio import atomic_write
 
 from .splits import Sample
@@ -71,6 +73,7 @@ class Inspection:
         problems: Why the image cannot be used; empty if it can.
         class_pixels: Number of pixels of every class; ``None`` if the labels cannot be used.
         valid_depth: Kind of depth -> share of valid pixels.
+        median_metres: Kind of depth -> median depth in metres, where it has a unit.
         resized_depth: Kinds of depth whose resolution is not that of the image.
         converted: State of the converted labels; ``None`` if they were not written.
     """
@@ -81,6 +84,7 @@ class Inspection:
     problems: list[Problem] = field(default_factory=list)
     class_pixels: list[int] | None = None
     valid_depth: dict[str, float] = field(default_factory=dict)
+    median_metres: dict[str, float] = field(default_factory=dict)
     resized_depth: list[str] = field(default_factory=list)
     converted: FileState | None = None
 
@@ -148,12 +152,10 @@ def _verify_depth(result: Inspection, kind: str, info: dict) -> None:
         DEPTH_FILES[info['depth_file']](info, 'corda')
         return
     depth = read_inverse_depth(info, 'corda')
-    valid = np.count_nonzero(valid_depth(depth))
-    if valid == 0:
-        raise ValueError(
-            f'depth_map_path: {info["depth_map_path"]} has no valid pixel. Restore it.'
-        )
-    result.valid_depth[kind] = valid / depth.size
+    median = check_file(depth, info, STREET_METRES, lambda: stored_metres(info))
+    if median is not None:
+        result.median_metres[kind] = median
+    result.valid_depth[kind] = np.count_nonzero(valid_depth(depth)) / depth.size
     if depth.shape != tuple(info['ori_shape']):
         result.resized_depth.append(kind)
 

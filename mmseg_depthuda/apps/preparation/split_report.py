@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mmseg_depthuda.datasets.depth_values import SAMPLED_FILES, STREET_METRES, check_sample
+
 from .label_preparation import SplitResult, recorded_settings
 
 
@@ -21,13 +23,16 @@ def report(results: Sequence[SplitResult], name: str, protocol: str) -> dict:
     Returns:
         ``dataset``, ``protocol``, ``complete`` (whether every image can be used) and ``splits``:
         by name (``all`` where the dataset has none) the numbers of images, the problems, the share
-        of every class in the labelled pixels, and per kind of depth how much of it is valid.
+        of every class in the labelled pixels, and per kind of depth how much of it is valid, its
+        median in metres, and what is wrong with the unit of all, if anything.
     """
+    splits = {result.split.name or 'all': _split_report(result) for result in results}
+    units = [depth['wrong_unit'] for split in splits.values() for depth in split['depth'].values()]
     return dict(
         dataset=name,
         protocol=protocol,
-        complete=not any(result.skipped for result in results),
-        splits={result.split.name or 'all': _split_report(result) for result in results},
+        complete=not any(result.skipped for result in results) and not any(units),
+        splits=splits,
     )
 
 
@@ -58,13 +63,30 @@ def _depth_report(result: SplitResult, kind: str) -> dict:
     shares = {
         item.name: item.valid_depth[kind] for item in result.inspections if kind in item.valid_depth
     }
+    medians = {
+        item.name: item.median_metres[kind]
+        for item in result.inspections
+        if kind in item.median_metres
+    }
     return dict(
+        median_metres=float(np.median(list(medians.values()))) if medians else None,
+        wrong_unit=_wrong_unit(medians, result, kind),
         valid_maps=len(shares),
         mean_valid_share=float(np.mean(list(shares.values()))) if shares else None,
         least_valid=min(shares, key=shares.get) if shares else None,
         least_valid_share=min(shares.values()) if shares else None,
         other_resolution=[item.name for item in result.inspections if kind in item.resized_depth],
     )
+
+
+def _wrong_unit(medians: dict[str, float], result: SplitResult, kind: str) -> str | None:
+    """What training will say of the first files, here of all of them."""
+    if len(medians) >= SAMPLED_FILES:
+        try:
+            check_sample(medians, result.split.depth[kind].depth_file, STREET_METRES)
+        except ValueError as error:
+            return str(error)
+    return None
 
 
 def summary(content: dict) -> str:
@@ -95,6 +117,8 @@ def _summary_of_split(split: dict, protocol: str) -> list[str]:
         lines.append(f'classes without a pixel: {", ".join(absent)}')
     for kind, depth in split['depth'].items():
         lines.append(f'depth {kind}: {depth["valid_maps"]} good maps' + _valid_shares(depth))
+        if depth['wrong_unit']:
+            lines.append(f'depth {kind}: {depth["wrong_unit"]}')
         if depth['other_resolution']:
             lines.append(
                 f'depth {kind}: {len(depth["other_resolution"])} maps have another resolution than '
@@ -114,4 +138,5 @@ def _valid_shares(depth: dict) -> str:
     return (
         f', {depth["mean_valid_share"]:.1%} of the pixels valid on average, at least '
         f'{depth["least_valid_share"]:.1%} ({depth["least_valid"]})'
+        + (f', median {depth["median_metres"]:.3g} m' if depth['median_metres'] else '')
     )

@@ -15,12 +15,14 @@ from scipy.io import savemat
 
 from mmseg_depthuda.apps.depth_prediction.prediction import disparity_png
 from mmseg_depthuda.datasets import CityscapesDepthDataset, FolderDepthDataset
+from mmseg_depthuda.datasets.depth_encodings import (
+    corda_inverse_depth,
+    encode_cityscapes_disparity,
+)
 from mmseg_depthuda.datasets.file_integrity import read_intact
-from mmseg_depthuda.datasets.transforms.depth_files import DEPTH_MAT_KEY, corda_inverse_depth
+from mmseg_depthuda.datasets.transforms.depth_files import DEPTH_MAT_KEY
 
 from .stereo_camera import StereoCamera
-
-LARGEST_OFFICIAL_DISPARITY = 65534 / 256
 
 
 class StereoPair(NamedTuple):
@@ -181,8 +183,7 @@ def _mat_metres(disparity: np.ndarray, camera: StereoCamera) -> bytes:
 
 
 def _cityscapes_disparity(disparity: np.ndarray, camera: StereoCamera) -> bytes:
-    values = np.where(disparity > 0, 256 * disparity + 1, 0)
-    return _png(np.rint(values).clip(0, 65535).astype(np.uint16))
+    return _png(encode_cityscapes_disparity(disparity))
 
 
 def _png_disparity(disparity: np.ndarray, camera: StereoCamera) -> bytes:

@@ -15,10 +15,11 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from mmseg_depthuda.datasets.depth_encodings import MAX_CITYSCAPES_DISPARITY
 from mmseg_depthuda.fileio import atomic_write, map_in_processes
 
 from .matching import MIN_DISPARITY, NEAREST_METRES, largest_disparity, match_stereo
-from .pair_files import ENCODERS, LARGEST_OFFICIAL_DISPARITY, StereoPair, read_image
+from .pair_files import ENCODERS, StereoPair, read_image
 from .rectification import StereoPairError, check_rectified, matching_convinces
 from .stereo_camera import StereoCamera, read_camera
 
@@ -188,10 +189,10 @@ def convert_pair(
         disparity = options.disparity(left, right, camera)
         if pair_check == 'doubtful' and not matching_convinces(left, right, disparity):
             check_rectified(left, right)
-        if 'cityscapes_disparity' in pair.outputs and disparity.max() > LARGEST_OFFICIAL_DISPARITY:
+        if 'cityscapes_disparity' in pair.outputs and disparity.max() > MAX_CITYSCAPES_DISPARITY:
             raise ValueError(
                 f'a disparity of {disparity.max():.1f} pixels is more than the official files of '
-                f'Cityscapes hold, {LARGEST_OFFICIAL_DISPARITY:.1f}. Set --max-disparity 255, or '
+                f'Cityscapes hold, {MAX_CITYSCAPES_DISPARITY:.1f}. Set --max-disparity 255, or '
                 'write --kinds stereo.'
             )
         valid_share = np.count_nonzero(disparity) / disparity.size
@@ -221,7 +222,7 @@ def _read(pair: StereoPair) -> tuple[np.ndarray, np.ndarray, StereoCamera]:
             'restore the pair, or leave it out.'
         )
     camera = pair.camera if isinstance(pair.camera, StereoCamera) else read_camera(pair.camera)
-    camera.check_fits(left.shape[1])
+    camera.check_fits(*left.shape[1::-1])
     return left, right, camera
 
 

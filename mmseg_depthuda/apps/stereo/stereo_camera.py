@@ -26,12 +26,14 @@ class StereoCamera:
         baseline: Distance of the two cameras in metres.
         u0: Column of the principal point, if known.
         name: Where the numbers come from, for messages.
+        v0: Row of the principal point, if known.
     """
 
     fx: float
     baseline: float
     u0: float | None = None
     name: str = '--fx and --baseline'
+    v0: float | None = None
 
     def __post_init__(self) -> None:
         check_focal_length(self.fx, self.name)
@@ -42,24 +44,31 @@ class StereoCamera:
         """``fx * baseline``: depth in metres times disparity in pixels."""
         return self.fx * self.baseline
 
-    def check_fits(self, width: int) -> None:
-        """Compare with the width of the images.
+    def check_fits(self, width: int, height: int) -> None:
+        """Compare with the size of the images.
+
+        A principal point that is off the middle to the right and below, or to the left and above,
+        by more than a tenth is that of images of another size.
 
         Args:
             width: Pixels.
+            height: Pixels.
 
         Raises:
-            StereoPairError: If the camera cannot have taken images of that width, for
-                example because they were resized.
+            StereoPairError: If the camera cannot have taken images of that size, for example
+                because they were resized.
         """
         low, high = (share * width for share in FOCAL_OF_WIDTH)
         off_centre = self.u0 is not None and not 0.25 * width <= self.u0 <= 0.75 * width
+        if self.u0 is not None and self.v0 is not None:
+            places = self.u0 / width, self.v0 / height
+            off_centre |= min(places) > 0.6 or max(places) < 0.4
         if not low <= self.fx <= high or off_centre:
             centre = '' if self.u0 is None else f' and u0 {self.u0:g}'
             raise StereoPairError(
-                f'{self.name}: fx {self.fx:g}{centre} do not belong to images {width} pixels wide. '
-                'A camera of the original images must be scaled with them: multiply fx (and u0) by '
-                'new width / original width.'
+                f'{self.name}: fx {self.fx:g}{centre} do not belong to images of {width}x{height} '
+                'pixels. A camera of the original images must be scaled with them: multiply fx '
+                '(and u0) by new width / original width, v0 by new height / original height.'
             )
 
 
@@ -75,4 +84,4 @@ def read_camera(path: str | Path) -> StereoCamera:
         ValueError: If a number is missing or impossible.
     """
     camera = read_cityscapes_camera(path, 'camera')
-    return StereoCamera(camera.fx, camera.baseline, camera.u0, camera.name)
+    return StereoCamera(camera.fx, camera.baseline, camera.u0, camera.name, camera.v0)

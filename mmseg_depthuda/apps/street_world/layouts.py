@@ -19,6 +19,7 @@ from PIL import Image
 from mmseg_depthuda.apps.stereo.pair_files import ENCODERS, mat_file
 from mmseg_depthuda.apps.stereo.pair_matching import MatchingOptions
 from mmseg_depthuda.apps.stereo.stereo_camera import StereoCamera
+from mmseg_depthuda.datasets.depth_encodings import encode_centimetres
 
 from .monocular import pseudo_inverse_depth
 from .world import StreetScene, View
@@ -169,7 +170,7 @@ class Record:
         return _png(pseudo_inverse_depth(self.left.depth, self.scene.rng(5)))
 
     def centimetres(self) -> bytes:
-        return _png(np.clip(np.rint(100 * self.left.depth), 0, 65535).astype(np.uint16))
+        return _png(encode_centimetres(self.left.depth))
 
     def stereo_depth(self) -> bytes:
         return ENCODERS['mat_metres'].encode(*self.stereo)

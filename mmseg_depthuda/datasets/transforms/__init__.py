@@ -1,9 +1,12 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-from .depth_files import DEPTH_ENCODINGS, DEPTH_FILES
+from ..depth_encodings import DEPTH_ENCODINGS
+from .depth_files import DEPTH_FILES
 from .geometric import (
+    CutPadding,
     MatchOriShapeToLabels,
     ResizeAndPad,
     ResizeWithDepth,
+    check_padding_is_cut,
     resize_depth_bilinear,
 )
 from .label_files import read_label_ids, read_labels
@@ -13,6 +16,7 @@ from .sequence import LoadSequence, PackSequenceInputs, ResizeSequence
 __all__ = [
     'DEPTH_ENCODINGS',
     'DEPTH_FILES',
+    'CutPadding',
     'LoadInverseDepth',
     'LoadLabels',
     'LoadSequence',
@@ -21,6 +25,7 @@ __all__ = [
     'ResizeAndPad',
     'ResizeSequence',
     'ResizeWithDepth',
+    'check_padding_is_cut',
     'read_inverse_depth',
     'read_label_ids',
     'read_labels',

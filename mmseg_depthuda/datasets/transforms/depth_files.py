@@ -2,8 +2,8 @@
 """Depth files of every kind, decoded into inverse depth in memory.
 
 A *file kind* says what the stored numbers are (:data:`DEPTH_FILES`), an *encoding* says which
-inverse depth a method trains on (:data:`DEPTH_ENCODINGS`). The two are independent, except that a
-disparity without camera has no metres.
+inverse depth a method trains on (:mod:`~mmseg_depthuda.datasets.depth_encodings`). The two are
+independent, except that a disparity without camera has no metres.
 
 16-bit metric files are decoded through a table of 65536 entries: one pass over the pixels, computed
 in float64.
@@ -15,57 +15,19 @@ from functools import lru_cache
 
 import numpy as np
 from scipy.io import loadmat
-
-from mmseg_depthuda.adaptation.depth import INVALID_DEPTH
+from scipy.sparse import issparse
 
 from ..cameras import read_cityscapes_camera
+from ..depth_encodings import (
+    DEPTH_ENCODINGS,
+    decode_centimetres,
+    decode_cityscapes_disparity,
+    decode_png_disparity,
+)
 from ..file_integrity import read_intact
 from .images import decode_image
 
 DEPTH_MAT_KEY = 'depth_map'
-MAX_METRES = 655.35
-MIN_METRES = 0.1
-
-
-def corda_inverse_depth(metres: np.ndarray) -> np.ndarray:
-    """CorDA's ``655.36 / (metres + 0.01)``.
-
-    Args:
-        metres: Depth in metres, any float dtype, any shape.
-
-    Returns:
-        float32 of the same shape. CorDA writes missing depth as the value 1, which is 655.35 m;
-        such pixels, everything beyond, everything nearer than 0.1 m, and NaN become
-        ``INVALID_DEPTH``. Valid values lie in (1, 5957.9].
-    """
-    valid = (metres >= MIN_METRES) & (metres < MAX_METRES)
-    return _where_valid(valid, metres, lambda m: 655.36 / (m + 0.01))
-
-
-def dada_inverse_depth(metres: np.ndarray) -> np.ndarray:
-    """DADA's ``65536 / (centimetres + 1)``, where every finite depth is valid, also 0.
-
-    Args:
-        metres: Depth in metres, any float dtype, any shape.
-
-    Returns:
-        float32 of the same shape, in (0, 65536] where valid.
-    """
-    valid = np.isfinite(metres) & (metres >= 0)
-    return _where_valid(valid, metres, lambda m: 65536 / (100 * m + 1))
-
-
-def _where_valid(
-    valid: np.ndarray, values: np.ndarray, encode: Callable[[np.ndarray], np.ndarray]
-) -> np.ndarray:
-    encoded = encode(np.where(valid, values, 1))
-    return np.where(valid, encoded, INVALID_DEPTH).astype(np.float32)
-
-
-DEPTH_ENCODINGS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
-    'corda': corda_inverse_depth,
-    'dada': dada_inverse_depth,
-}
 
 
 def read_png_disparity(info: dict, encoding: str) -> np.ndarray:
@@ -76,10 +38,7 @@ def read_png_disparity(info: dict, encoding: str) -> np.ndarray:
             f'encoding={encoding!r} cannot '
             "be computed. Use encoding='corda', or depth files in metres or centimetres."
         )
-    values = _read_uint16(info['depth_map_path'])
-    depth = values * np.float32(1 / 256) + np.float32(1)  # exact: 24 bits suffice
-    depth[values == 0] = INVALID_DEPTH
-    return depth
+    return decode_png_disparity(_read_uint16(info['depth_map_path']))
 
 
 def read_png_centimetres(info: dict, encoding: str) -> np.ndarray:
@@ -104,10 +63,15 @@ def read_cityscapes_disparity(info: dict, encoding: str) -> np.ndarray:
 
 def read_mat_metres(info: dict, encoding: str) -> np.ndarray:
     """MATLAB file with metres under the key ``depth_map`` (Cityscapes stereo depth)."""
-    path = info['depth_map_path']
+    return DEPTH_ENCODINGS[encoding](_read_mat(info['depth_map_path']))
+
+
+def _read_mat(path: str) -> np.ndarray:
+    """Metres of a MATLAB file, float32, (H, W)."""
     data = read_intact(path, 'depth_map_path')
     try:
-        content = loadmat(io.BytesIO(data))
+        # MATLAB stores whole numbers of any type in 8 or 16 bits; mat_dtype gives their type.
+        content = loadmat(io.BytesIO(data), mat_dtype=True)
     except Exception as error:  # SciPy raises a dozen types for broken files
         raise ValueError(
             f'depth_map_path: {path} cannot be read as a MATLAB file ({error}). Restore it; a file '
@@ -120,12 +84,40 @@ def read_mat_metres(info: dict, encoding: str) -> np.ndarray:
             'under that key.'
         )
     metres = content[DEPTH_MAT_KEY]
+    if issparse(metres):
+        raise ValueError(
+            f'depth_map_path: {DEPTH_MAT_KEY!r} in {path} is a sparse matrix. Save it in full: '
+            'full(depth_map) in MATLAB, depth_map.toarray() in Python.'
+        )
     if metres.ndim != 2 or metres.dtype.kind not in 'fui':
         raise ValueError(
             f'depth_map_path: {DEPTH_MAT_KEY!r} in {path} has shape {metres.shape} and dtype '
             f'{metres.dtype}, but metres are a matrix (H, W) of numbers.'
         )
-    return DEPTH_ENCODINGS[encoding](np.asarray(metres, dtype=np.float32))
+    if metres.dtype.kind != 'f':
+        raise ValueError(
+            f'depth_map_path: {DEPTH_MAT_KEY!r} in {path} has the dtype {metres.dtype} and the '
+            f'median {np.median(metres):g}. Whole numbers are centimetres or millimetres as a '
+            "rule; metres are floats. Divide by 100 or 1000 and save them with dtype 'float32'."
+        )
+    return metres.astype(np.float32)
+
+
+def stored_metres(info: dict) -> np.ndarray | None:
+    """The numbers of a depth file as metres, whether or not they can be a depth.
+
+    Args:
+        info: As the readers of :data:`DEPTH_FILES` get it.
+
+    Returns:
+        Float, (H, W), metres; None for a kind without unit.
+    """
+    path, kind = info['depth_map_path'], info['depth_file']
+    if kind == 'mat_metres':
+        return _read_mat(path)
+    if kind == 'png_centimetres':
+        return decode_centimetres(_read_uint16(path))
+    return None
 
 
 DEPTH_FILES: Mapping[str, Callable[[dict, str], np.ndarray]] = {
@@ -139,14 +131,13 @@ DEPTH_FILES: Mapping[str, Callable[[dict, str], np.ndarray]] = {
 
 @lru_cache
 def _centimetre_table(encoding: str) -> np.ndarray:
-    return DEPTH_ENCODINGS[encoding](np.arange(65536) / 100)
+    return DEPTH_ENCODINGS[encoding](decode_centimetres(np.arange(65536)))
 
 
 @lru_cache(maxsize=16)
 def _stereo_table(encoding: str, focal_baseline: float) -> np.ndarray:
-    metres = np.full(65536, np.nan)
-    metres[1] = np.inf  # disparity 0
-    metres[2:] = focal_baseline * 256 / np.arange(1, 65535)
+    with np.errstate(divide='ignore'):  # disparity 0 is at infinity
+        metres = focal_baseline / decode_cityscapes_disparity(np.arange(65536))
     return DEPTH_ENCODINGS[encoding](metres)
 
 

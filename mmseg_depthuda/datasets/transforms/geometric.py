@@ -4,8 +4,8 @@ from collections.abc import Sequence
 import cv2
 import mmcv
 import numpy as np
-from mmcv.transforms import BaseTransform
-from mmseg.datasets.transforms import Resize
+from mmcv.transforms import BaseTransform, Pad, RandomFlip, TestTimeAug
+from mmseg.datasets.transforms import PackSegInputs, Resize
 from mmseg.registry import TRANSFORMS
 
 from mmseg_depthuda.adaptation.depth import INVALID_DEPTH, valid_depth
@@ -88,7 +88,9 @@ class ResizeAndPad(ResizeWithDepth):
     padding is then to be cut off the prediction before it is resized to theirs, which MMSeg does
     if the sample says so: ``PackSegInputs(meta_keys=('img_path', 'ori_shape', 'img_shape',
     'pad_shape', 'img_padding_size'))``. Not so behind :class:`MatchOriShapeToLabels`, which
-    compares padding with padding.
+    compares padding with padding. :class:`CutPadding` undoes the padding, before test-time
+    augmentation for one. Datasets with ``test_mode=True`` refuse other pipelines
+    (:func:`check_padding_is_cut`).
 
     Required keys: ``img``, ``seg_fields`` (optional). Modified: ``img``, ``img_shape`` (padded) and
     all ``seg_fields``. Added: ``scale_factor``, ``pad_shape``, and ``img_padding_size``, the pixels
@@ -143,6 +145,76 @@ class ResizeAndPad(ResizeWithDepth):
         return f'{super().__repr__()[:-1]}, pad_val={self.pad_val})'
 
 
+@TRANSFORMS.register_module()
+class CutPadding(BaseTransform):
+    """Cut the padding of :class:`ResizeAndPad` off the image, unless the labels are padded, too.
+
+    For test-time augmentation, whose scales and flips would move the padding to where it is not
+    looked for. Padded labels need no cut: :class:`MatchOriShapeToLabels` compares padding with
+    padding, which is ignored. Does nothing for an image that is not padded.
+
+    Modified keys: ``img``, ``img_shape``, ``pad_shape``; removed: ``img_padding_size``.
+    """
+
+    def transform(self, results: dict) -> dict:
+        labels = results.get('gt_seg_map')
+        if labels is not None and labels.shape == results['img_shape']:
+            return results
+        left, right, top, bottom = results.pop('img_padding_size', (0, 0, 0, 0))
+        height, width = results['img'].shape[:2]
+        image = results['img'][top : height - bottom, left : width - right]
+        results['img'] = np.ascontiguousarray(image)
+        results['img_shape'] = image.shape[:2]
+        results['pad_shape'] = image.shape
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'
+
+
+def check_padding_is_cut(transforms: Sequence[BaseTransform], labelled: bool) -> None:
+    """Refuse a test pipeline after which MMSeg would stretch padding over the image.
+
+    Args:
+        transforms: Transforms of a test pipeline.
+        labelled: Whether samples have labels.
+
+    Raises:
+        ValueError: MMCV's ``Pad`` is among them, :class:`ResizeAndPad` is followed by a transform
+            that moves the padding, or the packed sample does not say how large it is.
+    """
+    padded = False
+    for transform in transforms:
+        name = type(transform).__name__
+        if isinstance(transform, Pad):
+            raise ValueError(
+                f'{name} in a test pipeline: its padding would be predicted and stretched over the '
+                'image. Use ResizeAndPad, or pad to a divisor by '
+                'model.data_preprocessor.test_cfg=dict(size_divisor=32).'
+            )
+        if isinstance(transform, ResizeAndPad):
+            padded = True
+        elif isinstance(transform, CutPadding) or (
+            labelled and isinstance(transform, MatchOriShapeToLabels)
+        ):
+            padded = False
+        elif padded and isinstance(transform, Resize | RandomFlip | TestTimeAug):
+            raise ValueError(
+                f'{name} behind ResizeAndPad in a test pipeline would move the padding, which is '
+                f"then not cut off the prediction. Put dict(type='CutPadding') before {name}."
+            )
+        elif (
+            padded
+            and isinstance(transform, PackSegInputs)
+            and 'img_padding_size' not in transform.meta_keys
+        ):
+            raise ValueError(
+                'PackSegInputs behind ResizeAndPad in a test pipeline does not say what is '
+                "padding, which is then not cut off the prediction. Add 'img_padding_size' to "
+                f'its meta_keys: meta_keys={(*transform.meta_keys, "img_padding_size")}.'
+            )
+
+
 def _is_sequence(value: object, length: int) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str) and len(value) == length
 
@@ -172,8 +244,8 @@ class MatchOriShapeToLabels(BaseTransform):
             if any(results.pop('img_padding_size', ())) and shape != results['img_shape']:
                 raise ValueError(
                     f'img_path: {results["img_path"]} is padded, and its labels are not, so that '
-                    'MatchOriShapeToLabels and test-time augmentation cannot compare them. Load '
-                    'the labels before ResizeAndPad.'
+                    'MatchOriShapeToLabels cannot compare them. Load the labels before '
+                    "ResizeAndPad, or put dict(type='CutPadding') before MatchOriShapeToLabels."
                 )
             results['ori_shape'] = shape
             results['seg_fields'] = []

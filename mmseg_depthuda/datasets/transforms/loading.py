@@ -1,6 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -8,7 +8,15 @@ from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 from mmseg.registry import TRANSFORMS
 
-from .depth_files import DEPTH_ENCODINGS, DEPTH_FILES
+from ..depth_encodings import DEPTH_ENCODINGS
+from ..depth_values import (
+    SAMPLED_FILES,
+    STREET_METRES,
+    check_expected_metres,
+    check_file,
+    check_sample,
+)
+from .depth_files import DEPTH_FILES, stored_metres
 from .label_files import read_labels
 
 
@@ -113,23 +121,32 @@ class LoadInverseDepth(BaseTransform):
 
     Args:
         encoding: The inverse depth to train on: ``'corda'`` or ``'dada'``.
+        expected_metres: Range of the median depth of a set in metres; ``None`` accepts any. A file
+            is refused where its median is less than a quarter or more than three times of it, and
+            the first four files where the median of their medians is outside. Defaults to street
+            scenes, 2 to 100 m.
 
     Raises:
         FileNotFoundError, ValueError, KeyError: If a file is missing, damaged, of 8 bits, lacks a
-        key, or does not fit the image.
+        key, has no valid pixel, does not fit the image, or has another unit by its median.
     """
 
-    def __init__(self, encoding: str = 'corda') -> None:
+    def __init__(
+        self, encoding: str = 'corda', expected_metres: Sequence[float] | None = STREET_METRES
+    ) -> None:
         if encoding not in DEPTH_ENCODINGS:
             raise ValueError(
                 f'encoding={encoding!r} is unknown. Choose one of {sorted(DEPTH_ENCODINGS)}.'
             )
         self.encoding = encoding
+        self.expected_metres = check_expected_metres(expected_metres)
+        self._medians: dict[str, float] = {}  # of the first files
 
     def transform(self, results: dict) -> dict:
         if results.get('depth_map_path') is None:
             return results
         depth = read_inverse_depth(results, self.encoding)
+        self._check(results, depth)
         height, width = results['ori_shape']
         if depth.shape != (height, width):
             depth = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST)
@@ -137,5 +154,15 @@ class LoadInverseDepth(BaseTransform):
         results['seg_fields'].append('gt_depth_map')
         return results
 
+    def _check(self, results: dict, depth: np.ndarray) -> None:
+        median = check_file(depth, results, self.expected_metres, lambda: stored_metres(results))
+        if median is not None and len(self._medians) < SAMPLED_FILES:
+            self._medians[results['depth_map_path']] = median
+            if len(self._medians) == SAMPLED_FILES:
+                check_sample(self._medians, results['depth_file'], self.expected_metres)
+
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(encoding={self.encoding!r})'
+        return (
+            f'{type(self).__name__}(encoding={self.encoding!r}, '
+            f'expected_metres={self.expected_metres})'
+        )

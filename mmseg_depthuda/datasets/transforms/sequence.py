@@ -12,7 +12,7 @@ from mmseg.datasets.transforms import Resize
 from mmseg.registry import TRANSFORMS
 from mmseg.structures import SegDataSample
 
-from ..cameras import PinholeIntrinsics, read_cityscapes_camera
+from ..cameras import PinholeIntrinsics, check_calibrated_size, read_cityscapes_camera
 from ..file_integrity import read_intact
 
 MAX_PIXEL_ASPECT = 1.5  # images squeezed by less are taken as they are
@@ -23,10 +23,11 @@ class LoadSequence(BaseTransform):
     """Load a frame, its source views, and the camera matrix for their size.
 
     Required keys: ``img_path``, ``source_paths``, ``frame_offsets``, and ``intrinsics`` or
-    ``camera_path``, as a :class:`SequenceDataset` gives them. Added: ``img`` (uint8, (H, W, 3),
-    BGR), ``source_imgs`` (list of such), ``camera_matrix`` (float64, (3, 3), pixels),
-    ``right_from_left`` (metres that points move in x from the left camera to the right; only with
-    a right image), ``img_shape``, ``ori_shape``.
+    ``camera_path``, as a :class:`SequenceDataset` gives them. Optional: ``calibrated_size``, with
+    ``camera_name`` for ``intrinsics``. Added: ``img`` (uint8, (H, W, 3), BGR), ``source_imgs``
+    (list of such), ``camera_matrix`` (float64, (3, 3), pixels), ``right_from_left`` (metres that
+    points move in x from the left camera to the right; only with a right image), ``img_shape``,
+    ``ori_shape``.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -46,12 +47,16 @@ class LoadSequence(BaseTransform):
                     'size: put videos of different size into folders of their own.'
                 )
         _check_views_differ(results, image, sources)
+        calibrated_size = results.get('calibrated_size')
+        if calibrated_size:
+            name = results.get('camera_path') or results['camera_name']
+            check_calibrated_size(name, calibrated_size, width, height, results['img_path'])
         if 'camera_path' in results:
             needs = ['fx', 'fy', 'u0', 'v0']
             if results.get('has_right'):
                 needs.append('baseline')
             camera = read_cityscapes_camera(results['camera_path'], 'camera_path', needs)
-            intrinsics = camera.intrinsics(*(results.get('calibrated_size') or (width, height)))
+            intrinsics = camera.intrinsics(*(calibrated_size or (width, height)))
             if results.get('has_right'):
                 results['right_from_left'] = -camera.baseline
         else:

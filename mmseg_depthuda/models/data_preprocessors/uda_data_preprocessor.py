@@ -22,7 +22,9 @@ class UDADataPreProcessor(SegDataPreProcessor):
     branch. An ordinary MMSeg batch (testing, source-only training) goes through as ever.
 
     What a map is padded with stands in :data:`~mmseg_depthuda.structures.SAMPLE_FIELDS`: MMSeg pads
-    depth with the label's ignore value, which would be a depth.
+    depth with the label's ignore value, which would be a depth. In
+    testing, padding by ``test_cfg`` (``dict(size_divisor=32)``) is cut off the prediction, together
+    with that of :class:`ResizeAndPad`.
 
     Args:
         mean (Sequence[float]): Mean of each channel, in 0..255.
@@ -70,7 +72,16 @@ class UDADataPreProcessor(SegDataPreProcessor):
         return branch
 
     def _forward_branch(self, branch: dict, training: bool) -> dict:
+        # MMSeg replaces the padding that a transform has noted by its own.
+        noted = [
+            sample.metainfo.get('img_padding_size', (0, 0, 0, 0))
+            for sample in branch.get('data_samples') or ()
+        ]
         branch = super().forward(branch, training)
+        if not training and self.test_cfg:
+            for sample, padding in zip(branch['data_samples'], noted, strict=True):
+                total = tuple(map(sum, zip(padding, sample.img_padding_size, strict=True)))
+                sample.set_metainfo(dict(img_padding_size=total))
         if training:
             for sample in branch['data_samples']:
                 _fill_padding(sample)

@@ -75,6 +75,24 @@ def test_depth_is_described(files, gta_root, depth16):
     assert depth['other_resolution'] == ['00003.png']
 
 
+def test_millimetres_of_a_whole_set_are_reported(files, image, label_ids, capsys):
+    """12.5 m in millimetres are 125 m in centimetres: possible for one image, not for four."""
+    ids = np.full((*image.shape[:2], 3), 3, np.uint16)
+    for i in range(4):
+        files.png(f'synthia/RGB/{i:07}.png', image)
+        files.png(f'synthia/GT/LABELS/{i:07}.png', ids)
+        files.png(f'synthia/Depth/{i:07}.png', np.full(image.shape[:2], 12500, np.uint16))
+    arguments = [str(files.root / 'synthia'), '--workers', '1', '--check-only']
+    assert prepare_synthia(arguments) == 1
+    printed = capsys.readouterr().out
+    assert 'median 125 m' in printed
+    assert '.png, is 125 m, expected are 2 to 100 m' in printed
+    for i in range(4):
+        files.png(f'synthia/Depth/{i:07}.png', np.full(image.shape[:2], 1250, np.uint16))
+    assert prepare_synthia(arguments) == 0
+    assert 'median 12.5 m' in capsys.readouterr().out
+
+
 def test_check_only_reports_the_same_and_writes_nothing(broken_gta_root, tmp_path):
     before = contents(broken_gta_root)
     report = tmp_path / 'elsewhere/report.json'

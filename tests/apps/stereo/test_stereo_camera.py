@@ -49,9 +49,17 @@ def test_impossible_numbers_of_the_command_line(fx, baseline, message):
 
 def test_a_camera_of_larger_images(camera_file):
     camera = read_camera(camera_file(fx=2262.5, u0=1096.9))
-    camera.check_fits(2048)
-    with pytest.raises(StereoPairError, match='fx 2262.5 and u0 1096.9 do not belong to .* 1024'):
-        camera.check_fits(1024)
-    StereoCamera(700, 0.2).check_fits(1024)
-    with pytest.raises(StereoPairError, match='fx 700 do not belong to images 64'):
-        StereoCamera(700, 0.2).check_fits(64)
+    camera.check_fits(2048, 1024)
+    message = 'fx 2262.5 and u0 1096.9 do not belong to images of '
+    with pytest.raises(StereoPairError, match=f'{message}1024x512'):
+        camera.check_fits(1024, 512)
+    StereoCamera(700, 0.2).check_fits(1024, 512)
+    with pytest.raises(StereoPairError, match='fx 700 do not belong to images of 64x32'):
+        StereoCamera(700, 0.2).check_fits(64, 32)
+    # At three quarters of the size the column alone is still possible.
+    camera.check_fits(1536, 768)
+    camera = read_camera(camera_file(fx=2262.5, u0=1096.9, v0=513.1))
+    camera.check_fits(2048, 1024)
+    for size in ((1536, 768), (3072, 1536)):
+        with pytest.raises(StereoPairError, match='{}x{}.*multiply fx'.format(*size)):
+            camera.check_fits(*size)

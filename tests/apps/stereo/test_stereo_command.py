@@ -211,7 +211,7 @@ def test_bad_pairs_are_reported_and_the_rest_written(cityscapes, plane, tmp_path
         'nocam': (left, right, 'camera: .*ulm_nocam_000019_camera.json does not exist'),
         'nobase': (left, right, "ulm_nobase_000019_camera.json must .* KeyError\\('baseline'\\)"),
         'unit': (left, right, 'ulm_unit_000019_camera.json: the baseline is 22.0'),
-        'scale': (left, right, 'fx 800 and u0 400 do not belong to images 192 pixels wide'),
+        'scale': (left, right, 'fx 800 and u0 400 do not belong to images of 192x'),
     }
     cameras = {
         'nobase': camera_json().replace('baseline', 'base'),
@@ -277,7 +277,7 @@ def test_a_view_without_texture_has_no_depth(tmp_path, plane, capsys):
     ('swap', 'camera', 'message'),
     [
         (True, [], 'left and right are exchanged. Exchange the two folders.'),
-        (False, ['--fx', '2262'], 'fx 2262 do not belong to images 192 pixels wide'),
+        (False, ['--fx', '2262'], 'fx 2262 do not belong to images of 192x'),
     ],
 )
 def test_what_is_wrong_with_all_pairs_stops_at_once(

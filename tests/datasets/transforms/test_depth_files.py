@@ -1,14 +1,11 @@
 # Licensed under the Apache License 2.0, see LICENSE.
+import struct
+
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from scipy.sparse import csc_matrix
 
-from mmseg_depthuda.datasets.transforms.depth_files import (
-    DEPTH_FILES,
-    corda_inverse_depth,
-    dada_inverse_depth,
-)
+from mmseg_depthuda.datasets.transforms.depth_files import DEPTH_FILES
 
 
 def read(kind: str, path, encoding: str = 'corda', **info) -> np.ndarray:
@@ -17,42 +14,6 @@ def read(kind: str, path, encoding: str = 'corda', **info) -> np.ndarray:
 
 def column(*values: int) -> np.ndarray:
     return np.array(values, dtype=np.uint16).reshape(-1, 1)
-
-
-@pytest.mark.parametrize(
-    ('metres', 'expected'),
-    [
-        (0.1, 655.36 / 0.11),
-        (9.99, 65.536),
-        (99.99, 6.5536),
-        (0.09, 0),  # CorDA: nearer than 0.1 m is missing
-        (0.0, 0),
-        (-1.0, 0),
-        (655.35, 0),  # the value 1 means "no depth"
-        (1000.0, 0),
-        (np.inf, 0),
-        (np.nan, 0),
-    ],
-)
-def test_corda_encoding_by_hand(metres, expected):
-    for dtype in (np.float32, np.float64):
-        encoded = corda_inverse_depth(np.array([[metres]], dtype=dtype))
-        assert encoded.dtype == np.float32
-        assert encoded[0, 0] == pytest.approx(expected, rel=1e-6)
-
-
-@pytest.mark.parametrize(
-    ('metres', 'expected'), [(0.0, 65536), (0.01, 32768), (655.35, 1), (np.nan, 0), (np.inf, 0)]
-)
-def test_dada_encoding_by_hand(metres, expected):
-    assert dada_inverse_depth(np.array([metres]))[0] == pytest.approx(expected, rel=1e-6)
-
-
-@given(st.floats(0.1, 655.34), st.floats(1e-3, 100))
-def test_corda_encoding_is_valid_and_decreasing(metres, step):
-    near, far = corda_inverse_depth(np.array([metres, metres + step]))
-    assert near > 1
-    assert far < near
 
 
 def test_png_disparity(files):
@@ -129,6 +90,37 @@ def test_mat_file_with_another_key_is_an_error(files):
 def test_mat_file_without_a_matrix_of_numbers_is_an_error(files, content):
     path = files.mat('a.mat', depth_map=content)
     with pytest.raises(ValueError, match=r'a.mat has shape .* metres are a matrix'):
+        read('mat_metres', path)
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16, np.int32])
+def test_whole_numbers_in_a_mat_file_are_an_error(files, dtype):
+    path = files.mat('a.mat', depth_map=np.array([[100, 120, 250]], dtype))
+    with pytest.raises(
+        ValueError, match=r'a.mat has the dtype u?int\d+ and the median 120.*Divide'
+    ):
+        read('mat_metres', path)
+
+
+def test_whole_metres_of_matlab_are_floats(files):
+    """MATLAB stores doubles without fractions in 8 bits. SciPy does not, so the element is built by
+    hand: tag of 8-bit data in place of the doubles."""
+    path = files.mat('a.mat', depth_map=np.array([[5.0], [20.0]]))
+    data = path.read_bytes()
+    doubles = struct.pack('<II2d', 9, 16, 5, 20)
+    assert data.count(doubles) == 1
+    start = data.index(doubles)
+    small = struct.pack('<HHBBxx', 2, 2, 5, 20)  # a small element: type, bytes, values
+    (length,) = struct.unpack_from('<I', data, 132)
+    data = data[:132] + struct.pack('<I', length - 16) + data[136:start] + small
+    path.write_bytes(data)
+    expected = [[655.36 / 5.01], [655.36 / 20.01]]
+    np.testing.assert_allclose(read('mat_metres', path), expected, rtol=1e-6)
+
+
+def test_sparse_mat_file_is_an_error(files):
+    path = files.mat('a.mat', depth_map=csc_matrix(np.diag([3.0, 9.0])))
+    with pytest.raises(ValueError, match=r'a.mat is a sparse matrix.*full\(depth_map\)'):
         read('mat_metres', path)
 
 

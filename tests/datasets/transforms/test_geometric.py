@@ -14,6 +14,7 @@ from mmseg.registry import MODELS
 
 from mmseg_depthuda.datasets import MapillaryDepthDataset
 from mmseg_depthuda.datasets.transforms import (
+    CutPadding,
     MatchOriShapeToLabels,
     ResizeAndPad,
     ResizeWithDepth,
@@ -349,6 +350,80 @@ def test_without_labels_the_prediction_has_the_shape_of_the_file(brightness_segm
     expected = np.zeros((1, 128, 64))
     expected[:, :, 48:] = 4
     np.testing.assert_array_equal(predicted.pred_sem_seg.data, expected)
+
+
+def vistas_dataset(root, *steps, labels=True, **options):
+    return MapillaryDepthDataset(
+        protocol='categories7',
+        split='validation',
+        data_root=str(root),
+        data_prefix={} if labels else dict(seg_map_path=None),
+        test_mode=True,
+        pipeline=[dict(type='LoadImageFromFile'), *steps],
+        **options,
+    )
+
+
+CUT = dict(type='CutPadding')
+VIEWS = dict(
+    type='TestTimeAug',
+    transforms=[
+        [dict(type='Resize', scale_factor=s, keep_ratio=True) for s in (0.5, 1.0, 1.75)],
+        [dict(type='RandomFlip', prob=p) for p in (0.0, 1.0)],
+        [dict(type='PackSegInputs')],
+    ],
+)
+
+
+@pytest.mark.parametrize('name', [0, 1], ids=['panorama', 'portrait'])
+@pytest.mark.parametrize(
+    ('steps', 'labels'), [([RESIZED, CUT, MATCHED], False), ([RESIZED, LABELS, CUT, MATCHED], True)]
+)
+def test_every_view_of_a_padded_image_lies_over_the_file(
+    brightness_segmentor, vistas, steps, labels, name
+):
+    """A quarter of the file is sky, at its right or lower border. A view that is mirrored with its
+    padding, or stretched over it, has it elsewhere."""
+    views = vistas_dataset(vistas, *steps, VIEWS, labels=labels)[name]
+    expected = np.zeros((64, 256) if name == 0 else (128, 64), dtype=int)
+    expected[(slice(48, None),) if name == 0 else (slice(None), slice(48, None))] = 4
+    assert len(views['inputs']) == 6
+    for image, packed in zip(views['inputs'], views['data_samples'], strict=True):
+        batch = dict(inputs=[image], data_samples=[packed])
+        with torch.no_grad():
+            (predicted,) = brightness_segmentor.test_step(batch)
+        found = predicted.pred_sem_seg.data[0].numpy()
+        assert (found == expected).mean() > 0.95
+
+
+def test_labels_that_are_padded_keep_image_and_padding():
+    padded = ResizeAndPad(scale=(64, 32), pad_val=MEAN)(sample((40, 30)))
+    cut = CutPadding()(dict(padded))
+    assert cut['img'].shape == (32, 64, 3) and cut['img_padding_size'] == (0, 40, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ('steps', 'labels', 'message'),
+    [
+        ([RESIZED, LABELS, dict(type='PackSegInputs')], True, 'img_padding_size.*meta_keys='),
+        ([LABELS, RESIZED, MATCHED, dict(type='PackSegInputs')], False, "Add 'img_padding_size'"),
+        (
+            [RESIZED, VIEWS],
+            False,
+            r"TestTimeAug behind .*dict\(type='CutPadding'\) before TestTime",
+        ),
+        ([RESIZED, dict(type='RandomFlip', prob=1.0), PACKED], False, 'RandomFlip behind'),
+        ([dict(type='Pad', size_divisor=32), PACKED], False, 'test_cfg=dict.size_divisor=32'),
+    ],
+)
+def test_pipelines_that_predict_padding_are_refused(vistas, steps, labels, message):
+    with pytest.raises(ValueError, match=message):
+        vistas_dataset(vistas, *steps, labels=labels)
+
+
+def test_padding_that_is_compared_with_padding_needs_no_note(vistas):
+    steps = [LABELS, RESIZED, MATCHED, dict(type='PackSegInputs')]
+    assert len(vistas_dataset(vistas, *steps)) == 2
 
 
 def test_padded_image_with_labels_of_the_file_cannot_be_matched():

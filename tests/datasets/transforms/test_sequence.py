@@ -213,3 +213,14 @@ def test_right_images_need_a_baseline_in_metres(files, frames, extrinsic, messag
     with pytest.raises(ValueError, match=rf'camera\.json:? {message}'):
         run(dict(info, has_right=True))
     assert json.loads((files.root / 'camera.json').read_text())['intrinsic']['fx'] == 22
+
+
+@pytest.mark.parametrize('with_file', [False, True])
+def test_a_camera_of_another_shape_is_refused_with_both_sizes(files, frames, with_file):
+    info = dict(frames, camera_name='intrinsics: a.json')
+    name = 'intrinsics: a.json'
+    if with_file:
+        info, name = camera_of(frames, files), 'camera.json'
+    run(dict(info, calibrated_size=(20, 12)))
+    with pytest.raises(ValueError, match=rf'{name} was .* of 20x15, but .*1\.png is 20x12'):
+        run(dict(info, calibrated_size=(20, 15)))

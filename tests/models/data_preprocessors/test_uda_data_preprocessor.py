@@ -109,3 +109,16 @@ def test_normalisation_is_not_optional():
     """Hooks undo it, so mean and std must be there."""
     with pytest.raises(TypeError, match='mean'):
         MODELS.build(dict(type='UDADataPreProcessor', size=(32, 48)))
+
+
+def test_padding_to_a_divisor_in_testing_adds_to_that_of_the_transform():
+    branch = unequal_branch()
+    image, sample = branch['inputs'][0], branch['data_samples'][0]  # 40x20
+    sample.set_metainfo(dict(img_padding_size=(1, 2, 3, 4)))
+    labels = sample.gt_sem_seg.data.clone()
+    result = build(test_cfg=dict(size_divisor=16))(dict(inputs=[image], data_samples=[sample]))
+    assert result['inputs'].shape == (1, 3, 32, 48)
+    assert (result['inputs'][..., 40:] == 0).all()
+    (packed,) = result['data_samples']
+    assert packed.img_padding_size == (1, 2 + 8, 3, 4 + 12)
+    torch.testing.assert_close(packed.gt_sem_seg.data, labels)
