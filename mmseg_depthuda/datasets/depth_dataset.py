@@ -4,11 +4,10 @@
 import os.path as osp
 from collections.abc import Mapping, Sequence
 
-from mmengine import fileio
-from mmengine.fileio import list_from_file
 from mmseg.datasets import BaseSegDataset
 
 from .file_integrity import check_intact
+from .image_files import list_files, read_list
 from .label_protocols import get_protocol, label_map
 
 _OWN_METAINFO = ('metainfo', 'reduce_zero_label', 'ignore_index')
@@ -139,7 +138,9 @@ class DepthSegDataset(BaseSegDataset):
         )
         images: dict[str, str] = {}
         for name in sorted(self._list_folder('img_path', suffixes)):
-            stem = name[: -max(len(suffix) for suffix in suffixes if name.endswith(suffix))]
+            stem = name[
+                : -max(len(suffix) for suffix in suffixes if name.lower().endswith(suffix.lower()))
+            ]
             if stem in images:
                 raise ValueError(
                     f'img_path: {images[stem]} and {name} in {self.data_prefix["img_path"]} differ '
@@ -154,7 +155,7 @@ class DepthSegDataset(BaseSegDataset):
             )
         if not self.ann_file:
             return images
-        chosen = [line.strip() for line in list_from_file(self.ann_file) if line.strip()]
+        chosen = read_list(self.ann_file)
         self._check_listed(
             chosen, images.keys(), 'img_path', f'{" or ".join(suffixes)} (list: {self.ann_file})'
         )
@@ -167,7 +168,7 @@ class DepthSegDataset(BaseSegDataset):
                 f'{key}: there is no folder {folder}. Check data_root and data_prefix'
                 + ('.' if key == 'img_path' else f', or leave out data_prefix.{key} to do without.')
             )
-        return set(fileio.list_dir_or_file(folder, list_dir=False, suffix=suffix, recursive=True))
+        return set(list_files(folder, (suffix,) if isinstance(suffix, str) else suffix))
 
     def _check_listed(self, expected: list[str], present, key: str, suffix: str) -> None:
         missing = [name for name in expected if name not in present]

@@ -11,12 +11,12 @@ from mmseg.apis import inference_model, init_model
 from mmseg.structures import SegDataSample
 from torch import nn
 
+from mmseg_depthuda.datasets.image_files import IMAGE_SUFFIXES, list_files
 from mmseg_depthuda.datasets.transforms.depth_files import corda_inverse_depth
 from mmseg_depthuda.engine.hooks.strict_load_hook import check_weights_of_test
 from mmseg_depthuda.fileio import atomic_write
 from mmseg_depthuda.models import SelfSupervisedDepth
 
-IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp')
 # CorDA's encoding knows no infinite depth, so nothing supervises the prediction in the sky.
 CLASSES_WITHOUT_DEPTH = ('sky',)
 SCALES = ('metric', 'normalised')
@@ -104,7 +104,7 @@ def predict_folder(
     if scale not in (*SCALES, None):
         raise ValueError(f'scale must be one of {list(SCALES)}, got {scale!r}')
     images, out = Path(images), Path(out)
-    paths = sorted(p for p in images.rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
+    paths = [images / name for name in list_files(images, IMAGE_SUFFIXES)]
     if not paths:
         raise FileNotFoundError(f'{images} holds no image ({", ".join(IMAGE_SUFFIXES)}).')
     model = _load(config, checkpoint, device)

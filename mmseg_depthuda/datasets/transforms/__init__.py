@@ -6,12 +6,14 @@ from .geometric import (
     ResizeWithDepth,
     resize_depth_bilinear,
 )
+from .load_image import LoadImageFromFile
 from .loading import LoadInverseDepth, LoadLabels, read_inverse_depth, read_labels
 from .sequence import LoadSequence, PackSequenceInputs, ResizeSequence
 
 __all__ = [
     'DEPTH_ENCODINGS',
     'DEPTH_FILES',
+    'LoadImageFromFile',
     'LoadInverseDepth',
     'LoadLabels',
     'LoadSequence',
