@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from mmseg.datasets import BaseSegDataset
 
-from .file_integrity import check_intact
 from .image_files import list_files, read_list
 from .label_protocols import get_protocol, label_map
 
@@ -196,16 +195,6 @@ class DepthSegDataset(BaseSegDataset):
             seg_fields=[],
         )
         return data_info
-
-    def prepare_data(self, idx: int):
-        """Run the pipeline on sample ``idx``.
-
-        The image is checked here because its loader is MMCV's, which MMSegInferencer looks for by
-        name. Labels and depth are checked by their own loaders.
-        """
-        data_info = self.get_data_info(idx)
-        check_intact(data_info['img_path'], 'img_path')
-        return self.pipeline(data_info)
 
 
 class ProtocolDataset(DepthSegDataset):

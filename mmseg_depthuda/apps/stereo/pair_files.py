@@ -17,7 +17,7 @@ from mmseg_depthuda.apps.depth_prediction.prediction import disparity_png
 from mmseg_depthuda.datasets import CityscapesDepthDataset, FolderDepthDataset
 from mmseg_depthuda.datasets.file_integrity import read_intact
 from mmseg_depthuda.datasets.transforms.depth_files import DEPTH_MAT_KEY, corda_inverse_depth
-from mmseg_depthuda.datasets.transforms.images import decode_picture
+from mmseg_depthuda.datasets.transforms.pictures import decode_picture
 
 from .stereo_camera import StereoCamera
 

@@ -6,7 +6,7 @@ from .geometric import (
     ResizeWithDepth,
     resize_depth_bilinear,
 )
-from .load_image import LoadImageFromFile
+from .load_image import LoadImageFromFile, LoadImageFromNDArray
 from .loading import LoadInverseDepth, LoadLabels, read_inverse_depth, read_labels
 from .sequence import LoadSequence, PackSequenceInputs, ResizeSequence
 
@@ -14,6 +14,7 @@ __all__ = [
     'DEPTH_ENCODINGS',
     'DEPTH_FILES',
     'LoadImageFromFile',
+    'LoadImageFromNDArray',
     'LoadInverseDepth',
     'LoadLabels',
     'LoadSequence',

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Decoding of image files: stored values of labels and depth, and pictures as 8-bit BGR."""
+"""Decoding of image files whose pixel values are data, not colour."""
 
 import io
 import struct
@@ -41,42 +41,6 @@ def decode_image(data: bytes, path: str, key: str) -> np.ndarray:
         except OSError as error:
             raise _damaged(path, key) from error
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise _damaged(path, key)
-    return image
-
-
-def decode_picture(data: bytes, path: str, key: str) -> np.ndarray:
-    """Decode a picture as the networks take it. The rules are in ``docs/data.md``.
-
-    Gray becomes three equal channels and alpha is dropped. The pixels are those stored in the
-    file, not turned by its EXIF orientation: labels and depth are stored in that grid.
-
-    Args:
-        data: The file.
-        path: Its path, for the error message.
-        key: Where the path came from (``'img_path'``, ...), for the error message.
-
-    Returns:
-        uint8, (H, W, 3), BGR.
-
-    Raises:
-        ValueError: If it is not an image, or holds other than 8 bits per channel.
-    """
-    buffer = np.frombuffer(data, np.uint8)
-    bit_depth, _ = _png_format(data)
-    if 0 < bit_depth <= 8 or data[:3] == b'\xff\xd8\xff':  # 8 bits for certain
-        image = cv2.imdecode(buffer, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    else:
-        stored = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
-        if stored is not None and stored.dtype != np.uint8:
-            raise ValueError(
-                f'{key}: {path} holds {stored.dtype} values up to {stored.max()} rather than 8-bit '
-                'ones (uint8), and 16-bit and float files do not say which value is white. Convert '
-                'the images to 8 bits by the range of the camera: '
-                'cv2.convertScaleAbs(image, alpha=255 / 4095) for 12 bits.'
-            )
-        image = cv2.imdecode(buffer, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise _damaged(path, key)
     return image

@@ -13,7 +13,7 @@ from mmseg.structures import SegDataSample
 
 from ..cameras import PinholeIntrinsics, read_cityscapes_camera
 from ..file_integrity import read_intact
-from .images import decode_picture
+from .pictures import decode_picture
 
 MAX_PIXEL_ASPECT = 1.5  # images squeezed by less are taken as they are
 
