@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from mmseg.datasets import BaseSegDataset
 
-from .image_files import list_files, read_list
+from .image_files import list_files, listed_stems, stems_of
 from .label_protocols import get_protocol, label_map
 
 _OWN_METAINFO = ('metainfo', 'reduce_zero_label', 'ignore_index')
@@ -37,8 +37,8 @@ class DepthSegDataset(BaseSegDataset):
         depth_map_suffix: Suffix of the depth files.
         camera_suffix: Suffix of the camera files.
         depth_file: Kind of the depth files, a key of :data:`~.transforms.depth_files.DEPTH_FILES`.
-        ann_file: Text file naming one image per line (path below ``img_path`` without the suffix).
-            By default, all images.
+        ann_file: Text file naming one image per line, see :func:`~.image_files.listed_stems`. By
+            default, all images.
         **kwargs: As in MMSeg's ``BaseSegDataset`` (``pipeline``, ``test_mode``, ``indices``,
         ``lazy_init``, ...).
 
@@ -74,6 +74,7 @@ class DepthSegDataset(BaseSegDataset):
         self.companion_suffixes = dict(
             seg_map_path=seg_map_suffix, depth_map_path=depth_map_suffix, camera_path=camera_suffix
         )
+        self._spelled_otherwise: dict[str, dict[str, str]] = {}  # kind of file -> stem -> name
         self.depth_file = depth_file
         prefix = {key: folder for key, folder in data_prefix.items() if folder is not None}
         unknown = sorted(prefix.keys() - self.companion_suffixes.keys() - {'img_path'})
@@ -114,21 +115,41 @@ class DepthSegDataset(BaseSegDataset):
         for key, suffix in self.companion_suffixes.items():
             if key not in self.data_prefix:
                 continue
-            expected = [stem + suffix for stem in images]
-            self._check_listed(expected, self._list_folder(key, suffix), key, suffix)
+            present = self._companions(key)
+            self._check_listed(
+                [stem + suffix for stem in images],
+                {stem + suffix for stem in present},
+                key,
+                suffix,
+            )
             for data_info, stem in zip(data_list, images, strict=True):
-                data_info[key] = self.companion_path(key, stem)
+                data_info[key] = osp.join(self.data_prefix[key], present[stem])
         return data_list
 
     def companion_path(self, key: str, stem: str) -> str:
         """Where the file of kind ``key`` of an image is expected, whether it exists or not.
+
+        The suffix of an existing file may be in other letters (``.PNG``).
 
         Args:
             key: Key of ``data_prefix``: ``'seg_map_path'``, ``'depth_map_path'``,
                 ``'camera_path'``.
             stem: The image, as a key of :meth:`list_images`.
         """
-        return osp.join(self.data_prefix[key], stem + self.companion_suffixes[key])
+        suffix = self.companion_suffixes[key]
+        if key not in self._spelled_otherwise:
+            present = self._companions(key) if osp.isdir(self.data_prefix[key]) else {}
+            self._spelled_otherwise[key] = {
+                other: name for other, name in present.items() if name != other + suffix
+            }
+        name = self._spelled_otherwise[key].get(stem, stem + suffix)
+        return osp.join(self.data_prefix[key], name)
+
+    def _companions(self, key: str) -> dict[str, str]:
+        """Stem -> name of the files of a kind; of several, the one with the suffix as given."""
+        suffix = self.companion_suffixes[key]
+        listed = self._list_folder(key, (suffix,))
+        return dict(sorted(listed, key=lambda pair: pair[1] == pair[0] + suffix))
 
     def list_images(self) -> dict[str, str]:
         """Path without suffix -> path, both below ``img_path``; sorted, or as in ``ann_file``."""
@@ -136,10 +157,7 @@ class DepthSegDataset(BaseSegDataset):
             (self.img_suffix,) if isinstance(self.img_suffix, str) else tuple(self.img_suffix)
         )
         images: dict[str, str] = {}
-        for name in sorted(self._list_folder('img_path', suffixes)):
-            stem = name[
-                : -max(len(suffix) for suffix in suffixes if name.lower().endswith(suffix.lower()))
-            ]
+        for stem, name in self._list_folder('img_path', suffixes):
             if stem in images:
                 raise ValueError(
                     f'img_path: {images[stem]} and {name} in {self.data_prefix["img_path"]} differ '
@@ -154,20 +172,24 @@ class DepthSegDataset(BaseSegDataset):
             )
         if not self.ann_file:
             return images
-        chosen = read_list(self.ann_file)
+        chosen, missing = listed_stems(self.ann_file, images, self.data_prefix['img_path'])
         self._check_listed(
-            chosen, images.keys(), 'img_path', f'{" or ".join(suffixes)} (list: {self.ann_file})'
+            [*missing, *chosen],
+            images.keys(),
+            'img_path',
+            f'{" or ".join(suffixes)} (list: {self.ann_file})',
         )
         return {stem: images[stem] for stem in chosen}
 
-    def _list_folder(self, key: str, suffix: str | tuple[str, ...]) -> set[str]:
+    def _list_folder(self, key: str, suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
+        """Stem and name of every file, sorted by name."""
         folder = self.data_prefix[key]
         if not osp.isdir(folder):
             raise FileNotFoundError(
                 f'{key}: there is no folder {folder}. Check data_root and data_prefix'
                 + ('.' if key == 'img_path' else f', or leave out data_prefix.{key} to do without.')
             )
-        return set(list_files(folder, (suffix,) if isinstance(suffix, str) else suffix))
+        return stems_of(list_files(folder, suffixes), suffixes)
 
     def _check_listed(self, expected: list[str], present, key: str, suffix: str) -> None:
         missing = [name for name in expected if name not in present]

@@ -5,7 +5,9 @@ import codecs
 import logging
 import os
 import os.path as osp
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mmengine.logging import print_log
@@ -49,29 +51,82 @@ def list_files(folder: str | Path, suffixes: Sequence[str]) -> list[str]:
     return sorted(found)
 
 
-def read_list(path: str | Path) -> list[str]:
-    """Lines of a text file of names, without blank lines and without blanks around them.
+def stems_of(names: Iterable[str], suffixes: Sequence[str]) -> list[tuple[str, str]]:
+    """``(stem, name)`` of files that :func:`list_files` has found; a stem is without suffix.
 
-    UTF-8 with or without a byte order mark, UTF-16 with one, and any line ends are read.
+    A stem is the same for files of one name in composed and decomposed Unicode (Linux, macOS).
+    """
+    lengths = [(suffix.lower(), len(suffix)) for suffix in suffixes]
+    pairs = []
+    for name in names:
+        length = max(size for suffix, size in lengths if name.lower().endswith(suffix))
+        pairs.append((unicodedata.normalize('NFC', name[: len(name) - length]), name))
+    return pairs
+
+
+def read_list(path: str | Path) -> list[str]:
+    """Lines of a text file of names. Blank lines, comments (``#``) and blanks around names are not
+    part of them.
+
+    UTF-8 and UTF-16, with or without a byte order mark, and any line ends are read.
 
     Raises:
+        FileNotFoundError: If there is no such file.
         ValueError: If it lists nothing, or is no such text.
     """
     data = Path(path).read_bytes()
-    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        text = data.decode('utf-16' if is_utf16 else 'utf-8-sig')
+        text = data.decode(_encoding(data))
     except UnicodeDecodeError as error:
         raise ValueError(f'{path} is not UTF-8 text. Save the list as UTF-8.') from error
-    names = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in re.split('\r\n|\r|\n', text)]
+    names = [line for line in lines if line and not line.startswith('#')]
     if not names:
         raise ValueError(f'{path} lists nothing: it is empty. Write one name in each line.')
-    unique = list(dict.fromkeys(names))
-    if len(unique) < len(names):
+    return names
+
+
+def _encoding(data: bytes) -> str:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return 'utf-16'
+    if b'\0' not in data:
+        return 'utf-8-sig'
+    # UTF-16 without its mark: the upper bytes of most characters are 0.
+    return 'utf-16-le' if data[1::2].count(0) > data[::2].count(0) else 'utf-16-be'
+
+
+def listed_stems(
+    path: str | Path, images: Mapping[str, str], folder: str | Path
+) -> tuple[list[str], list[str]]:
+    """The images that a list names: by stem or file name below their folder, or by full path.
+
+    Args:
+        path: The list.
+        images: Stem -> file name below ``folder``, as of :func:`stems_of`.
+        folder: Folder of the images.
+
+    Returns:
+        Stems in the order of the list, each once (a warning says how many lines repeat one); and
+        the lines that name no image.
+
+    Raises:
+        FileNotFoundError, ValueError: As :func:`read_list`.
+    """
+    by_name = {unicodedata.normalize('NFC', name): stem for stem, name in images.items()}
+    names = read_list(path)
+    chosen, missing = [], []
+    for name in names:
+        below = osp.relpath(name, osp.abspath(folder)) if osp.isabs(name) else name
+        below = unicodedata.normalize('NFC', osp.normpath(below))
+        candidates = (below, below.replace('\\', '/'))  # of Windows
+        stems = [by_name.get(one, one) for one in candidates if one in images or one in by_name]
+        (chosen if stems else missing).append(stems[0] if stems else name)
+    unique = list(dict.fromkeys(chosen))
+    if len(unique) < len(chosen):
         print_log(
-            f'{path} names {len(names) - len(unique)} of {len(names)} lines again; they are used '
-            'once',
+            f'{path} names images again in {len(chosen) - len(unique)} of {len(names)} lines; they '
+            'are used once',
             'current',
             logging.WARNING,
         )
-    return unique
+    return unique, missing

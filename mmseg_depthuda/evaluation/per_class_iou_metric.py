@@ -41,8 +41,9 @@ class PerClassIoUMetric(IoUMetric):
             :func:`~mmseg_depthuda.evaluation.image_scores.write_image_scores`. Every evaluation
             replaces it.
         image_root (str | Path, optional): Folder of the images. ``output_dir`` gets the folders
-            below it; otherwise label PNGs are named as the images alone, and images of one name in
-            two folders have one file.
+            below it; otherwise label PNGs are named as the images alone.
+            :class:`~mmseg_depthuda.engine.hooks.OutputFoldersHook` sets it where images of two
+            folders have one name.
         **kwargs: Arguments of MMSeg's ``IoUMetric``.
 
     Raises:

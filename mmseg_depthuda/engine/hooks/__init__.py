@@ -2,6 +2,7 @@
 from .dacs_hook import DACSHook
 from .invalid_loss_hook import InvalidLossError, InvalidLossHook
 from .iteration_seed_hook import IterationSeedHook
+from .output_folders_hook import OutputFoldersHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .pseudo_label_quality_hook import PseudoLabelQualityHook
 from .resume_hook import ResumeHook
@@ -14,6 +15,7 @@ __all__ = [
     'InvalidLossError',
     'InvalidLossHook',
     'IterationSeedHook',
+    'OutputFoldersHook',
     'PlainCheckpointHook',
     'PseudoLabelQualityHook',
     'ResumeHook',
