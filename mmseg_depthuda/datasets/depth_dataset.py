@@ -218,6 +218,30 @@ class DepthSegDataset(BaseSegDataset):
         )
         return data_info
 
+    def prepare_data(self, idx: int):
+        """Run the pipeline on sample ``idx``.
+
+        Raises:
+            ValueError: If a transform cannot take the image, for example because it is one pixel
+                wide and would be resized to 0; the message has file and size. Errors that name a
+                file of the sample stay as they are.
+        """
+        data_info = self.get_data_info(idx)
+        files = [
+            data_info[key] for key in ('img_path', *self.companion_suffixes) if key in data_info
+        ]
+        try:
+            return self.pipeline(data_info)
+        except Exception as error:
+            shape = data_info.get('ori_shape')
+            if shape is None or any(file in str(error) for file in files):
+                raise
+            raise ValueError(
+                f'img_path: {files[0]}, {shape[1]}x{shape[0]} pixels, does not go through the '
+                f'pipeline ({type(error).__name__}: {error}). Remove it, or change the sizes in '
+                'the transforms.'
+            ) from error
+
 
 class ProtocolDataset(DepthSegDataset):
     """A known dataset: the labelling of its files is known, and a protocol names the classes.

@@ -8,6 +8,7 @@ from .geometric import (
 )
 from .load_image import LoadImageFromFile, LoadImageFromNDArray
 from .loading import LoadInverseDepth, LoadLabels, read_inverse_depth, read_labels
+from .packing import PackSegInputs
 from .sequence import LoadSequence, PackSequenceInputs, ResizeSequence
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     'LoadLabels',
     'LoadSequence',
     'MatchOriShapeToLabels',
+    'PackSegInputs',
     'PackSequenceInputs',
     'ResizeAndPad',
     'ResizeSequence',
