@@ -28,7 +28,8 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    visualization=dict(type='SegVisualizationHook'),
+    # MMSeg's, whose files keep the folders of the images.
+    visualization=dict(type='OutputFoldersHook'),
     # Classes, depth and optimisers that do not go together end a training before it begins.
     training_check=dict(type='TrainingCheckHook'),
     # Reads some files of each dataset first: labels that would train or score in vain are refused.

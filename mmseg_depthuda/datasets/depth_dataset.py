@@ -4,11 +4,9 @@
 import os.path as osp
 from collections.abc import Mapping, Sequence
 
-from mmengine import fileio
-from mmengine.fileio import list_from_file
 from mmseg.datasets import BaseSegDataset
 
-from .file_integrity import check_intact
+from .image_files import list_files, listed_stems, stems_of
 from .label_protocols import get_protocol, label_map
 from .transforms.geometric import check_padding_is_cut
 
@@ -40,8 +38,8 @@ class DepthSegDataset(BaseSegDataset):
         depth_map_suffix: Suffix of the depth files.
         camera_suffix: Suffix of the camera files.
         depth_file: Kind of the depth files, a key of :data:`~.transforms.depth_files.DEPTH_FILES`.
-        ann_file: Text file naming one image per line (path below ``img_path`` without the suffix).
-            By default, all images.
+        ann_file: Text file naming one image per line, see :func:`~.image_files.listed_stems`. By
+            default, all images.
         **kwargs: As in MMSeg's ``BaseSegDataset`` (``pipeline``, ``test_mode``, ``indices``,
         ``lazy_init``, ...).
 
@@ -77,6 +75,7 @@ class DepthSegDataset(BaseSegDataset):
         self.companion_suffixes = dict(
             seg_map_path=seg_map_suffix, depth_map_path=depth_map_suffix, camera_path=camera_suffix
         )
+        self._spelled_otherwise: dict[str, dict[str, str]] = {}  # kind of file -> stem -> name
         self.depth_file = depth_file
         prefix = {key: folder for key, folder in data_prefix.items() if folder is not None}
         unknown = sorted(prefix.keys() - self.companion_suffixes.keys() - {'img_path'})
@@ -120,21 +119,41 @@ class DepthSegDataset(BaseSegDataset):
         for key, suffix in self.companion_suffixes.items():
             if key not in self.data_prefix:
                 continue
-            expected = [stem + suffix for stem in images]
-            self._check_listed(expected, self._list_folder(key, suffix), key, suffix)
+            present = self._companions(key)
+            self._check_listed(
+                [stem + suffix for stem in images],
+                {stem + suffix for stem in present},
+                key,
+                suffix,
+            )
             for data_info, stem in zip(data_list, images, strict=True):
-                data_info[key] = self.companion_path(key, stem)
+                data_info[key] = osp.join(self.data_prefix[key], present[stem])
         return data_list
 
     def companion_path(self, key: str, stem: str) -> str:
         """Where the file of kind ``key`` of an image is expected, whether it exists or not.
+
+        The suffix of an existing file may be in other letters (``.PNG``).
 
         Args:
             key: Key of ``data_prefix``: ``'seg_map_path'``, ``'depth_map_path'``,
                 ``'camera_path'``.
             stem: The image, as a key of :meth:`list_images`.
         """
-        return osp.join(self.data_prefix[key], stem + self.companion_suffixes[key])
+        suffix = self.companion_suffixes[key]
+        if key not in self._spelled_otherwise:
+            present = self._companions(key) if osp.isdir(self.data_prefix[key]) else {}
+            self._spelled_otherwise[key] = {
+                other: name for other, name in present.items() if name != other + suffix
+            }
+        name = self._spelled_otherwise[key].get(stem, stem + suffix)
+        return osp.join(self.data_prefix[key], name)
+
+    def _companions(self, key: str) -> dict[str, str]:
+        """Stem -> name of the files of a kind; of several, the one with the suffix as given."""
+        suffix = self.companion_suffixes[key]
+        listed = self._list_folder(key, (suffix,))
+        return dict(sorted(listed, key=lambda pair: pair[1] == pair[0] + suffix))
 
     def list_images(self) -> dict[str, str]:
         """Path without suffix -> path, both below ``img_path``; sorted, or as in ``ann_file``."""
@@ -142,8 +161,7 @@ class DepthSegDataset(BaseSegDataset):
             (self.img_suffix,) if isinstance(self.img_suffix, str) else tuple(self.img_suffix)
         )
         images: dict[str, str] = {}
-        for name in sorted(self._list_folder('img_path', suffixes)):
-            stem = name[: -max(len(suffix) for suffix in suffixes if name.endswith(suffix))]
+        for stem, name in self._list_folder('img_path', suffixes):
             if stem in images:
                 raise ValueError(
                     f'img_path: {images[stem]} and {name} in {self.data_prefix["img_path"]} differ '
@@ -158,20 +176,24 @@ class DepthSegDataset(BaseSegDataset):
             )
         if not self.ann_file:
             return images
-        chosen = [line.strip() for line in list_from_file(self.ann_file) if line.strip()]
+        chosen, missing = listed_stems(self.ann_file, images, self.data_prefix['img_path'])
         self._check_listed(
-            chosen, images.keys(), 'img_path', f'{" or ".join(suffixes)} (list: {self.ann_file})'
+            [*missing, *chosen],
+            images.keys(),
+            'img_path',
+            f'{" or ".join(suffixes)} (list: {self.ann_file})',
         )
         return {stem: images[stem] for stem in chosen}
 
-    def _list_folder(self, key: str, suffix: str | tuple[str, ...]) -> set[str]:
+    def _list_folder(self, key: str, suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
+        """Stem and name of every file, sorted by name."""
         folder = self.data_prefix[key]
         if not osp.isdir(folder):
             raise FileNotFoundError(
                 f'{key}: there is no folder {folder}. Check data_root and data_prefix'
                 + ('.' if key == 'img_path' else f', or leave out data_prefix.{key} to do without.')
             )
-        return set(fileio.list_dir_or_file(folder, list_dir=False, suffix=suffix, recursive=True))
+        return stems_of(list_files(folder, suffixes), suffixes)
 
     def _check_listed(self, expected: list[str], present, key: str, suffix: str) -> None:
         missing = [name for name in expected if name not in present]
@@ -203,12 +225,26 @@ class DepthSegDataset(BaseSegDataset):
     def prepare_data(self, idx: int):
         """Run the pipeline on sample ``idx``.
 
-        The image is checked here because its loader is MMCV's, which MMSegInferencer looks for by
-        name. Labels and depth are checked by their own loaders.
+        Raises:
+            ValueError: If a transform cannot take the image, for example because it is one pixel
+                wide and would be resized to 0; the message has file and size. Errors that name a
+                file of the sample stay as they are.
         """
         data_info = self.get_data_info(idx)
-        check_intact(data_info['img_path'], 'img_path')
-        return self.pipeline(data_info)
+        files = [
+            data_info[key] for key in ('img_path', *self.companion_suffixes) if key in data_info
+        ]
+        try:
+            return self.pipeline(data_info)
+        except Exception as error:
+            shape = data_info.get('ori_shape')
+            if shape is None or any(file in str(error) for file in files):
+                raise
+            raise ValueError(
+                f'img_path: {files[0]}, {shape[1]}x{shape[0]} pixels, does not go through the '
+                f'pipeline ({type(error).__name__}: {error}). Remove it, or change the sizes in '
+                'the transforms.'
+            ) from error
 
 
 def _check_class_names(classes: Sequence[str]) -> None:

@@ -11,14 +11,13 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from mmengine import fileio
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from mmseg.registry import DATASETS
 
 from .cameras import PinholeIntrinsics, read_intrinsics
+from .image_files import IMAGE_SUFFIXES, list_files
 
-IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp')
 _NUMBERED = re.compile(r'(.*?)(\d+)$', re.S)
 Frames = dict[int, str]
 
@@ -148,10 +147,8 @@ class SequenceDataset(BaseDataset):
                 f'{key}: there is no folder {folder}. Check data_root and data_prefix.'
             )
         sequences: dict[str, Frames] = defaultdict(dict)
-        for path in sorted(fileio.list_dir_or_file(folder, list_dir=False, recursive=True)):
-            suffix = next((s for s in suffixes if path.lower().endswith(s.lower())), None)
-            if suffix is None:
-                continue
+        for path in list_files(folder, suffixes):
+            suffix = next(s for s in suffixes if path.lower().endswith(s.lower()))
             match = _NUMBERED.match(path[: -len(suffix)])
             if match is None:
                 raise ValueError(

@@ -47,7 +47,8 @@ def confusion_matrix(dataset: BaseSegDataset, folder: str | Path) -> np.ndarray:
 
     Args:
         dataset (BaseSegDataset): Test dataset; its pipeline loads the labels.
-        folder (str | Path): With one PNG of class indices per image, of the image's name.
+        folder (str | Path): With one PNG of class indices per image, of the image's name; below
+            the image's folders if ``test.py`` has written it there.
 
     Returns:
         np.ndarray: int64, (num_classes, num_classes); rows are true, columns predicted classes.
@@ -61,6 +62,8 @@ def confusion_matrix(dataset: BaseSegDataset, folder: str | Path) -> np.ndarray:
     for index in range(len(dataset)):
         sample = dataset[index]['data_samples']
         path = Path(folder) / f'{Path(sample.img_path).stem}.png'
+        in_folders = _in_folders(sample.img_path, dataset, folder)
+        path = in_folders if in_folders is not None and in_folders.is_file() else path
         if not path.is_file():
             raise FileNotFoundError(
                 f'{path}: no prediction for {sample.img_path}. Write them by test.py with --out.'
@@ -79,3 +82,10 @@ def confusion_matrix(dataset: BaseSegDataset, folder: str | Path) -> np.ndarray:
         except ValueError as error:
             raise ValueError(f'{sample.img_path} and {path}: {error}') from error
     return total
+
+
+def _in_folders(image: str, dataset: BaseSegDataset, folder: str | Path) -> Path | None:
+    root = dataset.data_prefix.get('img_path')
+    if root is None or not Path(image).is_relative_to(root):
+        return None
+    return Path(folder) / Path(image).relative_to(root).with_suffix('.png')

@@ -44,8 +44,9 @@ class PerClassIoUMetric(IoUMetric):
             :func:`~mmseg_depthuda.evaluation.image_scores.write_image_scores`. Every evaluation
             replaces it.
         image_root (str | Path, optional): Folder of the images. ``output_dir`` gets the folders
-            below it; otherwise label PNGs are named as the images alone, and images of one name in
-            two folders have one file.
+            below it; otherwise label PNGs are named as the images alone.
+            :class:`~mmseg_depthuda.engine.hooks.OutputFoldersHook` sets it where images of two
+            folders have one name.
         ignore_index (int): Label that is left out. If it is a class, no pixel with this label
             counts, the class itself has no value (NaN), and no mean has it. 255 is always left out.
             Defaults to 255.

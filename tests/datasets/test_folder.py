@@ -116,3 +116,14 @@ def test_largest_number_of_classes(files, image):
         pipeline=PIPELINE,
     )
     np.testing.assert_array_equal(dataset[0]['gt_seg_map'], raw)
+
+
+def test_suffixes_of_labels_in_other_letters(files, masks):
+    (files.root / 'labels/a.png').rename(files.root / 'labels/a.PNG')
+    dataset = FolderDepthDataset(
+        metainfo=TWO_CLASSES, data_root=str(files.root), data_prefix=LABELLED, pipeline=PIPELINE
+    )
+    label = str(files.root / 'labels/a.PNG')
+    assert dataset.get_data_info(0)['seg_map_path'] == label
+    assert dataset.companion_path('seg_map_path', 'a') == label
+    np.testing.assert_array_equal(dataset[0]['gt_seg_map'], masks)

@@ -9,6 +9,7 @@ import cv2
 
 from mmseg_depthuda.apps.exit_status import COMPLETE, exit_status, positive_integer
 from mmseg_depthuda.apps.stereo import MatchingOptions
+from mmseg_depthuda.apps.stereo.pair_files import read_image
 from mmseg_depthuda.apps.stereo.quality import (
     evaluated_pairs,
     measure,
@@ -56,7 +57,7 @@ def evaluate(args: argparse.Namespace) -> int:
     pairs = evaluated_pairs(args.root)
     print(f'{len(pairs)} pairs, matched / inpainted\n')
     print(table(measure(pairs, options, args.workers)))
-    height, width = cv2.imread(pairs[0].left).shape[:2]
+    height, width = read_image(pairs[0].left, 'left').shape[:2]
     for factor in args.enlarge:
         seconds = processor_seconds(pairs[0], options, factor, repeats=5)
         print(

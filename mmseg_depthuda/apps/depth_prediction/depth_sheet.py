@@ -5,12 +5,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmcv.transforms import Compose, LoadImageFromFile
+from mmcv.transforms import Compose
 
 from mmseg_depthuda.adaptation.depth import valid_depth
 from mmseg_depthuda.datasets import FolderDepthDataset
 from mmseg_depthuda.datasets.depth_encodings import metres_of_inverse_depth
-from mmseg_depthuda.datasets.transforms import LoadInverseDepth
+from mmseg_depthuda.datasets.transforms import LoadImageFromFile, LoadInverseDepth
 from mmseg_depthuda.visualization.panels import draw_depths
 
 SUFFIXES = {'mat_metres': '.mat', 'png_disparity': '.png', 'png_centimetres': '.png'}
@@ -39,10 +39,13 @@ def depth_sheet(
         FileNotFoundError: If a folder is missing, or holds no image, or no depth of any.
         ValueError: If a depth file is not of its kind.
     """
-    suffix = SUFFIXES[depth_file]
-    dataset = FolderDepthDataset(data_prefix=dict(img_path=str(images)), lazy_init=True)
+    dataset = FolderDepthDataset(
+        data_prefix=dict(img_path=str(images), depth_map_path=str(depth)),
+        depth_map_suffix=SUFFIXES[depth_file],
+        lazy_init=True,
+    )
     listed = dataset.list_images()
-    files = {stem: Path(depth) / f'{stem}{suffix}' for stem in listed}
+    files = {stem: Path(dataset.companion_path('depth_map_path', stem)) for stem in listed}
     present = [stem for stem, file in files.items() if file.is_file()]
     if not present:
         raise FileNotFoundError(

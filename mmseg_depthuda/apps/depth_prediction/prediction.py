@@ -12,11 +12,11 @@ from mmseg.structures import SegDataSample
 from torch import nn
 
 from mmseg_depthuda.datasets.depth_encodings import corda_inverse_depth, encode_png_disparity
+from mmseg_depthuda.datasets.image_files import IMAGE_SUFFIXES, list_files
 from mmseg_depthuda.engine.hooks.strict_load_hook import check_weights_of_test
 from mmseg_depthuda.fileio import atomic_write
 from mmseg_depthuda.models import SelfSupervisedDepth
 
-IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp')
 # CorDA's encoding knows no infinite depth, so nothing supervises the prediction in the sky.
 CLASSES_WITHOUT_DEPTH = ('sky',)
 SCALES = ('metric', 'normalised')
@@ -98,15 +98,28 @@ def predict_folder(
 
     Raises:
         FileNotFoundError: If the folder holds no image.
-        ValueError: If the model does not predict depth, the checkpoint is another model's, or
-            ``scale`` is unknown.
+        ValueError: If the model does not predict depth, the checkpoint is another model's,
+            ``scale`` is unknown, two images differ only in their suffix, or ``out`` lies in
+            ``images``.
     """
     if scale not in (*SCALES, None):
         raise ValueError(f'scale must be one of {list(SCALES)}, got {scale!r}')
     images, out = Path(images), Path(out)
-    paths = sorted(p for p in images.rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
+    if out.resolve().is_relative_to(images.resolve()):
+        raise ValueError(
+            f'{out} is, or lies in, the folder of the images, so that the depth would be taken for '
+            'images by the next run. Name a folder beside it.'
+        )
+    paths = [images / name for name in list_files(images, IMAGE_SUFFIXES)]
     if not paths:
         raise FileNotFoundError(f'{images} holds no image ({", ".join(IMAGE_SUFFIXES)}).')
+    files = {path: (out / path.relative_to(images)).with_suffix('.png') for path in paths}
+    by_file = {file: path for path, file in files.items()}
+    if overwritten := [path for path in paths if by_file[files[path]] != path]:
+        raise ValueError(
+            f'{overwritten[0]} and {by_file[files[overwritten[0]]]} would have one file, '
+            f'{files[overwritten[0]]}. Rename one of them, or move it to another folder.'
+        )
     model = _load(config, checkpoint, device)
     if not getattr(model, 'predicts_depth', False):
         raise ValueError(
@@ -114,8 +127,6 @@ def predict_folder(
             'SimpleAuxHead or DADAHead, or one of configs/monodepth2.'
         )
     scale = scale or _scale_of(model)
-
-    files = {path: (out / path.relative_to(images)).with_suffix('.png') for path in paths}
     todo = [path for path in paths if not files[path].exists()]
     for path in track_iter_progress(todo) if todo else ():
         png = _depth_png(model, inference_model(model, str(path)), scale)

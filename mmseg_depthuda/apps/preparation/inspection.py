@@ -11,14 +11,13 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from mmcv.transforms import LoadImageFromFile
 
 from mmseg_depthuda.adaptation.depth import valid_depth
 from mmseg_depthuda.datasets.class_statistics import count_pixels
 from mmseg_depthuda.datasets.depth_values import STREET_METRES, check_file
-from mmseg_depthuda.datasets.file_integrity import check_intact
 from mmseg_depthuda.datasets.transforms import (
     DEPTH_FILES,
+    LoadImageFromFile,
     LoadLabels,
     read_inverse_depth,
     read_labels,
@@ -112,7 +111,6 @@ def inspect(
         seg_fields=[],
     )
     with _reported(result, 'image', sample.img_path):
-        check_intact(sample.img_path, 'img_path')
         LoadImageFromFile().transform(info)
     labels = None
     with _reported(result, 'labels', sample.seg_map_path):

@@ -6,11 +6,11 @@ from __future__ import annotations
 import os.path as osp
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 from mmseg_depthuda.datasets import CityscapesDepthDataset
 from mmseg_depthuda.datasets.depth_dataset import DepthSegDataset, ProtocolDataset
+from mmseg_depthuda.datasets.image_files import list_files
 from mmseg_depthuda.datasets.label_protocols import TRAIN_ID_LABELLINGS
 
 
@@ -104,13 +104,13 @@ def _check_layout(dataset: DepthSegDataset, stems: Iterable[str]) -> None:
         expected = [dataset.companion_path(key, stem) for stem in stems]
         if any(map(osp.isfile, expected)):
             continue
-        folder = Path(dataset.data_prefix[key])
-        found = next((path for path in folder.rglob('*') if path.is_file()), None)
+        folder = dataset.data_prefix[key]
+        found = [osp.join(folder, name) for name in list_files(folder, ('',))]
+        others = f'others, such as {found[0]}' if found else 'no file at all'
         raise FileNotFoundError(
             f'{key}: {folder} holds none of the {len(expected)} files that belong to the images, '
-            f'such as {expected[0]}; it holds '
-            f'{"no file at all" if found is None else f"others, such as {found}"}. Check the root '
-            'and the folder options; what to verify of the depth is an option, too.'
+            f'such as {expected[0]}; it holds {others}. Check the root and '
+            'the folder options; what to verify of the depth is an option, too.'
         )
 
 

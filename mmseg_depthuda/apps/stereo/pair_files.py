@@ -21,6 +21,7 @@ from mmseg_depthuda.datasets.depth_encodings import (
 )
 from mmseg_depthuda.datasets.file_integrity import read_intact
 from mmseg_depthuda.datasets.transforms.depth_files import DEPTH_MAT_KEY
+from mmseg_depthuda.datasets.transforms.pictures import decode_picture
 
 from .stereo_camera import StereoCamera
 
@@ -150,17 +151,13 @@ def read_image(path: str | Path, key: str) -> np.ndarray:
         key: What it is, for messages.
 
     Returns:
-        uint8 ``(H, W, 3)`` BGR, whatever the file holds.
+        uint8 ``(H, W, 3)`` BGR.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged.
+        ValueError: If it is damaged, or does not hold 8 bits per channel.
     """
-    data = np.frombuffer(read_intact(path, key), np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    if image is None:
-        raise ValueError(f'{key}: {path} is not a readable image. Restore it.')
-    return image
+    return decode_picture(read_intact(path, key), str(path), key)
 
 
 def metres_of(disparity: np.ndarray, camera: StereoCamera) -> np.ndarray:

@@ -10,17 +10,22 @@ from .geometric import (
     resize_depth_bilinear,
 )
 from .label_files import read_label_ids, read_labels
+from .load_image import LoadImageFromFile, LoadImageFromNDArray
 from .loading import LoadInverseDepth, LoadLabels, read_inverse_depth
+from .packing import PackSegInputs
 from .sequence import LoadSequence, PackSequenceInputs, ResizeSequence
 
 __all__ = [
     'DEPTH_ENCODINGS',
     'DEPTH_FILES',
     'CutPadding',
+    'LoadImageFromFile',
+    'LoadImageFromNDArray',
     'LoadInverseDepth',
     'LoadLabels',
     'LoadSequence',
     'MatchOriShapeToLabels',
+    'PackSegInputs',
     'PackSequenceInputs',
     'ResizeAndPad',
     'ResizeSequence',

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import cv2
 import mmcv
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from mmseg.structures import SegDataSample
 
 from ..cameras import PinholeIntrinsics, check_calibrated_size, read_cityscapes_camera
 from ..file_integrity import read_intact
+from .pictures import decode_picture
 
 MAX_PIXEL_ASPECT = 1.5  # images squeezed by less are taken as they are
 
@@ -70,10 +70,7 @@ class LoadSequence(BaseTransform):
 
 
 def _read_frame(path: str, key: str) -> np.ndarray:
-    data = read_intact(path, key)
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ValueError(f'{key}: {path} is not a readable image. Extract the frame again.')
+    image = decode_picture(read_intact(path, key), path, key)
     if image.min() == image.max():
         raise ValueError(
             f'{key}: every value of {path} is {image.flat[0]}: it shows nothing. Remove the file; '

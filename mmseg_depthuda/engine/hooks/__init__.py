@@ -6,6 +6,7 @@ from .data_check_hook import DataCheckHook
 from .invalid_loss_hook import InvalidLossError, InvalidLossHook
 from .iteration_seed_hook import IterationSeedHook
 from .mean_teacher_hook import MeanTeacherHook
+from .output_folders_hook import OutputFoldersHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .pseudo_label_quality_hook import PseudoLabelQualityHook
 from .resume_hook import ResumeHook
@@ -21,6 +22,7 @@ __all__ = [
     'InvalidLossHook',
     'IterationSeedHook',
     'MeanTeacherHook',
+    'OutputFoldersHook',
     'PlainCheckpointHook',
     'PseudoLabelQualityHook',
     'ResumeHook',

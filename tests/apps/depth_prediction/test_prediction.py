@@ -107,6 +107,15 @@ def test_predicts_every_image_and_goes_on_where_it_stopped(tmp_path, images):
     assert (out / 'city/second.png').stat().st_mtime_ns == before
 
 
+def test_no_file_is_written_over_another(tmp_path, images):
+    config, checkpoint = write_run(tmp_path)
+    with pytest.raises(ValueError, match='is, or lies in, the folder of the images'):
+        predict_folder(config, checkpoint, images, images / 'depth', 'cpu')
+    cv2.imwrite(str(images / 'first.jpg'), np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(ValueError, match=r'first\.jpg and .*first\.png would have one file'):
+        predict_folder(config, checkpoint, images, tmp_path / 'depth', 'cpu')
+
+
 def test_sky_has_no_depth(tmp_path, images):
     config, checkpoint = write_run(tmp_path, classes=('road', 'sky', 'car'))
     predict_folder(config, checkpoint, images, tmp_path / 'out', 'cpu')
