@@ -4,16 +4,33 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import os
 from difflib import get_close_matches
 from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
 
 from mmseg_depthuda.fileio import latest_checkpoint
 
 PACKAGE = Path(__file__).resolve().parents[1]
+
+READ_KEYS = {
+    *inspect.signature(Runner.__init__).parameters,
+    *('custom_imports', 'tta_model', 'tta_pipeline'),
+} - {'self', 'cfg'}
+"""Top-level keys of a config that the runner or a tool reads."""
+REMEDIES = {
+    'max_iters': 'train_cfg.max_iters',
+    'val_interval': 'train_cfg.val_interval',
+    'lr': 'optim_wrapper.optimizer.lr',
+    'batch_size': 'train_dataloader.batch_size',
+    'num_workers': 'train_dataloader.num_workers',
+    'data_preprocessor': 'model.data_preprocessor',
+}
+"""Where the value of a key is read that has no effect at the top level."""
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,11 +107,14 @@ def load_config(args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: The config does not exist.
+        ValueError: An option of the command line would change nothing.
     """
     path = find_config(args.config)
     cfg = Config.fromfile(path)
     if args.cfg_options is not None:
+        refuse_unread_options(cfg, args.cfg_options)
         cfg.merge_from_dict(args.cfg_options)
+    stop_idle_workers(cfg)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
@@ -106,6 +126,45 @@ def load_config(args: argparse.Namespace) -> Config:
         wrapper = cfg.get('model_wrapper_cfg') or dict(type='MMDistributedDataParallel')
         cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
     return cfg
+
+
+def refuse_unread_options(cfg: Config, options: dict) -> None:
+    """Refuse options whose top-level key nothing reads, such as a variable of a config file.
+
+    A variable has been used when the file was read; a new value comes too late.
+
+    Args:
+        cfg (Config): As read from its file, without the options.
+        options (dict): Values by dotted keys, as ``--cfg-options`` gives them.
+
+    Raises:
+        ValueError: An option would change nothing. The message names the key to set.
+    """
+    in_model = 'data_preprocessor' in (cfg.get('model') or {})  # the model's own comes first
+    for option in options:
+        key = option.split('.')[0]
+        shadowed = key == 'data_preprocessor' and in_model
+        if key in READ_KEYS and not shadowed:
+            continue
+        similar = get_close_matches(key, READ_KEYS, n=1)
+        remedy = REMEDIES.get(key) or (similar[0] if similar and similar[0] != key else None)
+        hint = f' Set {remedy} instead.' if remedy else ' Set the keys that use it instead.'
+        raise ValueError(f'--cfg-options {option} changes nothing: {key} is not read.{hint}')
+
+
+def stop_idle_workers(cfg: Config) -> None:
+    """Drop the settings of worker processes from loaders that have none.
+
+    PyTorch refuses ``persistent_workers`` and ``prefetch_factor`` with ``num_workers=0``.
+
+    Args:
+        cfg (Config): Its loaders are changed in place.
+    """
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        loader = cfg.get(name)
+        if isinstance(loader, dict) and loader.get('num_workers') == 0:
+            loader.persistent_workers = False
+            loader.pop('prefetch_factor', None)
 
 
 def join_cpu_processes() -> None:

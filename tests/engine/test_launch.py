@@ -168,3 +168,26 @@ def test_predictions_are_not_saved_without_an_iou_metric():
         launch.save_predictions(
             Config(dict(test_evaluator=[dict(type='InverseDepthMetric')])), 'out'
         )
+
+
+@pytest.mark.parametrize(
+    'option, remedy',
+    [
+        ('max_iters=500', 'train_cfg.max_iters'),
+        ('visible=there', 'keys that use it'),
+        ('train_cgf.max_iters=500', 'train_cfg'),
+        ('data_preprocessor.size=1', 'model.data_preprocessor'),
+    ],
+)
+def test_option_that_changes_nothing_is_refused(config, option, remedy):
+    config.write_text(config.read_text() + "model['data_preprocessor'] = dict(size=2)\n")
+    with pytest.raises(ValueError, match=f'changes nothing.*{remedy}'):
+        launch.load_config(parse('mine.py', '--cfg-options', option))
+
+
+@pytest.mark.parametrize('workers, persistent', [(0, False), (2, True)])
+def test_loader_without_workers_does_not_keep_them(config, workers, persistent):
+    config.write_text('train_dataloader = dict(num_workers=2, persistent_workers=True)\n')
+    option = f'train_dataloader.num_workers={workers}'
+    cfg = launch.load_config(parse('mine.py', '--cfg-options', option))
+    assert cfg.train_dataloader.persistent_workers is persistent
