@@ -1,6 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""What runs around the model: hooks, optimisers, launching."""
+"""What runs around the model: hooks, optimisers, schedules, launching."""
 
-from . import hooks, optimizers
+from . import hooks, optimizers, schedulers
 
-__all__ = ['hooks', 'optimizers']
+__all__ = ['hooks', 'optimizers', 'schedulers']
