@@ -37,6 +37,7 @@ default_hooks = dict(
     # A resumed run ends as an unbroken one, and a NaN ends any run: see docs/training.md.
     iteration_seed=dict(type='IterationSeedHook'),
     resume=dict(type='ResumeHook'),
+    schedule=dict(type='ScheduleHook'),
     invalid_loss=dict(type='InvalidLossHook'),
     # Any process can read the checkpoints, MMSeg's publish_model.py included.
     plain_checkpoint=dict(type='PlainCheckpointHook'),

@@ -5,6 +5,7 @@ from .iteration_seed_hook import IterationSeedHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .pseudo_label_quality_hook import PseudoLabelQualityHook
 from .resume_hook import ResumeHook
+from .schedule_hook import ScheduleHook
 from .strict_load_hook import StrictLoadHook
 from .training_check_hook import TrainingCheckHook
 from .uda_visualization_hook import UDAVisualizationHook
@@ -17,6 +18,7 @@ __all__ = [
     'PlainCheckpointHook',
     'PseudoLabelQualityHook',
     'ResumeHook',
+    'ScheduleHook',
     'StrictLoadHook',
     'TrainingCheckHook',
     'UDAVisualizationHook',

@@ -64,9 +64,8 @@ class WarmupPolyLR(RunLengthScheduler):
 
     Without warm-up, iteration t of T has ``lr * (1 - t / T) ** power``: the last one still learns,
     and zero would follow it, as in the releases of DACS, AdvEnt and DeepLab (MMEngine's ``PolyLR``
-    has zero in the last one). A warm-up of W
-    iterations rises from ``warmup_start`` at t = 0 to 1 at t = W - 1; the decay starts at t = W
-    and takes the other T - W iterations.
+    has zero in the last one). A warm-up of W iterations rises from ``warmup_start`` at t = 0 to 1
+    at t = W - 1; the decay starts at t = W and takes the other T - W iterations.
 
     Args:
         optimizer (Optimizer | OptimWrapper): Its groups' values are set.
