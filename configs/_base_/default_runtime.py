@@ -1,5 +1,10 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # What every run shares: registration, logging, checkpoints, distributed training.
+import importlib
+
+# A config with `custom_imports` of its own replaces the list below. This line is read in any case,
+# by MMSeg's tools too.
+importlib.import_module('mmseg_depthuda')
 custom_imports = dict(
     imports=[
         'mmseg_depthuda',
