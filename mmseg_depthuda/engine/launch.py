@@ -165,6 +165,8 @@ def _base_imports(path: Path) -> list[str]:
     names: dict[str, None] = {}
     for base in _bases(path):
         names.update(dict.fromkeys(_base_imports(base)))
+        if 'custom_imports' not in base.read_text(encoding='utf-8'):
+            continue
         imports = Config.fromfile(base, import_custom_modules=False).get('custom_imports') or {}
         found = imports.get('imports') or []
         names.update(dict.fromkeys([found] if isinstance(found, str) else found))
@@ -175,7 +177,7 @@ def _bases(path: Path) -> list[Path]:
     """The files that a Python config names in ``_base_``."""
     for node in ast.parse(path.read_text(encoding='utf-8')).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == '_base_':
-            bases = ast.literal_eval(node.value)
+            bases = eval(compile(ast.Expression(node.value), str(path), 'eval'))  # as MMEngine does
             bases = [bases] if isinstance(bases, str) else bases
             return [_base_path(base, path.parent) for base in bases]
     return []
