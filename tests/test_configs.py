@@ -177,7 +177,7 @@ def test_model_gives_logits(cfg):
 def test_optimiser_and_schedule(cfg):
     model, _ = build(cfg)
     optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    assert cfg.param_scheduler[-1]['end'] == cfg.train_cfg.max_iters
+    assert not any('end' in scheduler for scheduler in cfg.param_scheduler)
     wrappers = [optim_wrapper]
     if is_adversarial(cfg):
         wrappers = [optim_wrapper['segmentor'], optim_wrapper['discriminator']]

@@ -1,5 +1,10 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # What every run shares: registration, logging, checkpoints, distributed training.
+import importlib
+
+# A config with `custom_imports` of its own replaces the list below. This line is read in any case,
+# by MMSeg's tools too.
+importlib.import_module('mmseg_depthuda')
 custom_imports = dict(
     imports=[
         'mmseg_depthuda',
@@ -40,6 +45,7 @@ default_hooks = dict(
     # A resumed run ends as an unbroken one, and a NaN ends any run: see docs/training.md.
     iteration_seed=dict(type='IterationSeedHook'),
     resume=dict(type='ResumeHook'),
+    schedule=dict(type='ScheduleHook'),
     invalid_loss=dict(type='InvalidLossHook'),
     # Any process can read the checkpoints, MMSeg's publish_model.py included.
     plain_checkpoint=dict(type='PlainCheckpointHook'),

@@ -4,17 +4,42 @@
 from __future__ import annotations
 
 import argparse
+import ast
+import inspect
+import logging
 import os
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+from mmengine.utils import get_installed_path, import_modules_from_strings
 
 from mmseg_depthuda.evaluation.metric_arguments import check_evaluator
-from mmseg_depthuda.fileio import latest_checkpoint
+from mmseg_depthuda.fileio import checkpoint_damage, latest_checkpoint
 
 PACKAGE = Path(__file__).resolve().parents[1]
+
+READ_KEYS = {
+    *inspect.signature(Runner.__init__).parameters,
+    *('custom_imports', 'tta_model', 'tta_pipeline', 'model_wrapper_cfg', 'sync_bn', 'compile'),
+    *('activation_checkpointing', 'efficient_conv_bn_eval', 'find_unused_parameters'),
+} - {'self', 'cfg'}
+"""Top-level keys of a config that the runner or a tool reads."""
+POSITIVE = {'batch_size', 'crop_size', 'max_iters', 'max_epochs', 'val_interval', 'num_classes'}
+"""Settings whose numbers must be above 0, wherever they stand in a config."""
+REMEDIES = {
+    'max_iters': 'train_cfg.max_iters',
+    'val_interval': 'train_cfg.val_interval',
+    'lr': 'optim_wrapper.optimizer.lr',
+    'batch_size': 'train_dataloader.batch_size',
+    'num_workers': 'train_dataloader.num_workers',
+    'data_preprocessor': 'model.data_preprocessor',
+}
+"""Where the value of a key is read that has no effect at the top level."""
 
 
 class Overrides(DictAction):
@@ -101,12 +126,18 @@ def load_config(args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: The config does not exist.
-        ValueError: An evaluator has an argument that its metric does not know.
+        ValueError: An option of the command line would change nothing, a number must be above 0,
+            or an evaluator has an argument that its metric does not know.
     """
     path = find_config(args.config)
     cfg = Config.fromfile(path)
+    add_base_imports(cfg, path)
+    report_misspelled_keys(cfg)
     if args.cfg_options is not None:
+        refuse_unread_options(cfg, args.cfg_options)
         cfg.merge_from_dict(args.cfg_options)
+    check_positive(cfg)
+    stop_idle_workers(cfg)
     for key in ('val_evaluator', 'test_evaluator'):
         check_evaluator(cfg.get(key))
     if args.work_dir is not None:
@@ -120,6 +151,143 @@ def load_config(args: argparse.Namespace) -> Config:
         wrapper = cfg.get('model_wrapper_cfg') or dict(type='MMDistributedDataParallel')
         cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
     return cfg
+
+
+def add_base_imports(cfg: Config, path: Path) -> None:
+    """Let the ``custom_imports`` of a config add to those of its bases, and import them.
+
+    MMEngine replaces the list of a base by that of the config that inherits from it.
+
+    Args:
+        cfg (Config): As read from ``path``; its ``custom_imports`` is changed.
+        path (Path): The file of the config.
+    """
+    if 'custom_imports' not in cfg:
+        return
+    imports = cfg.custom_imports.get('imports') or []
+    imports = [imports] if isinstance(imports, str) else list(imports)
+    missing = [name for name in _base_imports(path) if name not in imports]
+    if missing:
+        import_modules_from_strings(missing)
+        cfg.custom_imports.imports = missing + imports
+
+
+def _base_imports(path: Path) -> list[str]:
+    """What the bases of a Python config import, the most distant first."""
+    if path.suffix != '.py':
+        return []
+    names: dict[str, None] = {}
+    for base in _bases(path):
+        names.update(dict.fromkeys(_base_imports(base)))
+        if 'custom_imports' not in base.read_text(encoding='utf-8'):
+            continue
+        imports = Config.fromfile(base, import_custom_modules=False).get('custom_imports') or {}
+        found = imports.get('imports') or []
+        names.update(dict.fromkeys([found] if isinstance(found, str) else found))
+    return list(names)
+
+
+def _bases(path: Path) -> list[Path]:
+    """The files that a Python config names in ``_base_``."""
+    for node in ast.parse(path.read_text(encoding='utf-8')).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == '_base_':
+            bases = eval(compile(ast.Expression(node.value), str(path), 'eval'))  # as MMEngine does
+            bases = [bases] if isinstance(bases, str) else bases
+            return [_base_path(base, path.parent) for base in bases]
+    return []
+
+
+def _base_path(base: str, folder: Path) -> Path:
+    package, separator, name = base.partition('::')
+    if not separator:
+        return folder / base
+    return Path(get_installed_path(package)) / '.mim' / 'configs' / name
+
+
+def report_misspelled_keys(cfg: Config) -> None:
+    """Warn of top-level keys that nothing reads and that look like one that is read.
+
+    Other keys are variables of the config.
+
+    Args:
+        cfg (Config): As read from its file.
+    """
+    known = READ_KEYS - {'tta_pipeline'}  # test_pipeline is a usual variable
+    for key in cfg:
+        similar = get_close_matches(key, known, n=1, cutoff=0.88) if key not in READ_KEYS else []
+        if similar:
+            print_log(
+                f'{key} at the top level of {cfg.filename} is not read. Did you mean {similar[0]}?',
+                'current',
+                logging.WARNING,
+            )
+
+
+def check_positive(cfg: Config) -> None:
+    """Refuse sizes, lengths and intervals that are zero or negative.
+
+    ``interval`` may be -1, MMEngine's way to switch a hook off.
+
+    Args:
+        cfg (Config): With all options.
+
+    Raises:
+        ValueError: A number must be above 0; the message names its key.
+    """
+    for key, value in _numbers(cfg.to_dict(), ''):
+        name = next(part for part in reversed(key.split('.')) if not part.isdigit())
+        if (name in POSITIVE and value <= 0) or (name == 'interval' and value == 0):
+            hint = ', or -1 for never' if name == 'interval' else ''
+            raise ValueError(f'{key}={value} must be above 0. Set {key} to 1 or more{hint}.')
+
+
+def _numbers(value: object, key: str) -> Iterator[tuple[str, float]]:
+    """The numbers of a config with their dotted keys."""
+    if isinstance(value, dict | list | tuple):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, inner in items:
+            yield from _numbers(inner, f'{key}.{name}' if key else str(name))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield key, value
+
+
+def refuse_unread_options(cfg: Config, options: dict) -> None:
+    """Refuse options whose top-level key nothing reads, such as a variable of a config file.
+
+    A variable has been used when the file was read; a new value comes too late.
+
+    Args:
+        cfg (Config): As read from its file, without the options.
+        options (dict): Values by dotted keys, as ``--cfg-options`` gives them.
+
+    Raises:
+        ValueError: An option would change nothing. The message names the key to set.
+    """
+    in_model = 'data_preprocessor' in (cfg.get('model') or {})  # the model's own comes first
+    for option in options:
+        key = option.split('.')[0]
+        shadowed = key == 'data_preprocessor' and in_model
+        if key in READ_KEYS and not shadowed:
+            continue
+        similar = get_close_matches(key, READ_KEYS, n=1)
+        remedy = REMEDIES.get(key) or (similar[0] if similar and similar[0] != key else None)
+        hint = f' Set {remedy} instead.' if remedy else ' Set the keys that use it instead.'
+        raise ValueError(f'--cfg-options {option} changes nothing: {key} is not read.{hint}')
+
+
+def stop_idle_workers(cfg: Config) -> None:
+    """Drop the settings of worker processes from loaders that have none.
+
+    PyTorch refuses ``persistent_workers`` and ``prefetch_factor`` with ``num_workers=0``.
+
+    Args:
+        cfg (Config): Its loaders are changed in place.
+    """
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        loader = cfg.get(name)
+        if isinstance(loader, dict) and loader.get('num_workers') == 0:
+            loader.persistent_workers = False
+            loader.pop('prefetch_factor', None)
 
 
 def join_cpu_processes() -> None:
@@ -161,15 +329,25 @@ def resume_from(cfg: Config, checkpoint: str | None) -> None:
 
     Raises:
         FileNotFoundError: The checkpoint that was named does not exist.
+        ValueError: It is damaged, or all in ``work_dir`` are.
     """
     if checkpoint is None:
         return
     if checkpoint == 'auto':
         checkpoint = latest_checkpoint(cfg.work_dir)
         if checkpoint is None:
+            print_log(f'No checkpoint in {cfg.work_dir}: the training starts anew', 'current')
             return
+        cfg.resume, cfg.load_from = True, checkpoint
+        return
     cfg.resume = True
     cfg.load_from = existing_checkpoint(checkpoint)
+    damage = checkpoint_damage(checkpoint) if '://' not in checkpoint else None
+    if damage is not None:
+        raise ValueError(
+            f'checkpoint {checkpoint} is damaged: {damage}. Resume from another one; --resume '
+            'without a value takes the last intact one of the work dir.'
+        )
 
 
 def existing_checkpoint(path: str) -> str:

@@ -2,13 +2,19 @@
 """Files that are whole or absent, maps over processes that can be stopped, and checkpoints."""
 
 from .atomic import AtomicBackend, atomic_write
-from .checkpoints import TRAINED_STATE, last_finite_checkpoint, latest_checkpoint
+from .checkpoints import (
+    TRAINED_STATE,
+    checkpoint_damage,
+    last_finite_checkpoint,
+    latest_checkpoint,
+)
 from .processes import map_in_processes
 
 __all__ = [
     'TRAINED_STATE',
     'AtomicBackend',
     'atomic_write',
+    'checkpoint_damage',
     'last_finite_checkpoint',
     'latest_checkpoint',
     'map_in_processes',

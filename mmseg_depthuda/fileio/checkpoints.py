@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.logging import print_log
-from mmengine.runner import find_latest_checkpoint
 
 TRAINED_STATE = ('state_dict', 'ema_state_dict', 'optimizer')
 """What training changes in a checkpoint: student, teacher, momenta."""
@@ -18,30 +20,83 @@ TRAINED_STATE = ('state_dict', 'ema_state_dict', 'optimizer')
 def latest_checkpoint(work_dir: str | Path) -> str | None:
     """Find the checkpoint from which a stopped run goes on.
 
-    MMEngine follows the file ``last_checkpoint``, which it truncates before it writes it: a full
-    disk or a kill there leaves it empty, though checkpoints exist. Then the one with the highest
-    iteration counts.
+    MMEngine writes its name to the text file ``last_checkpoint``. That file may be cut by a full
+    disk or a kill, or name a file of the folder from which this one was copied. Then, and where the
+    named checkpoint is damaged, the intact one of this folder with the highest iteration counts. A
+    warning names each one that is passed over.
 
     Args:
         work_dir (str | Path): Folder of the run.
 
     Returns:
         str | None: Path of the checkpoint, None if the folder holds none.
+
+    Raises:
+        ValueError: There are checkpoints, and all are damaged.
     """
     work_dir = Path(work_dir)
-    if (work_dir / 'last_checkpoint').is_file():
-        named = find_latest_checkpoint(str(work_dir))
-        if named and Path(named).is_file():
-            return named
     numbered = _numbered_checkpoints(work_dir)
-    if not numbered:
+    named = _named_checkpoint(work_dir, numbered)
+    candidates = numbered[::-1]
+    if named is not None:
+        rest = candidates[candidates.index(named) + 1 :] if named in candidates else candidates
+        candidates = [named, *rest]
+    for path in candidates:
+        damage = checkpoint_damage(path)
+        if damage is None:
+            return str(path)
+        _warn(f'Checkpoint {path} is damaged ({damage}), looking for the one before.')
+    if candidates:
+        raise ValueError(
+            f'all checkpoints in {work_dir} are damaged: {", ".join(p.name for p in candidates)}. '
+            'Restore one, or delete them to start anew.'
+        )
+    return None
+
+
+def checkpoint_damage(path: str | Path) -> str | None:
+    """Look for cut and altered bytes in a checkpoint; reads the whole file.
+
+    Args:
+        path (str | Path): A file of ``torch.save``, which is a zip archive with checksums.
+
+    Returns:
+        str | None: What is wrong, None if nothing is.
+    """
+    if not Path(path).stat().st_size:
+        return 'the file is empty'
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+        return f'not a complete file of torch.save: {error}'
+    return broken and f'wrong checksum in {broken}'
+
+
+def _named_checkpoint(work_dir: Path, numbered: list[Path]) -> Path | None:
+    """The checkpoint that ``last_checkpoint`` names, as far as it is of this folder."""
+    pointer = work_dir / 'last_checkpoint'
+    if not pointer.is_file():
         return None
-    newest = numbered[-1]
-    print_log(
-        f'{work_dir / "last_checkpoint"} names no existing checkpoint, resuming from {newest}',
-        logger='current',
-    )
-    return str(newest)
+    name = pointer.read_bytes().decode(errors='replace').strip().replace('\0', '')
+    path = Path(name)
+    if not name or not (path.is_file() or (work_dir / path.name).is_file()):
+        if numbered:
+            _warn(f'{pointer} names no existing checkpoint, resuming from the newest one.')
+        return None
+    if path.is_file() and path.resolve().parent == work_dir.resolve():
+        return path
+    if (work_dir / path.name).is_file():
+        _warn(f'{pointer} names {path}, which is not in its folder; taking {path.name} from there.')
+        return work_dir / path.name
+    if numbered:
+        _warn(f'{pointer} names {path} of another folder, resuming from the newest one here.')
+        return None
+    return path  # CheckpointHook with out_dir writes elsewhere
+
+
+def _warn(message: str) -> None:
+    print_log(message, logger='current', level=logging.WARNING)
 
 
 def last_finite_checkpoint(folder: str | Path) -> str | None:

@@ -36,13 +36,6 @@ SHORT = {
 }
 
 
-SHORT_SCHEDULE = {
-    'param_scheduler.0.end': 1,
-    'param_scheduler.1.begin': 1,
-    'param_scheduler.1.end': 2,
-}
-
-
 class Block(NamedTuple):
     """A fenced code block."""
 
@@ -148,8 +141,7 @@ def shortened(script: str, options: list[str]) -> list[str]:
     if script == 'train.py':
         if '--cfg-options' not in options:
             options = [*options, '--cfg-options']
-        settings = SHORT if 'monodepth2' in options[0] else SHORT | SHORT_SCHEDULE
-        return options + [f'{key}={value}' for key, value in settings.items()]
+        return options + [f'{key}={value}' for key, value in SHORT.items()]
     if script == 'street_world.py':
         line = re.sub(r'(--\w+-images) \d+', r'\1 2', ' '.join(options))
         return f'{line} --size 256x128 --workers 1'.split(' ')

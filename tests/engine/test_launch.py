@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.logging import MMLogger
 
 import mmseg_depthuda
 from mmseg_depthuda.engine import launch
@@ -82,10 +83,13 @@ def test_resume_auto_takes_the_latest_of_the_work_dir(tmp_path):
     cfg = Config(dict(work_dir=str(tmp_path), resume=False, load_from='pretrained.pth'))
     launch.resume_from(cfg, None)
     launch.resume_from(cfg, 'auto')
-    assert (cfg.resume, cfg.load_from) == (False, 'pretrained.pth')
+    torch.save({}, tmp_path / 'iter_3.pth')
     (tmp_path / 'iter_3.pth').touch()
     launch.resume_from(cfg, 'auto')
     assert (cfg.resume, cfg.load_from) == (True, str(tmp_path / 'iter_3.pth'))
+    (tmp_path / 'iter_3.pth').write_bytes(b'cut')
+    with pytest.raises(ValueError, match='iter_3.pth is damaged'):
+        launch.resume_from(cfg, str(tmp_path / 'iter_3.pth'))
 
 
 def test_missing_checkpoint_names_what_is_there(tmp_path):
@@ -168,3 +172,68 @@ def test_predictions_are_not_saved_without_an_iou_metric():
         launch.save_predictions(
             Config(dict(test_evaluator=[dict(type='InverseDepthMetric')])), 'out'
         )
+
+
+@pytest.mark.parametrize(
+    'option, remedy',
+    [
+        ('max_iters=500', 'train_cfg.max_iters'),
+        ('visible=there', 'keys that use it'),
+        ('train_cgf.max_iters=500', 'train_cfg'),
+        ('data_preprocessor.size=1', 'model.data_preprocessor'),
+    ],
+)
+def test_option_that_changes_nothing_is_refused(config, option, remedy):
+    config.write_text(config.read_text() + "model['data_preprocessor'] = dict(size=2)\n")
+    with pytest.raises(ValueError, match=f'changes nothing.*{remedy}'):
+        launch.load_config(parse('mine.py', '--cfg-options', option))
+
+
+@pytest.mark.parametrize('workers, persistent', [(0, False), (2, True)])
+def test_loader_without_workers_does_not_keep_them(config, workers, persistent):
+    config.write_text('train_dataloader = dict(num_workers=2, persistent_workers=True)\n')
+    option = f'train_dataloader.num_workers={workers}'
+    cfg = launch.load_config(parse('mine.py', '--cfg-options', option))
+    assert cfg.train_dataloader.persistent_workers is persistent
+
+
+@pytest.mark.parametrize(
+    'setting, value',
+    [
+        ('train_dataloader.batch_size', 0),
+        ('train_cfg.max_iters', -3),
+        ('train_cfg.val_interval', 0),
+        ('default_hooks.checkpoint.interval', 0),
+        ('train_dataloader.dataset.pipeline.0.crop_size', '(0,8)'),
+    ],
+)
+def test_setting_that_must_be_positive_is_refused(config, setting, value):
+    config.write_text('train_dataloader = dict(dataset=dict(pipeline=[dict(type="RandomCrop")]))\n')
+    with pytest.raises(
+        ValueError, match=rf'^{setting}(\.0)?={str(value)[-2:] if value == -3 else 0} must'
+    ):
+        launch.load_config(parse('mine.py', '--cfg-options', f'{setting}={value}'))
+    never = 'default_hooks.checkpoint.interval=-1'
+    assert launch.load_config(parse('mine.py', '--cfg-options', never))
+
+
+def test_misspelled_key_is_reported_with_the_nearest_and_variables_are_not(config, caplog):
+    MMLogger.get_current_instance().addHandler(caplog.handler)
+    config.write_text('optim_wraper = dict()\ntest_pipeline = []\nmax_iters = 3\n')
+    launch.load_config(parse('mine.py'))
+    reported = [text for text in caplog.messages if 'is not read' in text]
+    assert any('optim_wraper' in t and 'Did you mean optim_wrapper?' in t for t in reported)
+    assert not any(name in t for t in reported for name in ('test_pipeline', 'max_iters'))
+
+
+def test_imports_of_a_config_add_to_those_of_all_its_bases(config, monkeypatch):
+    monkeypatch.syspath_prepend(config.parent)
+    names = ['imported_far', 'imported_near', 'imported_own']
+    for name in names:
+        (config.parent / f'{name}.py').touch()
+    for file, base, name in [('far', None, 0), ('near', 'far.py', 1), ('mine', 'near.py', 2)]:
+        text = f'custom_imports = dict(imports=[{names[name]!r}])\n'
+        (config.parent / f'{file}.py').write_text((f'_base_ = {base!r}\n' if base else '') + text)
+    cfg = launch.load_config(parse('mine.py'))
+    assert cfg.custom_imports.imports == names
+    assert set(names) <= set(sys.modules)

@@ -170,7 +170,7 @@ def test_hook_writes_to_another_folder(tmp_path, tiny_runner):
 @pytest.mark.parametrize('content', [None, '', 'gone/iter_30.pth'])
 def test_latest_is_found_without_a_good_pointer(tmp_path, content):
     for name in ('iter_9.pth', 'iter_10.pth', 'iter_11.pth.tmp', 'best_mIoU_iter_12.pth'):
-        (tmp_path / name).touch()
+        torch.save({}, tmp_path / name)
     if content is not None:
         (tmp_path / 'last_checkpoint').write_text(content)
     assert latest_checkpoint(tmp_path) == str(tmp_path / 'iter_10.pth')

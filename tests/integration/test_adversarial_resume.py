@@ -10,6 +10,7 @@ from mmseg_depthuda.engine.hooks import (
     IterationSeedHook,
     PlainCheckpointHook,
     ResumeHook,
+    ScheduleHook,
     StrictLoadHook,
     TrainingCheckHook,
 )
@@ -64,6 +65,7 @@ def train(work_dir, name, method, hooks=(), resume=False):
     hooks = [
         IterationSeedHook(),
         ResumeHook(),
+        ScheduleHook(),
         PlainCheckpointHook(),
         StrictLoadHook(),
         TrainingCheckHook(),

@@ -95,10 +95,7 @@ def make_config(work_dir, method, workers=0, **options):
             'default_hooks.logger.interval': 1,
             'default_hooks.checkpoint.interval': SAVED_EVERY,
             'default_hooks.checkpoint.save_best': 'mIoU',
-            # One scheduler ends, the other begins, between two checkpoints.
-            'param_scheduler.0.end': 3,
-            'param_scheduler.1.begin': 3,
-            'param_scheduler.1.end': ITERATIONS,
+            'param_scheduler.0.warmup': 3,  # ends between two checkpoints
             **options,
         }
     )

@@ -37,8 +37,6 @@ SMALL = {
     'test_dataloader.persistent_workers': False,
     'default_hooks.logger.interval': 1,
     'default_hooks.checkpoint.interval': 2,
-    'param_scheduler.0.end': 1,
-    'param_scheduler.1.begin': 1,
 }
 
 
@@ -65,7 +63,6 @@ def train_options(iterations):
     return {
         'train_cfg.max_iters': iterations,
         'train_cfg.val_interval': iterations,
-        'param_scheduler.1.end': iterations,
     }
 
 

@@ -10,6 +10,7 @@ from .output_folders_hook import OutputFoldersHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .pseudo_label_quality_hook import PseudoLabelQualityHook
 from .resume_hook import ResumeHook
+from .schedule_hook import ScheduleHook
 from .self_training_hook import SelfTrainingHook
 from .strict_load_hook import StrictLoadHook
 from .training_check_hook import TrainingCheckHook
@@ -26,6 +27,7 @@ __all__ = [
     'PlainCheckpointHook',
     'PseudoLabelQualityHook',
     'ResumeHook',
+    'ScheduleHook',
     'SelfTrainingHook',
     'StrictLoadHook',
     'TrainingCheckHook',

@@ -16,7 +16,8 @@ class ResumeHook(Hook):
     """Makes a resumed run go on where the killed one stopped.
 
     * The checkpoint is found although the kill hit the moment at which MMEngine writes the file
-      ``last_checkpoint`` anew, whichever tool resumes.
+      ``last_checkpoint`` anew, whichever tool resumes. A damaged one gives way to the one before.
+    * A file that holds weights alone is refused.
     * A validation that was due behind the checkpoint's iteration is made up for: MMEngine saves
       before it validates, and would go on with the next iteration, or end at once.
     * A best score that this validation finds is recorded in the checkpoint, as it would have been.
@@ -32,6 +33,9 @@ class ResumeHook(Hook):
         """Name the checkpoint to resume from, before the runner looks for it."""
         if runner._resume and runner._load_from is None:
             runner._load_from = latest_checkpoint(runner.work_dir)
+            if runner._load_from is None:
+                runner._resume = False  # MMEngine would follow a last_checkpoint to nowhere
+                runner.logger.info(f'No checkpoint in {runner.work_dir}: the training starts anew')
 
     # -- the sampler -----------------------------------------------------------------------------
 
@@ -42,7 +46,13 @@ class ResumeHook(Hook):
             checkpoint['sampler_seed'] = int(seed)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Remember the seed until the sampler is there."""
+        """Remember the seed until the sampler is there.
+
+        Raises:
+            ValueError: A checkpoint that holds weights alone is to be resumed.
+        """
+        if runner._resume:
+            _check_complete(checkpoint, runner._load_from)
         self._sampler_seed = checkpoint.get('sampler_seed') if runner._resume else None
 
     def before_train(self, runner: Runner) -> None:
@@ -78,3 +88,16 @@ class ResumeHook(Hook):
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         """Record that the model of this iteration has been validated."""
         runner.message_hub.update_info(LAST_VALIDATION, runner.iter)
+
+
+def _check_complete(checkpoint: dict, path: str) -> None:
+    """Refuse to resume from a file that does not say where its run stood."""
+    missing = [key for key in ('meta', 'message_hub', 'optimizer') if key not in checkpoint]
+    if 'meta' not in missing:
+        missing += [f'meta.{key}' for key in ('iter', 'epoch') if key not in checkpoint['meta']]
+    if missing:
+        raise ValueError(
+            f'{path} cannot be resumed: it has no {", ".join(missing)}. It was not written by a '
+            f'training, or was published without them. To start anew from its weights, leave out '
+            f'--resume and set load_from={path}.'
+        )

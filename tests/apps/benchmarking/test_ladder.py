@@ -20,7 +20,7 @@ from mmseg_depthuda.apps.benchmarking.ladder import (
 from mmseg_depthuda.engine.launch import find_config
 
 TRAIN = """
-import json, os, pathlib, sys
+import json, os, pathlib, sys, zipfile
 arguments = sys.argv[1:]
 work_dir = pathlib.Path(arguments[arguments.index('--work-dir') + 1])
 calls = work_dir / 'calls.json'
@@ -29,7 +29,7 @@ calls.write_text(json.dumps([*known, [arguments, os.environ['OMP_NUM_THREADS']]]
 print('training')
 if (work_dir.parent.parent / 'broken').exists() and 'bad.py' in arguments:
     sys.exit(3)
-(work_dir / 'iter_7.pth').touch()
+zipfile.ZipFile(work_dir / 'iter_7.pth', 'w').close()
 """
 TEST = """
 import pathlib, sys

@@ -1,6 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """The parts of ResumeHook; tests/integration/test_exact_resume.py runs it whole."""
 
+import pytest
 import torch
 from mmengine.hooks import Hook
 
@@ -59,4 +60,30 @@ def test_last_checkpoint_is_found_though_its_name_was_cut(tmp_path, tiny_runner)
 def test_resuming_without_any_checkpoint_starts(tiny_runner):
     iterations = Batches()
     tiny_runner('run', 2, resume=True, hooks=[ResumeHook(), iterations]).train()
+    assert len(iterations.seen) == 2
+
+
+@pytest.mark.parametrize('key', ['meta', 'message_hub', 'optimizer', 'meta.iter'])
+def test_file_of_weights_alone_is_refused(tmp_path, tiny_runner, key):
+    tiny_runner('run', 2).train()
+    path = tmp_path / 'run' / 'iter_2.pth'
+    checkpoint = torch.load(path, weights_only=False)
+    part, _, inner = key.partition('.')
+    del (checkpoint[part] if inner else checkpoint)[inner or part]
+    torch.save(checkpoint, path)
+    runner = tiny_runner('run', 4, resume=True, load_from=str(path), hooks=[ResumeHook()])
+    with pytest.raises(ValueError, match=f'cannot be resumed: it has no {key}.*load_from={path}'):
+        runner.train()
+
+
+def test_damaged_newest_checkpoint_and_pointer_to_nowhere(tmp_path, tiny_runner):
+    tiny_runner('run', 4).train()
+    (tmp_path / 'run' / 'iter_4.pth').write_bytes(b'cut')
+    iterations = Batches()
+    tiny_runner('run', 6, resume=True, hooks=[ResumeHook(), iterations]).train()
+    assert len(iterations.seen) == 4  # goes on from the second
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'other' / 'last_checkpoint').write_text('gone.pth')
+    iterations = Batches()
+    tiny_runner('other', 2, resume=True, hooks=[ResumeHook(), iterations]).train()
     assert len(iterations.seen) == 2
