@@ -49,8 +49,28 @@ setup(
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
+    author='The mmseg_depthuda contributors',
+    # The address of the repository belongs here: project_urls={'Source': ...}.
+    keywords=[
+        'depth estimation',
+        'domain adaptation',
+        'mmsegmentation',
+        'self-training',
+        'semantic segmentation',
+    ],
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Science/Research',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+        'Typing :: Typed',
+    ],
     python_requires='>=3.10',
     packages=find_packages(include=['mmseg_depthuda', 'mmseg_depthuda.*']),
+    package_data={'mmseg_depthuda': ['py.typed']},
     install_requires=read_requirements('runtime.txt'),
     extras_require={
         'tests': read_requirements('tests.txt'),

@@ -67,6 +67,7 @@ def test_installed_package_has_configs_and_tools(tmp_path):
     runtime = Config.fromfile(built / '.mim' / 'configs' / '_base_' / 'default_runtime.py')
     assert runtime.default_hooks.checkpoint.max_keep_ckpts >= 2
     assert (built / 'adaptation' / 'depth.py').is_file()
+    assert (built / 'py.typed').is_file()
     assert not (tmp_path / 'tests').exists()
 
 
