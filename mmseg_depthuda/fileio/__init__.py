@@ -4,12 +4,16 @@
 from .atomic import AtomicBackend, atomic_write
 from .checkpoints import TRAINED_STATE, last_finite_checkpoint, latest_checkpoint
 from .processes import map_in_processes
+from .state_dicts import StateDifference, compare_shapes, tensor_shapes
 
 __all__ = [
     'TRAINED_STATE',
     'AtomicBackend',
+    'StateDifference',
     'atomic_write',
+    'compare_shapes',
     'last_finite_checkpoint',
     'latest_checkpoint',
     'map_in_processes',
+    'tensor_shapes',
 ]

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from mmseg_depthuda.datasets.label_protocols import get_protocol
 from mmseg_depthuda.engine.launch import find_config
+from mmseg_depthuda.fileio.state_dicts import Shapes, compare_shapes, tensor_shapes
 
 from .checkpoint_files import (
     check_paths,
@@ -45,7 +46,6 @@ from .network_layouts import (
 PROTOCOLS = {19: 'cityscapes19', 16: 'synthia16', 13: 'cityscapes13', 7: 'categories7'}
 RELEASED_ENTRIES = dict(student='model', teacher='ema_model')
 
-Shapes = Mapping[str, torch.Size]
 StateDict = dict[str, Tensor]
 
 
@@ -88,14 +88,14 @@ def check_tensors(state: StateDict, wanted: Shapes, where: str) -> None:
             not finite.
     """
     counted = any(name.endswith('.num_batches_tracked') for name in state)
-    needed = {n for n in wanted if counted or not n.endswith('.num_batches_tracked')}
+    difference = compare_shapes(tensor_shapes(state), wanted)
+    missing = difference.missing
     problems = {
-        'missing': sorted(needed - state.keys()),
-        'unexpected': sorted(state.keys() - wanted.keys()),
+        'missing': [n for n in missing if counted or not n.endswith('.num_batches_tracked')],
+        'unexpected': difference.unexpected,
         'of another shape': [
-            f'{name}: {tuple(state[name].shape)} in the file, {tuple(shape)} in the network'
-            for name, shape in sorted(wanted.items())
-            if name in state and state[name].shape != shape
+            f'{name}: {tuple(state[name].shape)} in the file, {tuple(wanted[name])} in the network'
+            for name in difference.reshaped
         ],
         'not finite': sorted(n for n, value in state.items() if not value.isfinite().all()),
     }

@@ -10,8 +10,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner
 from mmengine.runner.checkpoint import get_state_dict
 from mmseg.registry import HOOKS
-from torch import Tensor, nn
+from torch import nn
 
+from mmseg_depthuda.fileio import compare_shapes, tensor_shapes
 from mmseg_depthuda.models.wrappers import bare_model
 
 
@@ -87,17 +88,18 @@ def _check(
     allow_unexpected: Sequence[re.Pattern],
 ) -> None:
     # MMEngine's own, because the parts of a model may be wrapped one by one.
-    wanted = _shapes(get_state_dict(model))
+    wanted = tensor_shapes(get_state_dict(model))
     found = {
         re.sub(r'^module\.', '', name): shape
-        for name, shape in _shapes(checkpoint.get('state_dict', checkpoint)).items()
+        for name, shape in tensor_shapes(checkpoint.get('state_dict', checkpoint)).items()
     }
-    reshaped = {name for name in wanted.keys() & found.keys() if wanted[name] != found[name]}
+    difference = compare_shapes(found, wanted)
+    reshaped = difference.reshaped
     # BatchNorm's counter came with PyTorch 0.4.1 and may be absent, as MMEngine has it, too.
-    missing = {name for name in wanted.keys() - found.keys() if 'num_batches_tracked' not in name}
+    missing = [name for name in difference.missing if 'num_batches_tracked' not in name]
     problems = {
         'missing in the checkpoint': _unmatched(missing, allow_missing),
-        'without a place in the model': _unmatched(found.keys() - wanted.keys(), allow_unexpected),
+        'without a place in the model': _unmatched(difference.unexpected, allow_unexpected),
         'of another shape': [
             f'{name} (checkpoint {found[name]}, model {wanted[name]})'
             for name in sorted(
@@ -108,7 +110,7 @@ def _check(
             )
         ],
     }
-    if not wanted.keys() & found.keys() - reshaped:
+    if not wanted.keys() & found.keys() - set(reshaped):
         raise ValueError(_message(problems, 'fits not one tensor of'))
     if any(problems.values()):
         raise ValueError(_message(problems, 'does not fit'))
@@ -128,11 +130,5 @@ def _message(problems: Mapping[str, Sequence[str]], verdict: str) -> str:
     )
 
 
-def _shapes(state_dict: Mapping) -> dict[str, tuple[int, ...]]:
-    return {
-        name: tuple(value.shape) for name, value in state_dict.items() if isinstance(value, Tensor)
-    }
-
-
-def _unmatched(names, patterns: Sequence[re.Pattern]) -> list[str]:
+def _unmatched(names: Sequence[str], patterns: Sequence[re.Pattern]) -> list[str]:
     return sorted(name for name in names if not any(pattern.search(name) for pattern in patterns))
