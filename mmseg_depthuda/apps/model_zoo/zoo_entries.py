@@ -235,10 +235,12 @@ def read_experiments(root: Path) -> list[Experiment]:
             Experiment(
                 paths[name],
                 Config.fromfile(root / paths[name]),
-                *(same[0][column] for column in ('table', 'method', 'variant')),
-                tuple(results[name]),
+                table=first['table'],
+                method=first['method'],
+                variant=first['variant'],
+                results=tuple(results[name]),
             )
-            for name, same in lines.items()
+            for name, (first, *_) in lines.items()
         ]
 
 

@@ -111,7 +111,7 @@ def _collection(method: Method, experiments: Sequence[Experiment]) -> dict[str, 
 
 
 def _model(one: Experiment, method: Method) -> dict[str, Any]:
-    metadata = {
+    metadata: dict[str, Any] = {
         'Training Data': one.training_data,
         'Architecture': [one.network, one.cfg.model.decode_head.type],
         'Batch Size': one.batch_size,
@@ -120,7 +120,7 @@ def _model(one: Experiment, method: Method) -> dict[str, Any]:
     }
     if one.target_depth:
         metadata['Target Depth'] = one.target_depth
-    model = {
+    model: dict[str, Any] = {
         'Name': one.name,
         'In Collection': method.name,
         'Config': one.path,

@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import mmengine
 import mmseg
@@ -220,11 +221,11 @@ def _released_file_to_mmseg(
     if weights == 'student' and RELEASED_ENTRIES['teacher'] in checkpoint:
         entries['ema_state_dict'] = RELEASED_ENTRIES['teacher']
 
-    layout, converted = None, {}
+    converted: dict[str, Any] = {}
     for entry, released in entries.items():
         where = f'{source}, entry {released}'
         state = _without_prefix(checkpoint_entry(checkpoint, released, source), 'module.')
-        if layout is None:
+        if not converted:  # the teacher has the layout of the student
             signatures = {one.signature: one for one in layouts}
             layout, config, fitting_config = _recognise(state, signatures, where)
             shapes = model_shapes(config.model)
@@ -346,13 +347,13 @@ def mmseg_to_corda(source: str | Path, target: str | Path) -> str:
     has_teacher = 'ema_state_dict' in checkpoint
     entries = dict(model='state_dict', **(dict(ema_model='ema_state_dict') if has_teacher else {}))
 
-    layout, converted = None, {}
+    converted: dict[str, Any] = {}
     for released, entry in entries.items():
         where = f'{source}, entry {entry}'
         state = checkpoint_entry(checkpoint, entry, source)
         state.pop('steps', None)  # age of the average, not a weight
         state = _without_prefix(state, 'module.')
-        if layout is None:
+        if not converted:  # the teacher has the layout of the student
             layouts = (CORDA_GTA, CORDA_SYNTHIA, DACS)
             signatures = {one.mmseg_name(one.signature): one for one in layouts}
             layout, config, _ = _recognise(state, signatures, where)
