@@ -1,4 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
+"""Hooks of the runner: self-training, and the safety of runs."""
+
 from .dacs_hook import DACSHook
 from .invalid_loss_hook import InvalidLossError, InvalidLossHook
 from .iteration_seed_hook import IterationSeedHook
