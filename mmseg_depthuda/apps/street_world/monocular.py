@@ -23,7 +23,7 @@ def pseudo_inverse_depth(depth: np.ndarray, rng: np.random.Generator) -> np.ndar
     """
     height, width = depth.shape
     inverse = (INVERSE_DEPTH_SCALE / (depth + np.float32(0.01))).astype(np.float32)
-    inverse = np.asarray(cv2.GaussianBlur(inverse, (0, 0), max(0.5, width / 500)))
+    inverse = cv2.GaussianBlur(inverse, (0, 0), max(0.5, width / 500))
     error = cv2.resize(
         rng.normal(0, 0.04, (5, 9)).astype(np.float32),
         (width, height),
