@@ -53,7 +53,7 @@ class Functions(Registered):
 def add_navigation(app, docname: str, source: list[str]) -> None:
     """Make the links of the front page the navigation of the site."""
     if docname == 'index':
-        source[0] = site_contents.with_navigation(source[0])
+        source[0] = site_contents.with_navigation(site_contents.with_links_out(source[0]))
 
 
 def unindent_sources(app, what, name, obj, options, lines: list[str]) -> None:

@@ -32,6 +32,18 @@ def with_navigation(page: str) -> str:
     return first + ''.join(sections)
 
 
+def with_links_out(page: str) -> str:
+    """Make links to Markdown files above ``docs/`` downloads: the site has no page of them.
+
+    Args:
+        page (str): Markdown with links as GitHub follows them, such as ``[x](../CHANGELOG.md)``.
+
+    Returns:
+        str: The page with links as MyST follows them.
+    """
+    return re.sub(r'\]\((\.\./[\w.-]+\.md)\)', r'](path:\1)', page)
+
+
 def registered_classes(registry: str) -> list[type]:
     """Classes of the package in one of MMSeg's registries, sorted by module and name.
 

@@ -13,6 +13,7 @@ differently; both names are listed, so that either NumPy reads the other's check
 from __future__ import annotations
 
 from pickle import UnpicklingError
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,7 +43,7 @@ def history_statistic(owner: type, name: str):
     return getattr(owner, name)
 
 
-def mmengine_checkpoint_types() -> list[tuple]:
+def mmengine_checkpoint_types() -> list[Any]:
     """List what MMEngine checkpoints hold besides tensors and plain Python objects.
 
     Returns:
@@ -52,7 +53,7 @@ def mmengine_checkpoint_types() -> list[tuple]:
         :func:`torch.serialization.safe_globals`, which in the end removes even those that were
         listed before it.
     """
-    core = np._core if parse(np.__version__) >= parse('2') else np.core
+    core: Any = getattr(np, '_core' if parse(np.__version__) >= parse('2') else 'core')
     numeric = np.typecodes['AllInteger'] + np.typecodes['AllFloat'] + '?'
     types = {HistoryBuffer, np.ndarray, np.dtype, *(type(np.dtype(code)) for code in numeric)}
     return [

@@ -1,4 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
+"""Datasets with depth, their label protocols, cameras, transforms and samplers."""
+
 from .camvid import CamVidDataset
 from .cityscapes import CityscapesDepthDataset
 from .class_statistics import (

@@ -1,4 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
+"""CamVid: frames of a driving car, without depth."""
+
 from collections.abc import Mapping
 
 from mmseg.registry import DATASETS

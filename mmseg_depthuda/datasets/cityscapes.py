@@ -1,4 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
+"""Cityscapes with stereo or monocular depth, and the street world in its layout."""
+
 from collections.abc import Mapping
 from typing import NamedTuple
 

@@ -1,4 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
+"""Folders of your own images, with or without labels and depth."""
+
 from collections.abc import Mapping, Sequence
 
 from mmseg.registry import DATASETS

@@ -1,4 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
+"""GTA5 with monocular depth, and the street world in its layout."""
+
 from collections.abc import Mapping
 
 from mmseg.registry import DATASETS

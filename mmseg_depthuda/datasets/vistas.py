@@ -1,4 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
+"""Mapillary Vistas, version 1.2: photos of streets from all over the world, without depth."""
+
 from collections.abc import Mapping
 
 from mmseg.registry import DATASETS

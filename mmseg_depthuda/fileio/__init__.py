@@ -9,13 +9,17 @@ from .checkpoints import (
     latest_checkpoint,
 )
 from .processes import map_in_processes
+from .state_dicts import StateDifference, compare_shapes, tensor_shapes
 
 __all__ = [
     'TRAINED_STATE',
     'AtomicBackend',
+    'StateDifference',
     'atomic_write',
     'checkpoint_damage',
+    'compare_shapes',
     'last_finite_checkpoint',
     'latest_checkpoint',
     'map_in_processes',
+    'tensor_shapes',
 ]

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -26,7 +26,7 @@ R = TypeVar('R')
 
 def map_in_processes(
     function: Callable[[T], R], items: Sequence[T], workers: int, description: str | None = None
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """Apply a function to many items.
 
     Ctrl-C is for the calling process: closing the iterator lets the workers finish what they are
@@ -46,7 +46,7 @@ def map_in_processes(
     Raises:
         concurrent.futures.process.BrokenProcessPool: If a worker died.
     """
-    results = _mapped(function, items, workers)
+    results: Iterable[R] = _mapped(function, items, workers)
     if description is not None:
         console = Console(stderr=True)
         if console.is_terminal:
@@ -56,7 +56,7 @@ def map_in_processes(
     yield from results
 
 
-def _told_in_lines(results: Iterator[R], description: str, total: int) -> Iterator[R]:
+def _told_in_lines(results: Iterable[R], description: str, total: int) -> Iterator[R]:
     told = time.monotonic()
     for done, result in enumerate(results, 1):
         yield result
@@ -104,5 +104,7 @@ def _start_worker() -> None:
 
 
 def _end_with_parent() -> None:
-    multiprocessing.parent_process().join()
-    os._exit(1)
+    parent = multiprocessing.parent_process()
+    if parent is not None:  # None only in a process that nobody started
+        parent.join()
+        os._exit(1)

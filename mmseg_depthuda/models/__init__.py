@@ -1,4 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
+"""Registered networks: segmentors and their parts."""
+
 from .backbones import *  # noqa: F403
 from .data_preprocessors import *  # noqa: F403
 from .decode_heads import *  # noqa: F403

@@ -81,6 +81,12 @@ def test_navigation():
     )
 
 
+def test_links_out_of_the_docs_are_downloads():
+    page = '[a](../A-B.md), [b](b.md), [c](../configs/c.py)'
+    linked = site_contents.with_links_out(page)
+    assert linked == '[a](path:../A-B.md), [b](b.md), [c](../configs/c.py)'
+
+
 def test_the_front_page_names_every_page():
     trees = re.findall(
         r'```{toctree}(.*?)```',

@@ -1,6 +1,8 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """All maps of a sample side by side, at the size of the maps."""
 
+from itertools import count
+
 import cv2
 import numpy as np
 import pytest
@@ -22,8 +24,12 @@ YELLOW_OF_VIRIDIS = [253, 231, 36]
 HEIGHT, WIDTH = 8, 12
 
 
+INSTANCES = count()  # MMEngine keeps a visualizer by its name
+
+
 def make_visualizer(**options):
-    config = dict(type='DepthLocalVisualizer', name='test', vis_backends=[], alpha=1.0)
+    name = f'test {next(INSTANCES)}'
+    config = dict(type='DepthLocalVisualizer', name=name, vis_backends=[], alpha=1.0)
     visualizer = VISUALIZERS.build(config | options)
     visualizer.dataset_meta = dict(classes=('a', 'b'), palette=PALETTE)
     return visualizer
@@ -35,7 +41,7 @@ def drawn(monkeypatch):
 
     def draw(image, sample, depth_scale='shared', **options):
         # MMEngine gives what it has built before under a name.
-        visualizer = make_visualizer(name=f'test {depth_scale}', depth_scale=depth_scale)
+        visualizer = make_visualizer(depth_scale=depth_scale)
         pictures = []
         monkeypatch.setattr(
             visualizer, 'add_image', lambda name, image, step: pictures.append(image)
@@ -148,7 +154,7 @@ def test_sparse_truth_has_the_scale_of_its_known_pixels(drawn):
 
 def test_unknown_depth_scale():
     with pytest.raises(ValueError, match="'shared' or 'median', got 'metric'"):
-        make_visualizer(name='test metric', depth_scale='metric')
+        make_visualizer(depth_scale='metric')
 
 
 def test_only_what_is_asked_for_is_drawn(drawn):
@@ -196,9 +202,7 @@ def test_domain_is_part_of_the_name(monkeypatch):
     'backends', ['LocalVisBackend', ['LocalVisBackend'], [dict(type='LocalVisBackend')]]
 )
 def test_back_ends_by_name(tmp_path, backends):
-    visualizer = make_visualizer(
-        name=f'{tmp_path}', vis_backends=backends, save_dir=str(tmp_path / 'out')
-    )
+    visualizer = make_visualizer(vis_backends=backends, save_dir=str(tmp_path / 'out'))
     visualizer.add_image('x', np.zeros((4, 4, 3), np.uint8))
     assert (tmp_path / 'out/vis_data/vis_image/x_0.png').exists()
 

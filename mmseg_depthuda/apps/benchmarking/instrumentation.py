@@ -81,7 +81,7 @@ def instrumented(hook: DACSHook, optim_wrapper: OptimWrapper, watch: Stopwatch) 
     def backward_part(*args, **kwargs) -> str:
         return gone_forward.pop() if gone_forward else Parts.JOINT_BACKWARD
 
-    parts = [
+    parts: list[tuple[Any, str, Any]] = [
         (student.data_preprocessor, 'forward', Parts.DATA),
         (teacher.module, 'pseudo_label_logits', Parts.TEACHER),
         (student, 'pseudo_label_agreement', Parts.TEACHER),

@@ -105,6 +105,13 @@ class Training:
         """Whether it has been tested, which is done last."""
         return any(self.work_dir.glob('test/*/*.json'))
 
+    @property
+    def last_checkpoint(self) -> Path:
+        path = latest_checkpoint(self.work_dir)
+        if path is None:
+            raise FileNotFoundError(f'{self.work_dir} holds no checkpoint: train it again')
+        return Path(path)
+
     def run(self, threads: int) -> None:
         """Train, or go on training, and test the last checkpoint; nothing if that was done.
 
@@ -243,7 +250,7 @@ def report_ladder(folder: str | Path, trainings: Sequence[Training]) -> str:
     draw_curves(folder / 'curves.png', runs)
     draw_report(
         [
-            TrainedRun(name, find_config(own[0].config), Path(latest_checkpoint(own[0].work_dir)))
+            TrainedRun(name, find_config(own[0].config), own[0].last_checkpoint)
             for name, own in finished.items()
         ],
         folder / 'predictions.png',

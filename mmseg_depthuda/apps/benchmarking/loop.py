@@ -3,6 +3,7 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
@@ -91,7 +92,7 @@ class BenchmarkLoop(IterBasedTrainLoop):
         on_cuda = torch.cuda.is_available()
         if on_cuda:
             torch.cuda.reset_peak_memory_stats()
-        batch = None if self.time_data else next(self.dataloader_iterator)
+        batch: Any = None if self.time_data else next(self.dataloader_iterator)
         cpu_start = time.process_time()
         with watch.part(Parts.OTHER):
             if self.time_data:

@@ -60,6 +60,8 @@ def _measure(function: Callable, *args) -> int:
 
 def _status_bytes(field: str) -> int:
     kibibytes = re.search(rf'^{field}:\s+(\d+) kB$', PROCESS_STATUS.read_text(), re.MULTILINE)
+    if kibibytes is None:
+        raise ValueError(f'{PROCESS_STATUS} has no line {field}')
     return 1024 * int(kibibytes.group(1))
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from typing import Any
 
 import torch
 
@@ -82,7 +83,7 @@ class Stopwatch:
 
     def _mark(self) -> None:
         if self._on_cuda:
-            moment = torch.cuda.Event(enable_timing=True)
+            moment: Any = torch.cuda.Event(enable_timing=True)
             moment.record()
         else:
             moment = time.perf_counter()

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from mmengine.runner import Runner
 from mmseg.apis import init_model
 from mmseg.registry import DATASETS
 from mmseg.structures import SegDataSample
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmseg_depthuda.engine.hooks.uda_visualization_hook import add_depth_agreement
 from mmseg_depthuda.fileio import AtomicBackend
@@ -133,7 +134,7 @@ def draw_report(runs: Sequence[TrainedRun], path: str | Path, num_images: int = 
 
 
 @torch.no_grad()
-def predict(model: nn.Module, sample: dict) -> SegDataSample:
+def predict(model: Any, sample: dict) -> SegDataSample:
     """Predict one item of a dataset, which stays as it is.
 
     Args:
@@ -147,7 +148,7 @@ def predict(model: nn.Module, sample: dict) -> SegDataSample:
 
 
 @torch.no_grad()
-def difficulty_map(model: nn.Module, sample: dict, prediction: SegDataSample) -> Tensor:
+def difficulty_map(model: Any, sample: dict, prediction: SegDataSample) -> Tensor:
     """Compute where the depth decoders of the two domains disagree on an image.
 
     Args:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -262,7 +263,7 @@ def _eval_sizes(run: ComparedRun) -> set[str]:
 
 def comparison_rows(
     runs: Sequence[ComparedRun], baseline: str | None = None
-) -> list[dict[str, str | float]]:
+) -> list[dict[str, Any]]:
     """Mean, standard deviation and difference to a baseline of every metric and run.
 
     Args:
@@ -288,7 +289,7 @@ def comparison_rows(
     metrics = compared_metrics(runs)
     size = ', '.join(set().union(*map(_eval_sizes, runs)))
     for metric in metrics:
-        row: dict[str, str | float] = dict(metric=metric, size=size)
+        row: dict[str, Any] = dict(metric=metric, size=size)
         values = {run.name: run.values(metric) for run in runs}
         reference = mean(values[baseline])
         for name, own in values.items():
@@ -373,7 +374,7 @@ def comparison_table(runs: Sequence[ComparedRun], baseline: str | None = None) -
     return table.get_string()
 
 
-def _unit(rows: Sequence[Mapping[str, str | float]]) -> str:
+def _unit(rows: Sequence[Mapping[str, Any]]) -> str:
     if rows[0]['metric'] in _DEPTH_ERRORS:
         return 'Depth errors'
     return f'IoU in % at {rows[0]["size"] or "an unknown size"}'
@@ -383,7 +384,7 @@ def _heading(run: ComparedRun) -> str:
     return run.name if len(run.metrics) == 1 else f'{run.name} ({len(run.metrics)} seeds)'
 
 
-def _cell(row: Mapping[str, str | float], name: str, with_difference: bool) -> str:
+def _cell(row: Mapping[str, Any], name: str, with_difference: bool) -> str:
     if math.isnan(row[name]):
         return '-'
     digits = 3 if row['metric'] in _DEPTH_ERRORS else 1
@@ -523,11 +524,11 @@ def checkpoint_table(metrics: Mapping[int, Mapping[str, float]], metric: str) ->
         ValueError: As :func:`~mmseg_depthuda.apps.comparison.checkpoint_scores.best_iteration`.
     """
     best, last = best_iteration(metrics, metric), max(metrics)
-    names = dict.fromkeys(name for own in metrics.values() for name in own)
+    found = dict.fromkeys(name for own in metrics.values() for name in own)
     names = [
         metric,
-        *(name for name in names if name != metric and _is_mean(name)),
-        *(name for name in names if name != metric and name in _DEPTH_ERRORS),
+        *(name for name in found if name != metric and _is_mean(name)),
+        *(name for name in found if name != metric and name in _DEPTH_ERRORS),
     ]
     table = PrettyTable(['iteration', *names, ''], align='r')
     table.align[''] = 'l'

@@ -2,6 +2,7 @@
 """Pseudo depth: what a trained network sees in images that have no depth, as files to train on."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -151,7 +152,7 @@ def _scale_of(model: nn.Module) -> str:
     return 'metric' if has_right else 'normalised'
 
 
-def _depth_png(model: nn.Module, result: SegDataSample, scale: str) -> np.ndarray:
+def _depth_png(model: Any, result: SegDataSample, scale: str) -> np.ndarray:
     inverse_depth = result.pred_depth_map.data[0].float().cpu().numpy()
     if scale == 'normalised':
         png = normalised_png(inverse_depth)

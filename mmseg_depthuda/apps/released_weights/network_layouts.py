@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
-def _renamed(name: str, prefixes: Mapping[str, str]) -> str | None:
-    """``name`` with its prefix replaced, None if no prefix is its own."""
+def _renamed(name: str, prefixes: Mapping[str, str]) -> str:
+    """``name`` with its prefix replaced."""
     for prefix, replacement in prefixes.items():
         if name.startswith(f'{prefix}.'):
             return replacement + name[len(prefix) :]
-    return None
+    raise ValueError(f'the layout has no name for {name}, its prefixes are {", ".join(prefixes)}')
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class ReleasedLayout:
     def __post_init__(self):
         object.__setattr__(self, '_inverse', {new: old for old, new in self.prefixes.items()})
 
-    def mmseg_name(self, released_name: str) -> str | None:
-        """Name in this package, None if the layout has no such tensor."""
+    def mmseg_name(self, released_name: str) -> str:
+        """Name in this package; a ValueError if the layout has no such tensor."""
         return _renamed(released_name, self.prefixes)
 
-    def released_name(self, mmseg_name: str) -> str | None:
-        """Name in the released checkpoint, None if the layout has no such tensor."""
+    def released_name(self, mmseg_name: str) -> str:
+        """Name in the released checkpoint; a ValueError if the layout has no such tensor."""
         return _renamed(mmseg_name, self._inverse)
 
 

@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import mmengine
 import mmseg
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from mmseg_depthuda.datasets.label_protocols import get_protocol
 from mmseg_depthuda.engine.launch import find_config
+from mmseg_depthuda.fileio.state_dicts import Shapes, compare_shapes, tensor_shapes
 
 from .checkpoint_files import (
     check_paths,
@@ -45,7 +47,6 @@ from .network_layouts import (
 PROTOCOLS = {19: 'cityscapes19', 16: 'synthia16', 13: 'cityscapes13', 7: 'categories7'}
 RELEASED_ENTRIES = dict(student='model', teacher='ema_model')
 
-Shapes = Mapping[str, torch.Size]
 StateDict = dict[str, Tensor]
 
 
@@ -88,14 +89,14 @@ def check_tensors(state: StateDict, wanted: Shapes, where: str) -> None:
             not finite.
     """
     counted = any(name.endswith('.num_batches_tracked') for name in state)
-    needed = {n for n in wanted if counted or not n.endswith('.num_batches_tracked')}
+    difference = compare_shapes(tensor_shapes(state), wanted)
+    missing = difference.missing
     problems = {
-        'missing': sorted(needed - state.keys()),
-        'unexpected': sorted(state.keys() - wanted.keys()),
+        'missing': [n for n in missing if counted or not n.endswith('.num_batches_tracked')],
+        'unexpected': difference.unexpected,
         'of another shape': [
-            f'{name}: {tuple(state[name].shape)} in the file, {tuple(shape)} in the network'
-            for name, shape in sorted(wanted.items())
-            if name in state and state[name].shape != shape
+            f'{name}: {tuple(state[name].shape)} in the file, {tuple(wanted[name])} in the network'
+            for name in difference.reshaped
         ],
         'not finite': sorted(n for n, value in state.items() if not value.isfinite().all()),
     }
@@ -220,11 +221,11 @@ def _released_file_to_mmseg(
     if weights == 'student' and RELEASED_ENTRIES['teacher'] in checkpoint:
         entries['ema_state_dict'] = RELEASED_ENTRIES['teacher']
 
-    layout, converted = None, {}
+    converted: dict[str, Any] = {}
     for entry, released in entries.items():
         where = f'{source}, entry {released}'
         state = _without_prefix(checkpoint_entry(checkpoint, released, source), 'module.')
-        if layout is None:
+        if not converted:  # the teacher has the layout of the student
             signatures = {one.signature: one for one in layouts}
             layout, config, fitting_config = _recognise(state, signatures, where)
             shapes = model_shapes(config.model)
@@ -346,13 +347,13 @@ def mmseg_to_corda(source: str | Path, target: str | Path) -> str:
     has_teacher = 'ema_state_dict' in checkpoint
     entries = dict(model='state_dict', **(dict(ema_model='ema_state_dict') if has_teacher else {}))
 
-    layout, converted = None, {}
+    converted: dict[str, Any] = {}
     for released, entry in entries.items():
         where = f'{source}, entry {entry}'
         state = checkpoint_entry(checkpoint, entry, source)
         state.pop('steps', None)  # age of the average, not a weight
         state = _without_prefix(state, 'module.')
-        if layout is None:
+        if not converted:  # the teacher has the layout of the student
             layouts = (CORDA_GTA, CORDA_SYNTHIA, DACS)
             signatures = {one.mmseg_name(one.signature): one for one in layouts}
             layout, config, _ = _recognise(state, signatures, where)

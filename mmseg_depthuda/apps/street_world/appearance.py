@@ -245,7 +245,7 @@ class Appearance:
         spread = 1 + rng.uniform(-0.5, 0.5) * self.domain.value_jitter
         return np.minimum(choices[rng.integers(len(choices))] * spread, 255)
 
-    def paint(self, material: str, rng: np.random.Generator) -> tuple[int, int, int]:
+    def paint(self, material: str, rng: np.random.Generator) -> tuple[int, ...]:
         """The same as a tuple for OpenCV's drawing functions."""
         return tuple(int(c) for c in self.colour(material, rng))
 

@@ -199,7 +199,7 @@ Files = dict[str, Callable[[Record], bytes]]
 def gta5_files(index: int, parts: Collection[str]) -> Files:
     """GTA5: files numbered from 00001; depth is monocular pseudo depth."""
     name = f'{index + 1:05d}.png'
-    files = {
+    files: dict[str, Files] = {
         'image': {f'gta/images/{name}': Record.image},
         'label': {f'gta/labels/{name}': Record.gta_labels},
         'depth': {f'gta/disparity/{name}': Record.monocular},
@@ -210,7 +210,7 @@ def gta5_files(index: int, parts: Collection[str]) -> Files:
 def synthia_files(index: int, parts: Collection[str]) -> Files:
     """SYNTHIA-RAND-CITYSCAPES: files numbered from 0000000; depth is exact up to 655.35 m."""
     name = f'{index:07d}.png'
-    files = {
+    files: dict[str, Files] = {
         'image': {f'synthia/RGB/{name}': Record.image},
         'label': {
             f'synthia/GT/LABELS/{name}': Record.synthia_labels,
@@ -234,7 +234,7 @@ def cityscapes_files(index: int, parts: Collection[str]) -> Files:
         name = f'{cities[city]}_{sequence:06d}_{LABELLED_FRAME + frame:06d}_{suffix}'
         return f'cityscapes/{folder}/{split}/{cities[city]}/{name}'
 
-    files = {
+    files: dict[str, Files] = {
         'image': {path('leftImg8bit', 'leftImg8bit.png'): Record.image},
         'label': {
             path('gtFine', 'gtFine_labelIds.png'): Record.label_ids,
@@ -270,7 +270,7 @@ def mapillary_files(index: int, parts: Collection[str]) -> Files:
     number = index % VAL_OFFSET
     ratio = ASPECT_RATIOS[number % len(ASPECT_RATIOS)]
     folder, name = f'mapillary/{split}', f'{number:07d}'
-    files = {
+    files: dict[str, Files] = {
         'image': {f'{folder}/images/{name}.jpg': partial(Record.vistas_image, ratio=ratio)},
         'label': {f'{folder}/labels/{name}.png': partial(Record.vistas_labels, ratio=ratio)},
     }

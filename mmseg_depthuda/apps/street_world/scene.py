@@ -103,7 +103,7 @@ class _Sampler:
         self._drive()
         self._park()
         if self.crossing is not None:
-            self._cross()
+            self._cross(self.crossing)
         speed = float(self.rng.uniform(3, 14))
         return Scene(tuple(self.ground + self.elements), speed)
 
@@ -115,8 +115,9 @@ class _Sampler:
             size = np.array(mean) * (1 + spread * self.rng.uniform(-1, 1, 3))
         variant = int(self.rng.integers(2**31))
         position = float(x), float(y), float(z)
+        width, height, length = (float(s) for s in size)
         self.elements.append(
-            Element(str(kind), position, tuple(float(s) for s in size), variant=variant, **kwargs)
+            Element(str(kind), position, (width, height, length), variant=variant, **kwargs)
         )
 
     def _lay(self, kind: str, x0: float, x1: float, z0: float, z1: float, y: float = 0.0) -> None:
@@ -144,7 +145,8 @@ class _Sampler:
             self._mark(start, stop)
         if self.has_train:
             for offset in (-0.75, 0.75):
-                self._lay('rail', *(self.track_x + offset + d for d in (-0.06, 0.06)), BEHIND, 120)
+                x = self.track_x + offset
+                self._lay('rail', x - 0.06, x + 0.06, BEHIND, 120)
 
     def _mark(self, start: float, stop: float) -> None:
         edge = 0.07
@@ -270,7 +272,8 @@ class _Sampler:
     def _people(self, side: int, walk_start: float, walk_end: float) -> None:
         rng = self.rng
         for _ in range(int(rng.integers(1, 6))):
-            x = rng.uniform(*sorted((walk_start + side * 0.4, walk_end - side * 0.4)))
+            ends = walk_start + side * 0.4, walk_end - side * 0.4
+            x = rng.uniform(min(ends), max(ends))
             z = 5 + rng.gamma(2.0, 9.0)
             self._add(
                 'person', x, z, y=-CURB, heading=rng.choice([0, np.pi]), speed=rng.uniform(0, 1.5)
@@ -295,14 +298,7 @@ class _Sampler:
 
     def _drive(self) -> None:
         rng = self.rng
-        kinds, shares = zip(
-            ('car', 0.52),
-            ('truck', 0.12),
-            ('bus', 0.11),
-            ('motorcycle', 0.11),
-            ('bicycle', 0.14),
-            strict=True,
-        )
+        traffic = dict(car=0.52, truck=0.12, bus=0.11, motorcycle=0.11, bicycle=0.14)
         lanes = [(x, HEADING_AHEAD) for x in self.right_lanes]
         lanes += [(x, HEADING_ONCOMING) for x in self.left_lanes]
         for x, heading in lanes:
@@ -311,7 +307,7 @@ class _Sampler:
                 continue
             z = rng.uniform(10, 26) if is_ego_lane else rng.uniform(4, 22)
             while z < 110:
-                kind = str(rng.choice(kinds, p=shares))
+                kind = str(rng.choice(list(traffic), p=list(traffic.values())))
                 length = SIZES[kind][2]
                 speed = rng.uniform(2, 13)
                 z += length / 2
@@ -350,11 +346,11 @@ class _Sampler:
                     self._add(kind, x + rng.uniform(-0.1, 0.1), z + length / 2, heading=heading)
                 z += length + rng.uniform(0.8, 2.0)
 
-    def _cross(self) -> None:
+    def _cross(self, crossing: float) -> None:
         """A zebra crossing before the side street, with people and vehicles across."""
         rng = self.rng
         left, right = self.road
-        z = self.crossing - self.crossing_width / 2 - 3.4
+        z = crossing - self.crossing_width / 2 - 3.4
         for x in np.arange(left + 0.3, right - 0.5, 1.0):
             self._lay('marking', x, x + 0.5, z, z + 2.6)
         for _ in range(int(rng.integers(0, 5))):
@@ -371,7 +367,7 @@ class _Sampler:
                         p=[0.3, 0.15, 0.15, 0.2, 0.2],
                     )
                 )
-                z = self.crossing - direction * self.crossing_width / 4
+                z = crossing - direction * self.crossing_width / 4
                 x = direction * rng.uniform(-3, 16)
                 speed = rng.uniform(2, 8)
                 self._add(kind, x, z, heading=direction * np.pi / 2, speed=speed, ridden=True)

@@ -48,7 +48,7 @@ IN_FRONT = 0.02  # metres between a sign and its post
 NEARBY = 2.0  # metres; the frames and cameras of a drive are this close to each other
 SMALLEST_HEIGHT = 2.5  # pixels; lower objects are left out
 RIGHT, UP, AHEAD = np.eye(3) * [[1], [-1], [1]]
-Colour = tuple[int, int, int]
+Colour = tuple[int, ...]  # blue, green, red: 0..255
 
 
 class Sprite:
@@ -96,10 +96,10 @@ class Sprite:
 
     def polygon(self, points: Iterable[tuple[float, float]], colour: Colour) -> None:
         bits = 4  # of a texel's fraction
-        texels = np.array([[self._texel(*p, scale=1 << bits) for p in points]], np.int32)
-        cv2.fillPoly(self.pixels, texels, (*colour, 255), cv2.LINE_AA, bits)
+        texels = np.array([self._texel(*p, scale=1 << bits) for p in points], np.int32)
+        cv2.fillPoly(self.pixels, [texels], (*colour, 255), cv2.LINE_AA, bits)
         if self.labels is not None:
-            cv2.fillPoly(self.labels, texels, self._label, cv2.LINE_8, bits)
+            cv2.fillPoly(self.labels, [texels], self._label, cv2.LINE_8, bits)
 
     def box(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
         corners = self._texel(x0, y1), self._texel(x1, y0)
@@ -230,12 +230,12 @@ class Dresser:
             if rng.random() < 0.5:
                 tile[row * 56 + 52 : row * 56 + 56] = frame
             for column in range(3):
-                glass = np.array(look.paint('window', rng)) * rng.uniform(0.7, 1.4)
+                shade = np.array(look.paint('window', rng)) * rng.uniform(0.7, 1.4)
                 x = int((column * 3 + 1.5 - width / 2) * scale)
                 y = int((row * 3.1 + 0.75) * scale)
                 right, bottom = int(x + width * scale), int(y + height * scale)
                 cv2.rectangle(tile, (x - 2, y - 2), (right + 2, bottom + 2), frame, cv2.FILLED)
-                glass = tuple(int(c) for c in np.clip(glass, 0, 255))
+                glass = tuple(int(c) for c in np.clip(shade, 0, 255))
                 cv2.rectangle(tile, (x, y), (right, bottom), glass, cv2.FILLED)
                 cv2.line(tile, ((x + right) // 2, y), ((x + right) // 2, bottom), frame, 2)
         return tile
@@ -272,8 +272,8 @@ class Dresser:
         )
         alpha = np.where(ragged > 128, 255, 0).astype(np.uint8)
         # Lit from above.
-        pixels = look.textured(pixels, 2.2) * np.linspace(1.15, 0.8, 128)[:, None, None]
-        pixels = np.clip(pixels, 0, 255).astype(np.uint8)
+        lit = look.textured(pixels, 2.2) * np.linspace(1.15, 0.8, 128)[:, None, None]
+        pixels = np.clip(lit, 0, 255).astype(np.uint8)
         trunk = slice(60, 128), slice(60, 68)
         bare = alpha[trunk] == 0
         pixels[trunk][bare] = look.paint('trunk', rng)
@@ -290,7 +290,8 @@ class Dresser:
         horizon = np.clip(0.35 * zenith + 0.65 * np.array(look.domain.haze_colour[::-1]), 0, 255)
         share = np.linspace(1, 0, 128)[:, None, None] ** 1.5
         pixels = share * zenith + (1 - share) * horizon
-        clouds = cv2.GaussianBlur(look.grain()[:128].astype(np.float32), (0, 0), 3)
+        grain = look.grain()[:128].astype(np.float32)
+        clouds = np.asarray(cv2.GaussianBlur(grain, (0, 0), 3), np.float32)
         clouds *= look.domain.clouds / look.domain.texture
         pixels = np.clip(pixels + clouds, 0, 255).astype(np.uint8)
         far = 1e6
@@ -376,9 +377,8 @@ class Dresser:
         **kwargs,
     ) -> None:
         """An upright cut-out over ``foot``, the middle of its base, with its x along ``axis``."""
-        height, width = sprite.shape
-        width *= scale[0] / sprite.resolution[0]
-        height *= scale[1] / sprite.resolution[1]
+        width = sprite.shape[1] * (scale[0] / sprite.resolution[0])
+        height = sprite.shape[0] * (scale[1] / sprite.resolution[1])
         below = sprite.rim * scale[1] / sprite.resolution[1]
         origin = foot - width / 2 * axis + (height - below) * UP
         texture = sprite.texture(self.look)

@@ -1,4 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
+"""Transforms that load labels and depth and keep them aligned with the image."""
+
 from ..depth_encodings import DEPTH_ENCODINGS
 from .depth_files import DEPTH_FILES
 from .geometric import (

@@ -1,4 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
+"""Resizing and padding of images together with labels and depth."""
+
 from collections.abc import Sequence
 
 import cv2

@@ -1,4 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
+"""Loading of labels and depth."""
+
 import logging
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
+"""Packing of images whose arrays have negative strides."""
+
 import numpy as np
 from mmseg.datasets.transforms import PackSegInputs as _PackSegInputs
 from mmseg.registry import TRANSFORMS

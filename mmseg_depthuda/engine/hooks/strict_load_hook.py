@@ -14,6 +14,7 @@ from mmengine.runner.checkpoint import get_state_dict
 from mmseg.registry import HOOKS
 from torch import Tensor, nn
 
+from mmseg_depthuda.fileio import compare_shapes, tensor_shapes
 from mmseg_depthuda.models.wrappers import bare_model
 
 
@@ -99,14 +100,15 @@ def _check(
     allow_unexpected: Sequence[re.Pattern],
 ) -> None:
     # MMEngine's own, because the parts of a model may be wrapped one by one.
-    wanted = _shapes(get_state_dict(model))
-    found = _shapes(_weights(checkpoint))
-    reshaped = {name for name in wanted.keys() & found.keys() if wanted[name] != found[name]}
+    wanted = tensor_shapes(get_state_dict(model))
+    found = tensor_shapes(_weights(checkpoint))
+    difference = compare_shapes(found, wanted)
+    reshaped = difference.reshaped
     # BatchNorm's counter came with PyTorch 0.4.1 and may be absent, as MMEngine has it, too.
-    missing = {name for name in wanted.keys() - found.keys() if 'num_batches_tracked' not in name}
+    missing = [name for name in difference.missing if 'num_batches_tracked' not in name]
     problems = {
         'missing in the checkpoint': _unmatched(missing, allow_missing),
-        'without a place in the model': _unmatched(found.keys() - wanted.keys(), allow_unexpected),
+        'without a place in the model': _unmatched(difference.unexpected, allow_unexpected),
         'of another shape': [
             f'{name} (checkpoint {found[name]}, model {wanted[name]})'
             for name in sorted(
@@ -117,7 +119,7 @@ def _check(
             )
         ],
     }
-    if not wanted.keys() & found.keys() - reshaped:
+    if not wanted.keys() & found.keys() - set(reshaped):
         raise ValueError(_message(problems, 'fits not one tensor of'))
     if any(problems.values()):
         raise ValueError(_message(problems, 'does not fit'))
@@ -179,11 +181,5 @@ def _message(problems: Mapping[str, Sequence[str]], verdict: str) -> str:
     )
 
 
-def _shapes(state_dict: Mapping) -> dict[str, tuple[int, ...]]:
-    return {
-        name: tuple(value.shape) for name, value in state_dict.items() if isinstance(value, Tensor)
-    }
-
-
-def _unmatched(names, patterns: Sequence[re.Pattern]) -> list[str]:
+def _unmatched(names: Sequence[str], patterns: Sequence[re.Pattern]) -> list[str]:
     return sorted(name for name in names if not any(pattern.search(name) for pattern in patterns))

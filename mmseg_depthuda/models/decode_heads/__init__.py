@@ -1,4 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
+"""Decode heads: segmentation, and segmentation with depth."""
+
 from .corda_head import CorDAHead
 from .dada_head import DADAHead
 from .deeplab_v2_head import DeepLabV2Classifier, DeepLabV2Head

@@ -1,4 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
+"""Segmentors: how branches of a batch become losses."""
+
 from .adversarial_segmentor import AdversarialSegmentor
 from .branch_training import train_passes
 from .depth_tta_model import DepthTTAModel

@@ -171,7 +171,7 @@ def test_file_loads_strictly_and_goes_back_unchanged(kind, tmp_path):
     converted = torch.load(tmp_path / 'mmseg.pth', weights_only=True)
     assert converted.keys() == {'meta', 'state_dict', 'ema_state_dict'}
     model = meta_model(model_config(kind))
-    TeacherEMA(model).load_state_dict(converted['ema_state_dict'], strict=True)
+    TeacherEMA(model).load_state_dict(converted['ema_state_dict'], strict=True, assign=True)
     model.load_state_dict(converted['state_dict'], strict=True, assign=True)
     student = converted['state_dict']
     teacher = {
@@ -404,7 +404,9 @@ def test_initialisation(prefix, classifier, tmp_path):
     converted = torch.load(tmp_path / 'out.pth', weights_only=True)
     wanted = {name.removeprefix(prefix): value for name, value in state.items()}
     assert_same(converted['state_dict'], {n: v for n, v in wanted.items() if n not in left_out})
-    meta_model(model_config('gta').backbone).load_state_dict(converted['state_dict'], strict=True)
+    meta_model(model_config('gta').backbone).load_state_dict(
+        converted['state_dict'], strict=True, assign=True
+    )
 
 
 def test_config_starts_from_the_initialisation(tmp_path, monkeypatch):

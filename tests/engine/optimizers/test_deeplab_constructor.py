@@ -103,7 +103,7 @@ def test_poly_schedule_scales_every_group():
     start = [group['lr'] for group in wrapper.optimizer.param_groups]
     schedule = PolyLR(wrapper, eta_min=0, power=0.9, begin=0, end=11, by_epoch=False)
     for _ in range(4):
-        wrapper.optimizer.step()
+        wrapper.step()
         schedule.step()
     expected = [lr * 0.6**0.9 for lr in start]
     assert [group['lr'] for group in wrapper.optimizer.param_groups] == pytest.approx(expected)

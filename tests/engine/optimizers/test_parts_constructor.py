@@ -141,7 +141,7 @@ def test_the_count_of_iterations_reaches_both():
         steps = []
         for _ in range(3):
             weight = torch.zeros((), requires_grad=True)
-            steps.append((wrapper.should_sync(), float(wrapper.scale_loss(weight + 1))))
+            steps.append((wrapper.should_sync(), float(wrapper.scale_loss(weight + 1).detach())))
             wrapper._inner_count += 1
         # Iterations 5 and 6 share a step; 7, the last, takes one alone.
         assert steps == [(False, 0.5), (True, 0.5), (True, 1.0)]
