@@ -88,7 +88,7 @@ def _status_of_error(name: str, error: Exception) -> int:
             if message is None or os.environ.get(TRACEBACK, '0') not in ('', '0'):
                 traceback.print_exception(error)
             if message is not None:
-                print(f'{name}: {message}', file=sys.stderr, flush=True)
+                print(f'{name}: Error: {message}', file=sys.stderr, flush=True)
     return FAILED
 
 

@@ -70,22 +70,22 @@ def run(arguments, folder):
 
 BAD = {
     'train.py child.py': "syntax.py: line 1: '(' was never closed",
-    'test.py sound.py text.pth': 'test: checkpoint text.pth is damaged',
-    'depth/predict_depth.py sound.py other.pth data/images out': 'predict_depth: the checkpoint '
+    'test.py sound.py text.pth': 'test: Error: checkpoint text.pth is damaged',
+    'depth/predict_depth.py sound.py other.pth data/images out': 'predict_depth: Error: the checkpoint '
     'fits not one tensor of the model',
 }
 BAD_AS_WELL = {
-    'test.py sound.py gone.pth': 'test: checkpoint gone.pth does not exist',
+    'test.py sound.py gone.pth': 'test: Error: checkpoint gone.pth does not exist',
     'train.py sound.py --cfg-options a': "--cfg-options takes KEY=VALUE, got 'a'",
-    'depth/predict_depth.py sound.py other.pth empty out': 'predict_depth: empty holds no image',
+    'depth/predict_depth.py sound.py other.pth empty out': 'predict_depth: Error: empty holds no image',
     'depth/predict_depth.py sound.py other.pth empty out --device x': "'x' cannot be used here",
     'depth/show_depth.py empty empty out.png': 'show_depth: ',
-    'dataset_converters/class_statistics.py no_model.py out.json': 'class_statistics: the config '
+    'dataset_converters/class_statistics.py no_model.py out.json': 'class_statistics: Error: the config '
     'has no `train_dataloader`',
-    'quickstart_report.py empty --run a sound.py': 'quickstart_report: empty/a holds no checkpoint',
-    'analysis_tools/benchmark_data.py --config gone.py': 'benchmark_data: config gone.py: neither',
-    'analysis_tools/benchmark_training.py no_model.py': 'benchmark_training: custom_hooks',
-    'analysis_tools/confusion_matrix.py gone.py a b': 'confusion_matrix: config gone.py: neither',
+    'quickstart_report.py empty --run a sound.py': 'quickstart_report: Error: empty/a holds no checkpoint',
+    'analysis_tools/benchmark_data.py --config gone.py': 'benchmark_data: Error: config gone.py: neither',
+    'analysis_tools/benchmark_training.py no_model.py': 'benchmark_training: Error: custom_hooks',
+    'analysis_tools/confusion_matrix.py gone.py a b': 'confusion_matrix: Error: config gone.py: neither',
 }
 
 
@@ -111,7 +111,7 @@ def test_the_variable_shows_the_traceback(folder, monkeypatch, capsys):
     assert exit_status_of(TOOLS / 'train.py', 'gone.py') == 2
     error = capsys.readouterr().err
     assert error.startswith('Traceback (most recent call last):')
-    assert error.splitlines()[-1].startswith('train: config gone.py: neither')
+    assert error.splitlines()[-1].startswith('train: Error: config gone.py: neither')
 
 
 def test_processes_of_torchrun_speak_once(folder):
@@ -123,7 +123,7 @@ def test_processes_of_torchrun_speak_once(folder):
         folder,
     )
     assert done.returncode != 0
-    assert done.stderr.count('train: gone/images: No such file or directory\n') == 1
+    assert done.stderr.count('train: Error: gone/images: No such file or directory\n') == 1
     assert 'train.py", line' not in done.stderr  # no traceback but torchrun's own
 
 
@@ -299,4 +299,4 @@ def test_a_stop_that_became_another_error(capsys):
 
 def test_files_are_named(tmp_path, capsys):
     assert exit_status('tool', (tmp_path / 'gone').read_text) == FAILED
-    assert capsys.readouterr().err == f'tool: {tmp_path}/gone: No such file or directory\n'
+    assert capsys.readouterr().err == f'tool: Error: {tmp_path}/gone: No such file or directory\n'

@@ -276,7 +276,10 @@ class UDASegmentor(EncoderDecoder):
             task; of depth ``pred_depth_map`` (float, (1, H, W), inverse depth in the encoding
             trained on).
         """
-        tasks = [dense_task(name) for name in predicted_tasks(self.decode_head)]
+        head = getattr(self, 'decode_head', None)  # a subclass may predict without one
+        tasks = [dense_task(name) for name in predicted_tasks(head)]
+        if not tasks:
+            return super().postprocess_result(seg_logits, data_samples)
         channels = [task.channels for task in tasks]
         num_logits = seg_logits.shape[1] - sum(channels)
         seg_logits, *maps = seg_logits.split([num_logits, *channels], dim=1)

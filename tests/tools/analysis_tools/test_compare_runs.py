@@ -70,4 +70,4 @@ def test_the_best_checkpoint_beside_the_last(tmp_path, monkeypatch, capsys, main
 
 def test_an_error_is_the_exit_status(capsys):
     assert exit_status_of(SCRIPT, 'corda=nowhere') == 2
-    assert capsys.readouterr().err.startswith('compare_runs: corda: nowhere does not exist')
+    assert capsys.readouterr().err.startswith('compare_runs: Error: corda: nowhere does not exist')
