@@ -55,8 +55,9 @@ def labels_and_trust(branch: Mapping) -> tuple[Tensor, Tensor | None]:
         branch (Mapping): Preprocessed.
 
     Returns:
-        tuple[Tensor, Tensor, optional]: int64 (N, 1, H, W); weights of pseudo-labels, float
-        (N, 1, H, W), None for true labels.
+        tuple[Tensor, Tensor, optional]: int64 (N, 1, H, W); weights of the labels, float
+        (N, 1, H, W): the trust in pseudo-labels, or the ``seg_weight`` of a made branch; None for
+        true labels.
 
     Raises:
         ValueError: The branch has neither.
@@ -68,7 +69,7 @@ def labels_and_trust(branch: Mapping) -> tuple[Tensor, Tensor | None]:
     label = stack_pixel_data(samples, 'gt_sem_seg')
     if label is None:
         raise ValueError(f'{samples[0].metainfo.get("img_path")} has no labels to make a branch of')
-    return label, None
+    return label, stack_pixel_data(samples, 'seg_weight')
 
 
 def new_samples(name: str, domain: str | tuple[str, ...], *made_of: SampleList) -> SampleList:
