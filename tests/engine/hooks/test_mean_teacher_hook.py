@@ -4,7 +4,7 @@
 import pytest
 import torch
 from mmengine.evaluator import BaseMetric
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.model import BaseModel
 from mmengine.registry import METRICS
 from torch import nn
@@ -63,13 +63,13 @@ def evaluation(loop):
     }
 
 
-def make(folder, name, hook, **options):
+def make(folder, name, *hooks, **options):
     data = [dict(inputs=torch.tensor(x).double()) for x in XS]
     record = Record()
     runner = make_runner(
         folder,
         name,
-        [hook, record],
+        [*hooks, record],
         dataset=data,
         model=Line(),
         train_dataloader=loader(data, 1),
@@ -127,6 +127,30 @@ def test_resuming_goes_on(tmp_path):
     runner, _ = make(tmp_path, 'resumed', hook, load_from=path, resume=True)
     runner.train()
     assert (hook.student.w.item(), hook.teacher.w.item()) == pytest.approx(by_hand()[-1])
+
+
+@pytest.mark.parametrize(
+    'other',
+    [
+        MeanTeacherHook(dict(alpha=ALPHA)),  # both would exchange their teacher with the student
+        MeanTeacherHook(dict(alpha=0.5), 'student'),
+        EMAHook(),
+    ],
+)
+def test_a_second_teacher_is_refused(tmp_path, other):
+    runner, _ = make(tmp_path, 'run', MeanTeacherHook(dict(alpha=ALPHA)), other)
+    with pytest.raises(ValueError, match='both keep a teacher, .*one SelfTrainingHook'):
+        runner.train()
+
+
+def test_two_hooks_may_share_one_average(tmp_path):
+    hooks = [MeanTeacherHook(dict(alpha=ALPHA), e) for e in ('student', 'teacher')]
+    runner, record = make(tmp_path, 'run', *hooks)
+    runner.train()
+    history = by_hand()
+    assert runner.model.w.item() == pytest.approx(history[3][0])
+    assert [h.teacher.w.item() for h in hooks] == pytest.approx([history[3][1]] * 2)
+    assert record.scores == pytest.approx([history[1][1], history[3][1]])
 
 
 def test_arguments():

@@ -94,6 +94,29 @@ def test_mixing_onto_a_made_branch_keeps_its_weights(branches):
     np.testing.assert_array_equal(stacked(made, 'seg_weight'), np.where(mask, 1, trust))
 
 
+def test_each_pixel_of_a_mix_of_a_mix_knows_its_domain(branches):
+    """Source classes onto a mixed branch, and a mixed branch masked."""
+
+    def make(name, maker):
+        branches[name] = maker(name, branches, PREPROCESSOR)
+        return branches[name]['data_samples'][0].domain, stacked(branches[name], 'mix_mask')
+
+    _, first = make('mixed', ClassMix(classes=[1], augment=False))
+    again = stacked(branches['source'], 'gt_sem_seg') == 2
+    domain, mask = make('twice', ClassMix('source', 'mixed', [2], augment=False))
+    assert domain == ('source', 'target')
+    np.testing.assert_array_equal(mask, first | again)
+    pasted = np.isin(stacked(branches['mixed'], 'gt_sem_seg'), [0, 1])
+    domain, mask = make('back', ClassMix('mixed', 'target', [0, 1], augment=False))
+    assert domain == ('source', 'target')
+    np.testing.assert_array_equal(mask, pasted & first)
+    domain, mask = make('masked', MaskImage('mixed', augment=False))
+    assert domain == ('source', 'target')
+    np.testing.assert_array_equal(mask, first)
+    with pytest.raises(ValueError, match='domains rain, source, target, .*two domains'):
+        make('three', ClassMix('rain', 'mixed', [2]))
+
+
 def test_half_of_the_classes_by_default(branches):
     made = ClassMix()('mixed', branches, PREPROCESSOR)
     labels = stacked(branches['source'], 'gt_sem_seg')
