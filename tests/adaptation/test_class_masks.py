@@ -2,12 +2,14 @@
 import math
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmseg_depthuda.adaptation import class_mix_mask
+from mmseg_depthuda.adaptation.class_masks import class_mask, draw_half_of_classes
 
 
 @settings(max_examples=60, deadline=None)
@@ -61,6 +63,26 @@ def test_draws_follow_the_seed():
     assert not torch.equal(first, class_mix_mask(label))
 
 
+def test_mask_of_given_classes():
+    """Also classes that the image lacks, more than it has, none, and the ignore value."""
+    label = torch.tensor([[0, 1, 2], [255, 1, 0], [3, 3, 0]]).unsqueeze(1)
+    chosen = [[1, 7], torch.tensor([255, 300]), []]
+    mask = class_mask(label, chosen)
+    expected = [np.isin(own, list(c)) for own, c in zip(label.numpy(), chosen, strict=True)]
+    assert mask.dtype == torch.bool
+    np.testing.assert_array_equal(mask, np.stack(expected))
+    with pytest.raises(ValueError, match='shorter'):
+        class_mask(label, chosen[:2])
+
+
+def test_the_mask_is_that_of_the_drawn_classes():
+    label = torch.arange(9).view(1, 3, 3)
+    (drawn,) = draw_half_of_classes(label, torch.Generator().manual_seed(5))
+    assert drawn.dtype == torch.int64 and len(set(drawn.tolist())) == 5
+    mask = class_mix_mask(label, torch.Generator().manual_seed(5))
+    assert sorted(label[mask].tolist()) == sorted(drawn.tolist())
+
+
 @pytest.mark.parametrize(
     ('label', 'message'),
     [
@@ -70,8 +92,9 @@ def test_draws_follow_the_seed():
     ],
 )
 def test_errors(label, message):
-    with pytest.raises(ValueError, match=message):
-        class_mix_mask(label)
+    for wrong in (class_mix_mask, draw_half_of_classes, lambda label: class_mask(label, [[0]])):
+        with pytest.raises(ValueError, match=message):
+            wrong(label)
 
 
 def test_negative_label():

@@ -1,20 +1,25 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 import random
+from itertools import islice
 
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import pseudo_collate
 from mmseg.registry import DATASETS
 from torch.utils.data import DataLoader
 
 from mmseg_depthuda.datasets import (
     CityscapesDepthDataset,
+    DomainsDataset,
     DomainsIndex,
+    DomainsSampler,
     FolderDepthDataset,
     GTA5DepthDataset,
     SourceTargetDataset,
     SourceTargetSampler,
 )
+from mmseg_depthuda.models.data_preprocessors import UDADataPreProcessor
 
 PIPELINE = [
     dict(type='LoadImageFromFile'),
@@ -194,3 +199,122 @@ def test_source_without_labels_is_an_error(configs):
     configs['source']['data_prefix'] = dict(img_path='images')
     with pytest.raises(ValueError, match='source dataset has no labels'):
         SourceTargetDataset(**configs)
+
+
+@pytest.fixture
+def three(configs) -> DomainsDataset:
+    """Five source images, three of the target two at a time, and five unlabelled of a folder."""
+    folder = dict(
+        type='FolderDepthDataset',
+        data_root=configs['source']['data_root'] + '/images',
+        pipeline=PIPELINE,
+    )
+    target = dict(configs['target'], per_draw=2)
+    return DATASETS.build(
+        dict(type='DomainsDataset', source=configs['source'], target=target, night=folder)
+    )
+
+
+def test_several_domains_and_images_per_draw(three):
+    drawn = three[DomainsIndex((4, 2, 0, 1), 3)]
+    assert list(drawn) == ['source', 'target', 'night']
+    assert three.per_draw == dict(source=1, target=2, night=1)
+    names = {
+        name: [s.img_path.rsplit('/', 1)[1][:13] for s in np.ravel(own['data_samples'])]
+        for name, own in drawn.items()
+    }
+    assert names == dict(
+        source=['00005.png'], target=['aachen_000002', 'aachen_000000'], night=['00002.png']
+    )
+    assert [image.shape for image in drawn['target']['inputs']] == [(3, 6, 8)] * 2
+    assert drawn['source']['inputs'].shape == (3, 6, 8)
+    info = three.get_data_info(DomainsIndex((4, 2, 0, 1), 3))
+    assert info['source']['img_path'].endswith('00005.png')
+    paths = [s.img_path for s in drawn['target']['data_samples']]
+    assert [i['img_path'] for i in info['target']] == paths
+    assert three.metainfo == three.domains['source'].metainfo
+
+
+def test_integer_index_of_several_images_per_draw(three):
+    """Draw 2 takes the images 4 and 5 of the target, which has three."""
+    assert len(three) == 5  # the others start over
+    first, second = three[2], three[DomainsIndex((2, 1, 2, 2), 2)]
+    for name in three.domains:
+        for one, other in zip(
+            *(np.ravel(d[name]['data_samples']) for d in (first, second)), strict=True
+        ):
+            assert one.img_path == other.img_path
+    assert all(map(torch.equal, first['target']['inputs'], second['target']['inputs']))
+    with pytest.raises(IndexError, match='5 is not in 0..4'):
+        three[5]
+
+
+def test_length_counts_draws(configs):
+    """Five images two at a time are three draws, three images one at a time are three."""
+    domains = DomainsDataset(source=dict(configs['source'], per_draw=2), target=configs['target'])
+    assert len(domains) == 3
+
+
+def test_iterates_over_every_image_of_a_draw(three):
+    samples = list(three)
+    domains = [s['data_samples'].metainfo['domain'] for s in samples]
+    assert domains == ['source', 'target', 'target', 'night'] * 5
+    assert torch.equal(samples[6]['inputs'], three[1]['target']['inputs'][1])
+
+
+@pytest.mark.parametrize('count', [0, -1, 1.5])
+def test_images_per_draw_are_counted(configs, count):
+    with pytest.raises(
+        ValueError, match=f'target.per_draw must be a positive integer, got {count}'
+    ):
+        DomainsDataset(source=configs['source'], target=dict(configs['target'], per_draw=count))
+
+
+def test_domains_without_any_labels(configs):
+    configs['source']['data_prefix'] = dict(img_path='images')
+    with pytest.raises(ValueError, match=r"None of .*\['source', 'target'\].*seg_map_path"):
+        DomainsDataset(**configs)
+    with pytest.raises(ValueError, match='DomainsDataset has no domain'):
+        DomainsDataset()
+
+
+def test_a_third_domain_of_other_classes_is_an_error(configs):
+    other = dict(configs['source'], protocol='camvid11')
+    with pytest.raises(ValueError, match='domains source and night have different classes'):
+        DomainsDataset(**configs, night=other)
+
+
+def test_the_labels_may_be_in_any_domain(configs):
+    """Of two domains with classes, the first that has labels is the one to compare with."""
+    other = dict(configs['source'], protocol='camvid11')
+    with pytest.raises(ValueError, match='domains source and target have different classes'):
+        DomainsDataset(target=configs['target'], source=other)
+    domains = DomainsDataset(target=configs['target'], source=configs['source'])
+    assert 'gt_sem_seg' in domains[0]['source']['data_samples']
+
+
+def test_branches_through_a_loader_and_the_preprocessor(three):
+    """A branch has batch_size * per_draw images, draw by draw."""
+    loader = DataLoader(
+        three,
+        batch_size=2,
+        sampler=DomainsSampler(three, seed=1),
+        collate_fn=pseudo_collate,
+    )
+    first, second = islice(DomainsSampler(three, seed=1), 2)
+    mean, std = [10.0, 20.0, 30.0], [2.0, 4.0, 5.0]
+    branches = UDADataPreProcessor(mean, std, size=(6, 8))(next(iter(loader)), training=True)
+    drawn = dict(
+        source=(first.images[0], second.images[0]),
+        target=(*first.images[1:3], *second.images[1:3]),
+        night=(first.images[3], second.images[3]),
+    )
+    for name, branch in branches.items():
+        samples = branch['data_samples']
+        assert branch['inputs'].shape == (len(drawn[name]), 3, 6, 8)
+        assert {(s.metainfo['branch'], s.metainfo['domain']) for s in samples} == {(name, name)}
+        infos = [three.domains[name].get_data_info(i) for i in drawn[name]]
+        assert [s.img_path for s in samples] == [info['img_path'] for info in infos]
+    images = torch.stack([three[i]['target']['inputs'][1] for i in (first, second)])
+    expected = (images - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    torch.testing.assert_close(branches['target']['inputs'][1::2], expected)

@@ -6,6 +6,9 @@ import pytest
 
 from mmseg_depthuda.datasets import (
     CityscapesDepthDataset,
+    DomainsDataset,
+    DomainsSampler,
+    FolderDepthDataset,
     GTA5DepthDataset,
     SourceTargetDataset,
     SourceTargetSampler,
@@ -107,3 +110,62 @@ def test_rare_class_sampling_replaces_the_shuffled_source_only(pairs, files):
     assert [index.images[0] for index in first] != [index.images[0] for index in second]
     rare.skip(20)
     assert draws(rare, 30) == second[20:]
+
+
+CROP = [
+    dict(type='LoadImageFromFile'),
+    dict(type='RandomCrop', crop_size=(6, 8)),
+    dict(type='PackSegInputs'),
+]
+
+
+@pytest.fixture
+def parts(gta_root, cityscapes_root) -> dict:
+    return dict(
+        source=GTA5DepthDataset(data_root=str(gta_root), pipeline=CROP),
+        target=CityscapesDepthDataset(data_root=str(cityscapes_root), pipeline=CROP),
+        night=FolderDepthDataset(data_root=str(gta_root / 'images'), pipeline=CROP),
+    )
+
+
+def test_a_third_domain_leaves_the_others_as_they_were(parts):
+    """Their indices, the seed, and what is cut out of the images."""
+    night = parts.pop('night')
+    two, three = DomainsDataset(**parts), DomainsDataset(**parts, night=night)
+    first, second = (draws(DomainsSampler(d, seed=2), 40) for d in (two, three))
+    assert first == [(index.images[:2], index.seed) for index in second]
+    for few, many in zip(first[:4], second[:4], strict=True):
+        loaded, more = two[few], three[many]
+        for name in parts:
+            assert loaded[name]['inputs'].equal(more[name]['inputs'])
+    nights = np.array([index.images[2] for index in second]).reshape(-1, 5)
+    np.testing.assert_array_equal(np.sort(nights), np.tile(np.arange(5), (8, 1)))
+    # Another stream than that of the source, which has five images as well.
+    assert [index.images[2] for index in second] != [index.images[0] for index in second]
+
+
+def test_several_images_per_draw_are_consecutive(parts):
+    def stream(per_draw, count):
+        domains = DomainsDataset(source=parts['source'], target=parts['target'])
+        domains.per_draw['target'] = per_draw
+        drawn = draws(DomainsSampler(domains, seed=9), count)
+        assert all(len(index.images) == 1 + per_draw for index in drawn)
+        return [image for index in drawn for image in index.images[1:]]
+
+    assert stream(2, 15) == stream(1, 30) == stream(3, 10)
+
+
+def test_rare_classes_of_another_domain(parts, files):
+    path = files.root / 'statistics.json'
+    write_class_statistics(parts['target'], path)
+    domains = DomainsDataset(**parts)
+    options = dict(class_statistics=str(path), min_pixels=1)
+    plain, rare = (
+        draws(DomainsSampler(domains, seed=6, rare_class_sampling=own), 50)
+        for own in (None, options | dict(domain='target'))
+    )
+    assert [i.images[::2] for i in plain] == [i.images[::2] for i in rare]
+    targets = [i.images[1] for i in rare]
+    assert targets != [i.images[1] for i in plain] and set(targets) <= {0, 1, 2}
+    with pytest.raises(ValueError, match=r"domain='rain' is none of .*'source', 'target', 'night'"):
+        DomainsSampler(domains, rare_class_sampling=options | dict(domain='rain'))

@@ -49,10 +49,28 @@ class MeanTeacherHook(EMAHook):
     # -- start -----------------------------------------------------------------------------------
 
     def before_run(self, runner: Runner) -> None:
-        """Build the teacher; testing after a training in one run keeps the one there is."""
+        """Build the teacher; testing after a training in one run keeps the one there is.
+
+        Raises:
+            ValueError: Another hook keeps another teacher, or evaluates its own as well.
+        """
+        for hook in runner.hooks:
+            if hook is not self and isinstance(hook, EMAHook):
+                self._check_other(hook)
         if not self._has_teacher:
             self.src_model = bare_model(runner.model)
             self.ema_model = MODELS.build(self.ema_cfg, default_args=dict(model=self.src_model))
+
+    def _check_other(self, hook: EMAHook) -> None:
+        """Both write one key of the checkpoint, and exchange weights with one student."""
+        is_same = isinstance(hook, MeanTeacherHook) and hook.ema_cfg == self.ema_cfg
+        if not is_same or self.evaluate == hook.evaluate == 'teacher':
+            raise ValueError(
+                f'{type(self).__name__} and {type(hook).__name__} both keep a teacher, but a '
+                'checkpoint holds one. Take one SelfTrainingHook with the branches of both '
+                "(branches=dict(mixed=dict(type='ClassMix'), masked=dict(type='MaskImage'))); or "
+                "give both the same `teacher`, and set evaluate='teacher' in one of them at most."
+            )
 
     def before_train(self, runner: Runner) -> None:
         """Start the teacher as a copy of the student, unless it was resumed."""

@@ -37,7 +37,8 @@ class SelfTrainingHook(MeanTeacherHook):
             'student'.
 
     Raises:
-        ValueError: ``branches`` is empty, or an argument is wrong.
+        ValueError: ``branches`` is empty, a maker reads a branch that is made after its own, or an
+            argument is wrong.
     """
 
     def __init__(
@@ -55,6 +56,14 @@ class SelfTrainingHook(MeanTeacherHook):
             )
         self.pseudo_labeler = PSEUDO_LABELERS.build(pseudo_labels)
         self.makers = {name: BRANCH_MAKERS.build(maker) for name, maker in branches.items()}
+        names = list(self.makers)
+        for position, (name, maker) in enumerate(self.makers.items()):
+            later = [read for read in maker.reads if read in names[position:]]
+            if later:
+                raise ValueError(
+                    f'branches.{name} is made of {later[0]!r}, which is not made before it: '
+                    f'branches are made in the order {names}. Name {later[0]!r} first.'
+                )
 
     @property
     def reads(self) -> set[str]:

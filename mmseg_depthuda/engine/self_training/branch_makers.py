@@ -55,8 +55,9 @@ def labels_and_trust(branch: Mapping) -> tuple[Tensor, Tensor | None]:
         branch (Mapping): Preprocessed.
 
     Returns:
-        tuple[Tensor, Tensor, optional]: int64 (N, 1, H, W); weights of pseudo-labels, float
-        (N, 1, H, W), None for true labels.
+        tuple[Tensor, Tensor, optional]: int64 (N, 1, H, W); weights of the labels, float
+        (N, 1, H, W): the trust in pseudo-labels, or the ``seg_weight`` of a made branch; None for
+        true labels.
 
     Raises:
         ValueError: The branch has neither.
@@ -68,7 +69,7 @@ def labels_and_trust(branch: Mapping) -> tuple[Tensor, Tensor | None]:
     label = stack_pixel_data(samples, 'gt_sem_seg')
     if label is None:
         raise ValueError(f'{samples[0].metainfo.get("img_path")} has no labels to make a branch of')
-    return label, None
+    return label, stack_pixel_data(samples, 'seg_weight')
 
 
 def new_samples(name: str, domain: str | tuple[str, ...], *made_of: SampleList) -> SampleList:
@@ -147,13 +148,20 @@ class ClassMix(BranchMaker):
         classes = self._draw(pasted_label)
         mask = class_mask(pasted_label, classes)
         made_of = [branch['data_samples'] for branch in pair]
-        # Where both have one domain, each pixel's domain is known without the mask.
-        domains = tuple(domains_of(samples)[0] for samples in made_of)
-        samples = new_samples(name, domains if len(set(domains)) > 1 else domains[0], *made_of)
+        domains = tuple(dict.fromkeys(d for samples in made_of for d in domains_of(samples)))
+        if len(domains) > 2:
+            raise ValueError(
+                f'branches.{name} would have pixels of the domains {", ".join(domains)}, but a '
+                'sample can tell two apart. Mix branches of two domains.'
+            )
+        samples = new_samples(name, domains if len(domains) > 1 else domains[0], *made_of)
         maps = dict(
             gt_sem_seg=mix(pasted_label, label, mask),
             seg_weight=mix(*_same_dtype(pasted_trust, trust, mask), mask),
-            mix_mask=mask,
+            # Where both have one domain, each pixel's domain is known without the mask.
+            mix_mask=mask
+            if len(domains) == 1
+            else mix(*(_pixels_of(domains[0], samples, mask) for samples in made_of), mask),
         )
         depths = [stack_pixel_data(own, 'gt_depth_map') for own in made_of]
         if all(depth is not None for depth in depths):
@@ -211,11 +219,23 @@ class MaskImage(BranchMaker):
         depth = stack_pixel_data(made_of, 'gt_depth_map')
         if depth is not None:
             maps['gt_depth_map'] = depth
-        samples = new_samples(name, domains_of(made_of)[0], made_of)
+        domains = domains_of(made_of)
+        if len(domains) > 1:
+            maps['mix_mask'] = stack_pixel_data(made_of, 'mix_mask')
+        samples = new_samples(name, domains if len(domains) > 1 else domains[0], made_of)
         pack_pixel_data(samples, maps)
         inputs = augmented(inputs, preprocessor) if self.augment else inputs
         kept = block_mask(len(inputs), inputs.shape[2:], self.block_size, self.ratio)
         return dict(inputs=inputs * kept.to(inputs.device), data_samples=samples)
+
+
+def _pixels_of(domain: str, samples: SampleList, like: Tensor) -> Tensor:
+    """Bool mask of the shape of ``like`` (N, 1, H, W): the pixels that come from a domain."""
+    domains = domains_of(samples)
+    if len(domains) == 1:
+        return torch.full_like(like, domains[0] == domain)
+    mask = stack_pixel_data(samples, 'mix_mask')
+    return mask if domains[0] == domain else ~mask
 
 
 def _same_dtype(pasted: Tensor | None, onto: Tensor | None, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -134,7 +134,7 @@ class ConfidentShare:
         label, confidence = pseudo_labels(logits)
         valid = _inside_image(label, data_samples)
         share = confident_share(confidence, self.threshold, valid)
-        trust = self._without_margins(share.expand_as(confidence).unsqueeze(1))
+        trust = self._without_margins(share.expand_as(confidence).unsqueeze(1), data_samples)
         agreement = networks.student.pseudo_label_agreement(inputs, data_samples)
         if agreement is not None:
             trust = trust * agreement
@@ -143,12 +143,15 @@ class ConfidentShare:
             label.unsqueeze(1), trust, confidence.unsqueeze(1), dict(confident_share=share)
         )
 
-    def _without_margins(self, trust: Tensor) -> Tensor:
+    def _without_margins(self, trust: Tensor, data_samples: list) -> Tensor:
+        """The rows are counted from the edges of the image, not of its padding."""
         if not self.ignore_top and not self.ignore_bottom:
             return trust
         trust = trust.clone()
         trust[..., : self.ignore_top, :] = 0
-        trust[..., max(trust.shape[-2] - self.ignore_bottom, 0) :, :] = 0
+        for image_trust, sample in zip(trust, data_samples, strict=True):
+            height = sample.metainfo['img_shape'][0]
+            image_trust[..., max(height - self.ignore_bottom, 0) :, :] = 0
         return trust
 
 

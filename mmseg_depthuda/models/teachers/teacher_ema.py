@@ -12,6 +12,9 @@ from mmseg_depthuda.adaptation.ema import ema_alpha, ema_update
 RANDOM_LAYERS = (_DropoutNd, DropPath, nn.MultiheadAttention)
 """Layers that drop at random in training; none of them has statistics of the batch."""
 
+DROP_PATHS = ('DropPath', 'StochasticDepth')
+"""Names of the drop path of timm and of torchvision, which need not be installed."""
+
 
 @MODELS.register_module()
 class TeacherEMA(BaseAveragedModel):
@@ -47,7 +50,7 @@ class TeacherEMA(BaseAveragedModel):
         super().train(mode)
         if not self.dropout:
             for layer in self.module.modules():
-                if isinstance(layer, RANDOM_LAYERS):
+                if isinstance(layer, RANDOM_LAYERS) or type(layer).__name__ in DROP_PATHS:
                     layer.eval()
         return self
 

@@ -35,7 +35,7 @@ class Training:
     def __init__(self, decode_head):
         self.model = tiny_segmentor(deepcopy(decode_head))
         self.hook = DACSHook(alpha=0.9)
-        self.hook.before_run(SimpleNamespace(model=self.model))
+        self.hook.before_run(SimpleNamespace(model=self.model, hooks=[]))
         self.optim_wrapper = DeepLabOptimWrapperConstructor(
             dict(optimizer=dict(type='RepeatedSGD', lr=1e-3, momentum=0.9, weight_decay=5e-4))
         )(self.model)

@@ -377,6 +377,7 @@ def stub_runner(model, **options):
     """What the hook asks of a runner, for a single call."""
     wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
     options = dict(iter=0, max_iters=10, max_epochs=1, _resume=False) | options
+    options['hooks'] = []
     options['message_hub'] = MessageHub.get_instance('stub')
     return SimpleNamespace(model=model, optim_wrapper=wrapper, **options)
 

@@ -147,6 +147,34 @@ def test_the_count_of_iterations_reaches_both():
         assert steps == [(False, 0.5), (True, 0.5), (True, 1.0)]
 
 
+class WithGenerator(Model):
+    """A third part, of two modules."""
+
+    parts = dict(Model.parts, generator=('encoder', 'decoder'))
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.decoder = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 3, 1)
+
+
+def test_a_third_part():
+    model = WithGenerator()
+    generator = dict(optimizer=dict(type='SGD', lr=0.3, weight_decay=0.1))
+    generator['paramwise_cfg'] = dict(custom_keys={'decoder': dict(lr_mult=2)})
+    wrappers = build(model, generator=generator)
+    assert list(wrappers.keys()) == ['segmentor', 'discriminator', 'generator']
+    held = [{id(p) for p in held_by(wrapper)} for wrapper in wrappers.values()]
+    assert sum(map(len, held)) == len(set.union(*held)) == len(list(model.parameters()))
+    own = [*model.encoder.parameters(), *model.decoder.parameters()]
+    assert held[2] == {id(p) for p in own}
+    rates = {id(g['params'][0]): g['lr'] for g in wrappers['generator'].optimizer.param_groups}
+    assert [rates[id(p)] for p in own] == pytest.approx([0.3, 0.3, 0.6, 0.6])
+    with pytest.raises(
+        ValueError, match=r'no optimizer for the generator.*optim_wrapper.generator'
+    ):
+        build(model)
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [

@@ -8,7 +8,6 @@ from mmseg.structures import SegDataSample
 
 from mmseg_depthuda.models.decode_heads import DeepLabV2Head
 from mmseg_depthuda.models.decode_heads.seg_weight_mixin import SegWeightMixin
-from mmseg_depthuda.structures import stack_pixel_data
 from tests.models.tiny_segmentor import IGNORE, cross_entropy_map, upsample
 
 CLASSES = 4
@@ -115,11 +114,36 @@ def test_a_whole_head_trains_with_weights():
     assert all(p.grad is not None for p in head.parameters())
 
 
-def test_stack_pixel_data():
-    label = np.arange(2 * 6).reshape(2, 2, 3)
-    samples = samples_of(label)
-    assert np.array_equal(stack_pixel_data(samples, 'gt_sem_seg').numpy(), label[:, None])
-    assert stack_pixel_data(samples, 'gt_depth_map') is None
-    samples[0].gt_depth_map = PixelData(data=torch.zeros(1, 2, 3))
-    with pytest.raises(ValueError, match=r"'gt_depth_map' is present in some.*\['1.png'\]"):
-        stack_pixel_data(samples, 'gt_depth_map')
+@pytest.mark.parametrize(
+    ('branch', 'factor'), [('source', 1.0), ('mixed', 0.25), ('masked', 0.0), ('depth_only', 0.0)]
+)
+@pytest.mark.parametrize('weighted', [False, True])
+def test_losses_are_weighted_by_branch(batch, branch, factor, weighted):
+    logits, label, weight = batch
+    weights = dict(source=dict(seg=1), mixed=dict(seg=0.25), masked=dict(seg=0), depth_only={})
+    samples = samples_of(label, weight if weighted else None)
+    for sample in samples:
+        sample.set_metainfo(dict(branch=branch))
+    options = HEADS['deeplab'][1]
+    plain, own = (
+        DeepLabV2Head(**options, loss_weights=w).loss_by_feat(torch.from_numpy(logits), samples)
+        for w in (None, weights)
+    )
+    assert plain['loss_seg'] > 0
+    assert own['loss_seg'].item() == pytest.approx(factor * plain['loss_seg'].item())
+    assert own['acc_seg'] == plain['acc_seg'] > 0  # no loss, so not weighted
+
+
+def test_a_branch_that_the_weights_do_not_name():
+    head = DeepLabV2Head(**HEADS['deeplab'][1], loss_weights=dict(source=dict(seg=1)))
+    assert head.teaches('source', 'seg') and not head.teaches('source', 'depth')
+    with pytest.raises(
+        ValueError, match=r"'night' is trained, but .*\['source'\].*Add night=dict\(seg=1.0\)"
+    ):
+        head.loss_weight('night', 'seg')
+
+
+@pytest.mark.parametrize('weights', [1.0, dict(depth=1), dict(seg=-1), dict(seg='1')])
+def test_weights_of_another_form(weights):
+    with pytest.raises(ValueError, match=r'loss_weights.mixed must map tasks of the head \(seg\)'):
+        DeepLabV2Head(**HEADS['deeplab'][1], loss_weights=dict(mixed=weights))

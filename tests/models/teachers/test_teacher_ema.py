@@ -1,10 +1,13 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 import pytest
 import torch
+from mmcv.cnn.bricks import DropPath
+from mmengine.config import ConfigDict
 from mmseg.registry import MODELS
 from torch import nn
 
 from mmseg_depthuda.models.teachers import TeacherEMA
+from tests.models.tiny_segmentor import head_config, tiny_segmentor
 
 
 class Student(nn.Module):
@@ -72,3 +75,70 @@ def test_it_trains_nothing_and_stays_in_training_mode():
 def test_an_alpha_outside_its_range_is_refused(alpha):
     with pytest.raises(ValueError, match=f'must be in 0 .. 1, got {alpha}'):
         TeacherEMA(Student(), alpha=alpha)
+
+
+class StochasticDepth(nn.Module):
+    """Of the name of torchvision's drop path, and of no class that MMCV knows."""
+
+    def forward(self, x):
+        return x * (torch.rand(len(x), 1, 1) > 0.5) if self.training else x
+
+
+class Dropping(nn.Module):
+    """Every kind of layer that drops at random, one of them at a time."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(8)
+        self.layer = dict(
+            dropout=nn.Dropout(0.5),
+            dropout2d=nn.Dropout2d(0.5),
+            alpha=nn.AlphaDropout(0.5),
+            path=DropPath(0.5),
+            depth=StochasticDepth(),
+            attention=nn.MultiheadAttention(8, 2, dropout=0.5, batch_first=True),
+        )[kind]
+
+    def forward(self, x):  # (N, 6, 8)
+        x = self.norm(x.transpose(1, 2)).transpose(1, 2)
+        if isinstance(self.layer, nn.MultiheadAttention):
+            return self.layer(x, x, x)[0]
+        return self.layer(x)
+
+
+@pytest.mark.parametrize('kind', ['dropout', 'dropout2d', 'alpha', 'path', 'depth', 'attention'])
+def test_the_teacher_drops_nothing_unless_asked(kind):
+    torch.manual_seed(0)
+    x = torch.randn(16, 6, 8)
+    student = Dropping(kind).train()
+    teacher, dropping = TeacherEMA(student), TeacherEMA(student, dropout=True)
+    for _ in range(2):
+        assert teacher.module.norm.training  # batch statistics
+        torch.testing.assert_close(teacher(x), teacher(x), rtol=0, atol=0)
+        assert not torch.equal(dropping(x), dropping(x))
+        teacher.train()  # as a runner does after an evaluation
+    assert student.layer.training
+    mean = x.mean(dim=(0, 1))
+    tracked = 1 - 0.9 ** teacher.module.norm.num_batches_tracked.item()
+    torch.testing.assert_close(teacher.module.norm.running_mean, tracked * mean)
+
+
+def test_a_transformer_teacher_says_the_same_twice():
+    backbone = dict(
+        type='MixVisionTransformer',
+        embed_dims=8,
+        num_layers=[1, 1, 1, 1],
+        num_heads=[1, 1, 1, 1],
+        patch_sizes=[7, 3, 3, 3],
+        sr_ratios=[8, 4, 2, 1],
+        drop_rate=0.3,
+        attn_drop_rate=0.3,
+        drop_path_rate=0.5,
+    )
+    head = head_config('DeepLabV2Head', in_channels=8)
+    student = tiny_segmentor(head, backbone=ConfigDict(backbone))
+    x = torch.randn(2, 3, 32, 64, dtype=torch.float64)
+    for dropout in (False, True):
+        teacher = TeacherEMA(student, dropout=dropout).module
+        first, second = (teacher.pseudo_label_logits(x) for _ in range(2))
+        assert torch.equal(first, second) != dropout
