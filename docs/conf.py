@@ -33,14 +33,14 @@ toc_object_entries_show_parents = 'hide'
 
 
 class Registered(SphinxDirective):
-    """``{registered} MODELS``: the package's classes in a registry of MMSeg."""
+    """``{registered} MODELS``: the package's classes in a registry of MMSeg or of its own."""
 
     required_arguments = 1
     to_markdown = staticmethod(site_contents.class_reference)
 
     def run(self) -> list:
         """Parse the generated Markdown in place of the directive."""
-        markdown = self.to_markdown(self.arguments[0])
+        markdown = self.to_markdown(*self.arguments)
         return self.parse_text_to_nodes(markdown, allow_section_headings=True)
 
 
@@ -48,6 +48,13 @@ class Functions(Registered):
     """``{functions} PACKAGE``: all public functions of a package."""
 
     to_markdown = staticmethod(site_contents.function_reference)
+
+
+class SampleFields(Registered):
+    """``{sample_fields}``: the table of what travels on a sample."""
+
+    required_arguments = 0
+    to_markdown = staticmethod(site_contents.sample_table)
 
 
 def add_navigation(app, docname: str, source: list[str]) -> None:
@@ -82,6 +89,7 @@ def setup(app) -> None:
     """Register what the pages use beyond MyST."""
     app.add_directive('registered', Registered)
     app.add_directive('functions', Functions)
+    app.add_directive('sample_fields', SampleFields)
     app.connect('source-read', add_navigation)
     app.connect('autodoc-process-docstring', unindent_sources)
     app.connect('missing-reference', resolve_short_name)

@@ -10,6 +10,8 @@ import mmseg.registry
 from mmengine.registry import Registry
 
 import mmseg_depthuda
+import mmseg_depthuda.registry
+from mmseg_depthuda.structures import SAMPLE_FIELDS
 
 EVAL_RST = '```{{eval-rst}}\n{}\n```\n'
 
@@ -45,20 +47,24 @@ def with_links_out(page: str) -> str:
 
 
 def registered_classes(registry: str) -> list[type]:
-    """Classes of the package in one of MMSeg's registries, sorted by module and name.
+    """Classes of the package in a registry, sorted by module and name.
 
     Args:
-        registry (str): Name in ``mmseg.registry``, as in ``'MODELS'``.
+        registry (str): Name in ``mmseg.registry`` or ``mmseg_depthuda.registry``, as in
+            ``'MODELS'``.
 
     Returns:
         list[type]: The classes.
 
     Raises:
-        ValueError: If MMSeg has no such registry, or the package nothing in it.
+        ValueError: If there is no such registry, or the package has nothing in it.
     """
-    found = getattr(mmseg.registry, registry, None)
+    own = getattr(mmseg_depthuda.registry, registry, None)
+    found = getattr(mmseg.registry, registry, own)
     if not isinstance(found, Registry):
-        raise ValueError(f'mmseg.registry has no registry {registry!r}')
+        raise ValueError(
+            f'neither mmseg.registry nor mmseg_depthuda.registry has a registry {registry!r}'
+        )
     classes = {cls for cls in found.module_dict.values() if _is_ours(cls)}
     if not classes:
         raise ValueError(f'{registry} holds nothing of {mmseg_depthuda.__name__}')
@@ -77,7 +83,7 @@ def class_reference(registry: str) -> str:
     """Markdown that documents the package's classes in a registry, and the bases they refer to.
 
     Args:
-        registry (str): Name in ``mmseg.registry``, as in ``'MODELS'``.
+        registry (str): As in :func:`registered_classes`.
 
     Returns:
         str: An ``autoclass`` per class, below one heading per subpackage if there are several.
@@ -115,3 +121,19 @@ def function_reference(package: str) -> str:
         + EVAL_RST.format(f'.. automodule:: {package}.{module.name}\n   :members:')
         for module in pkgutil.iter_modules(path)
     )
+
+
+def sample_table() -> str:
+    """Markdown table of the maps on a sample, ``mmseg_depthuda.structures.SAMPLE_FIELDS``.
+
+    Returns:
+        str: One row per field.
+    """
+    title = ('field', 'dtype', 'values', 'written by', 'read by', 'padding')
+    rows = [title, ('---',) * len(title)]
+    for field in SAMPLE_FIELDS.values():
+        padding = '-' if field.padding is None else f'{field.padding:g}'
+        texts = (field.values, field.written_by, field.read_by, padding)
+        rows.append((f'`{field.name}`', field.dtype, *texts))
+    cells = [[cell.replace('|', r'\|') for cell in row] for row in rows]
+    return '\n'.join(f'| {" | ".join(row)} |' for row in cells) + '\n'

@@ -9,6 +9,7 @@ import re
 
 import pytest
 
+from mmseg_depthuda.structures import SAMPLE_FIELDS
 from tests.docs.pages import DOCS, ROOT
 
 specification = importlib.util.spec_from_file_location('site_contents', DOCS / 'site_contents.py')
@@ -66,8 +67,18 @@ def test_the_reference_shows_every_function_of_adaptation():
     assert modules == files - {'__init__'}
 
 
+def test_the_table_of_samples_shows_every_field():
+    (_, _, *rows) = site_contents.sample_table().splitlines()
+    cells = {row[0]: row[1:] for row in (re.split(r' \| ', line.strip('| ')) for line in rows)}
+    assert list(cells) == [f'`{name}`' for name in SAMPLE_FIELDS]
+    assert all(len(row) == 5 and all(row) for row in cells.values())
+    assert cells['`gt_sem_seg`'][0] == 'int64' and cells['`gt_sem_seg`'][-1] == '255'
+    assert cells['`gt_depth_map`'][-1] == '0' and cells['`mix_mask`'][-1] == '-'
+    assert '```{sample_fields}\n```' in (DOCS / 'reference/samples.md').read_text()
+
+
 def test_what_is_not_registered_is_an_error():
-    with pytest.raises(ValueError, match="no registry 'MODEL'"):
+    with pytest.raises(ValueError, match="has a registry 'MODEL'"):
         site_contents.registered_classes('MODEL')
     with pytest.raises(ValueError, match='LOOPS holds nothing'):
         site_contents.registered_classes('LOOPS')
