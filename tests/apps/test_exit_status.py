@@ -71,21 +71,21 @@ def run(arguments, folder):
 BAD = {
     'train.py child.py': "syntax.py: line 1: '(' was never closed",
     'test.py sound.py text.pth': 'test: Error: checkpoint text.pth is damaged',
-    'depth/predict_depth.py sound.py other.pth data/images out': 'predict_depth: Error: the checkpoint '
-    'fits not one tensor of the model',
+    'depth/predict_depth.py sound.py other.pth data/images out': 'Error: the checkpoint fits '
+    'not one tensor of the model',
 }
 BAD_AS_WELL = {
     'test.py sound.py gone.pth': 'test: Error: checkpoint gone.pth does not exist',
     'train.py sound.py --cfg-options a': "--cfg-options takes KEY=VALUE, got 'a'",
-    'depth/predict_depth.py sound.py other.pth empty out': 'predict_depth: Error: empty holds no image',
+    'depth/predict_depth.py sound.py other.pth empty out': 'Error: empty holds no image',
     'depth/predict_depth.py sound.py other.pth empty out --device x': "'x' cannot be used here",
     'depth/show_depth.py empty empty out.png': 'show_depth: ',
-    'dataset_converters/class_statistics.py no_model.py out.json': 'class_statistics: Error: the config '
-    'has no `train_dataloader`',
-    'quickstart_report.py empty --run a sound.py': 'quickstart_report: Error: empty/a holds no checkpoint',
-    'analysis_tools/benchmark_data.py --config gone.py': 'benchmark_data: Error: config gone.py: neither',
+    'dataset_converters/class_statistics.py no_model.py out.json': 'Error: the config has no '
+    '`train_dataloader`',
+    'quickstart_report.py empty --run a sound.py': 'Error: empty/a holds no checkpoint',
+    'analysis_tools/benchmark_data.py --config gone.py': 'Error: config gone.py: neither',
     'analysis_tools/benchmark_training.py no_model.py': 'benchmark_training: Error: custom_hooks',
-    'analysis_tools/confusion_matrix.py gone.py a b': 'confusion_matrix: Error: config gone.py: neither',
+    'analysis_tools/confusion_matrix.py gone.py a b': 'Error: config gone.py: neither',
 }
 
 

@@ -45,7 +45,7 @@ def roots(files, gta_root, cityscapes_root, image, label_ids, depth16, monkeypat
     ids = np.minimum(label_ids, 22).astype(np.uint16)
     files.png('synthia/RGB/0.png', image)
     files.png('synthia/GT/LABELS/0.png', np.repeat(ids[..., None], 3, axis=-1))
-    files.png('synthia/Depth/0.png', depth16)
+    files.png('synthia/Depth/0.png', depth16 // 8)  # centimeters: up to 82 m
     for split in ('train', 'val'):
         files.png(f'camvid/{split}/a.png', image)
         files.png(f'camvid/{split}annot/a.png', np.minimum(label_ids, 11))

@@ -35,6 +35,8 @@ def test_values_that_are_no_class_are_refused(labels, predictions, message):
 class Dataset:
     """One image of four pixels, as MMSeg's datasets give it."""
 
+    data_prefix: dict = {}
+
     metainfo, ignore_index = dict(classes=('a', 'b')), 255
 
     def __init__(self, labels, **meta):

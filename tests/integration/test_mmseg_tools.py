@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import re
-import runpy
 import subprocess
 import sys
 import time
@@ -31,6 +30,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from mmseg_depthuda.apps.street_world.generation import WorldConfig, generate
+from tests.commands import exit_status_of
 
 ROOT = Path(__file__).parents[2]
 TOOLS = Path(mmseg.__file__).parent / '.mim/tools'
@@ -60,9 +60,8 @@ def run_tool(tool, *arguments, options=None):
         # MMEngine would return the visualiser of the last run if it has the same name.
         command += ['--cfg-options', *options, f'visualizer.name={uuid.uuid4()}']
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, 'argv', command)
         patch.setenv('LOCAL_RANK', '0')
-        runpy.run_path(str(TOOLS / tool), run_name='__main__')
+        assert exit_status_of(TOOLS / tool, *command[1:]) == 0
 
 
 @pytest.fixture(scope='module')

@@ -28,10 +28,10 @@ class SelfTrainingHook(MeanTeacherHook):
     teacher follows the student.
 
     Args:
-        pseudo_labels (dict): Config of the pseudo-labeler, in the registry ``PSEUDO_LABELERS``.
-            Defaults to ``dict(type='ConfidentShare')``.
         branches (Mapping[str, dict]): By name of the branch that it makes, the config of a branch
             maker, in the registry ``BRANCH_MAKERS``.
+        pseudo_labels (dict): Config of the pseudo-labeler, in the registry ``PSEUDO_LABELERS``.
+            Defaults to ``dict(type='ConfidentShare')``.
         teacher (dict): Config of the average. Defaults to ``dict(type='TeacherEMA')``.
         evaluate (str): Validate and test the ``'student'`` or the ``'teacher'``. Defaults to
             'student'.

@@ -69,6 +69,7 @@ class WarmupPolyLR(RunLengthScheduler):
 
     Args:
         optimizer (Optimizer | OptimWrapper): Its groups' values are set.
+        end (int): Iterations of the run, T. MMEngine's runner fills it in.
         power (float): Exponent of the decay.
         warmup (float | int): Length of the warm-up: a share of the run in 0..1 if a float, a number
             of iterations if an int.
@@ -113,6 +114,7 @@ class RunMultiStepLR(RunLengthScheduler):
 
     Args:
         optimizer (Optimizer | OptimWrapper): Its groups' values are set.
+        end (int): Iterations of the run. MMEngine's runner fills it in.
         milestones (Sequence[float]): Shares of the run in 0..1, each rounded to an iteration: the
             first with the smaller value.
         gamma (float): Factor.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mmseg.datasets.transforms import LoadAnnotations  # noqa: F401  registers
 
-from mmseg_depthuda.datasets import FolderDepthDataset, SourceTargetDataset
+from mmseg_depthuda.datasets import DomainsDataset, FolderDepthDataset, SourceTargetDataset
 from mmseg_depthuda.engine.hooks import DataCheckHook
 from tests.models.pair_training import loader, logged, make_runner
 from tests.models.tiny_segmentor import NUM_CLASSES
@@ -79,8 +79,8 @@ def test_training_and_validation_data_are_looked_at(tmp_path, folder):
 
 
 def test_domains_by_name(tmp_path, folder):
-    pairs = SourceTargetDataset(folder('good', GOOD), folder('target', NOTHING))
-    pairs.domains = dict(source=pairs.source, target=pairs.target, extra=folder('x', NOTHING))
+    good, nothing = folder('good', GOOD), folder('x', NOTHING)
+    pairs = DomainsDataset(source=good, target=folder('target', NOTHING), extra=nothing)
     with pytest.raises(ValueError, match=r'^train_dataloader\.dataset\.extra: .*labelled'):
         runner_of(tmp_path, pairs).train()
 
