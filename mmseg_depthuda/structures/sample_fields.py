@@ -62,7 +62,7 @@ _FIELDS = (
     SampleField(
         'mix_mask',
         'bool',
-        'true where the pasted image is seen',
+        'true where the pixel is of the first of two domains; of one domain: where it is pasted',
         'branch makers that mix two images',
         'heads with a depth decoder for each domain',
     ),

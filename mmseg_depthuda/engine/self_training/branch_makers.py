@@ -142,7 +142,11 @@ class ClassMix(BranchMaker):
     def __call__(
         self, name: str, branches: Mapping[str, dict], preprocessor: SegDataPreProcessor
     ) -> dict:
-        """Mix the two branches; see :class:`BranchMaker`."""
+        """Mix the two branches; see :class:`BranchMaker`.
+
+        Raises:
+            ValueError: A branch has no labels, or the pixels would be of three domains.
+        """
         pair = [branches[branch] for branch in self.reads]
         (pasted_label, pasted_trust), (label, trust) = map(labels_and_trust, pair)
         classes = self._draw(pasted_label)
