@@ -150,6 +150,8 @@ def _not_finite(own: Mapping[str, Tensor], weights: Mapping[str, Any]) -> list[s
         if not isinstance(value, Tensor) or name not in own or own[name].shape != value.shape:
             continue
         finite = value.isfinite()
+        if finite.all():
+            continue
         # A constant of the model may be infinite, as in the mask of an attention.
         if not isinstance(own[name], nn.Parameter):
             finite |= ~own[name].isfinite().to(finite.device)

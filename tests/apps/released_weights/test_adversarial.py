@@ -148,8 +148,10 @@ def test_runs_of_these_configs_load_it(kind, num_classes, configs, tmp_path):
     anew = StrictLoadHook(allow_missing=['^discriminators'])
     for config in configs:
         model = meta_model(Config.fromfile(config_folder() / config).model)
-        test = SimpleNamespace(model=model, hooks=[], _train_loop=dict(max_iters=2))
-        train = SimpleNamespace(model=model, hooks=[], _train_loop=train_loop)
+        test = SimpleNamespace(
+            model=model, hooks=[], _load_from=None, _train_loop=dict(max_iters=2)
+        )
+        train = SimpleNamespace(model=model, hooks=[], _load_from=None, _train_loop=train_loop)
         StrictLoadHook().after_load_checkpoint(test, checkpoint)
         anew.after_load_checkpoint(train, checkpoint)
         if 'minent' not in config:
@@ -163,7 +165,7 @@ def test_multi_level_file_tests_a_single_level_model(tmp_path):
     advent_to_mmseg(tmp_path / 'in.pth', tmp_path / 'out.pth')
     checkpoint = torch.load(tmp_path / 'out.pth', weights_only=True)
     model = meta_model(Config.fromfile(config_folder() / 'advent/advent_r101_gta2cs.py').model)
-    runner = SimpleNamespace(model=model, hooks=[], _train_loop=None)
+    runner = SimpleNamespace(model=model, hooks=[], _load_from=None, _train_loop=None)
     with pytest.raises(ValueError, match='8 without a place in the model: auxiliary_head'):
         StrictLoadHook().after_load_checkpoint(runner, checkpoint)
     StrictLoadHook(allow_unexpected=['^auxiliary_head']).after_load_checkpoint(runner, checkpoint)
