@@ -15,8 +15,10 @@ from pathlib import Path
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.logging import print_log
+from mmengine.registry import OPTIMIZERS as ENGINE_OPTIMIZERS
 from mmengine.runner import Runner
 from mmengine.utils import get_installed_path, import_modules_from_strings
+from mmseg.registry import OPTIMIZERS
 
 from mmseg_depthuda.evaluation.metric_arguments import check_evaluator
 from mmseg_depthuda.fileio import checkpoint_damage, latest_checkpoint
@@ -137,6 +139,10 @@ def load_config(args: argparse.Namespace) -> Config:
         refuse_unread_options(cfg, args.cfg_options)
         cfg.merge_from_dict(args.cfg_options)
     check_positive(cfg)
+    check_optimizers(cfg)
+    seed = (cfg.get('randomness') or {}).get('seed')
+    if seed is not None and not isinstance(seed, int):
+        raise ValueError(f'randomness.seed={seed!r} must be an integer, or None for a random one.')
     stop_idle_workers(cfg)
     for key in ('val_evaluator', 'test_evaluator'):
         check_evaluator(cfg.get(key))
@@ -239,6 +245,31 @@ def check_positive(cfg: Config) -> None:
         if (name in POSITIVE and value <= 0) or (name == 'interval' and value == 0):
             hint = ', or -1 for never' if name == 'interval' else ''
             raise ValueError(f'{key}={value} must be above 0. Set {key} to 1 or more{hint}.')
+
+
+def check_optimizers(cfg: Config) -> None:
+    """Refuse optimizers that are not registered, which MMEngine would call as None.
+
+    Args:
+        cfg (Config): With all options; what its ``custom_imports`` register is known.
+
+    Raises:
+        ValueError: Names the key, the type and the nearest registered ones.
+    """
+    optim_wrapper = cfg.get('optim_wrapper') or {}
+    parts = {'optim_wrapper': optim_wrapper} | {
+        f'optim_wrapper.{name}': own for name, own in optim_wrapper.items() if isinstance(own, dict)
+    }
+    for key, part in parts.items():
+        kind = (part.get('optimizer') or {}).get('type')
+        if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
+            known = OPTIMIZERS.module_dict.keys() | ENGINE_OPTIMIZERS.module_dict.keys()
+            near = get_close_matches(kind, known, n=3)
+            raise ValueError(
+                f'{key}.optimizer.type={kind!r} is no optimizer. '
+                + (f'Did you mean {", ".join(near)}? ' if near else '')
+                + 'Name one of PyTorch or of this package, or let custom_imports register yours.'
+            )
 
 
 def _numbers(value: object, key: str) -> Iterator[tuple[str, float]]:

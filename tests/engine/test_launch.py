@@ -237,3 +237,17 @@ def test_imports_of_a_config_add_to_those_of_all_its_bases(config, monkeypatch):
     cfg = launch.load_config(parse('mine.py'))
     assert cfg.custom_imports.imports == names
     assert set(names) <= set(sys.modules)
+
+
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        ({'optim_wrapper.optimizer.type': 'AdmaW'}, r"type='AdmaW' is no optimizer.*AdamW"),
+        ({'randomness.seed': 'abc'}, "randomness.seed='abc' must be an integer"),
+    ],
+)
+def test_values_that_mmengine_passes_on_unchecked(option, message):
+    args = parse('dacs/dacs_r18_sim2real.py')
+    args.cfg_options = option
+    with pytest.raises(ValueError, match=message):
+        launch.load_config(args)
