@@ -19,7 +19,7 @@ from tests.integration import test_adversarial_resume as adversarial
 from tests.integration import test_exact_resume as self_training
 
 pytestmark = pytest.mark.slow
-KILLS, ITERATIONS = 20, 30
+KILLS, ITERATIONS = 20, 160
 world = self_training.world
 
 
@@ -68,8 +68,7 @@ def test_twenty_kills(tmp_path, monkeypatch, train, module):
     codes = []
     for seed in range(KILLS):
         codes.append(exit_code(train, tmp_path, 'killed', [KillHook(seed)], bool(codes)))
-    assert set(codes) <= {0, -signal.SIGKILL}
-    assert codes.count(-signal.SIGKILL) >= KILLS // 2
+    assert codes == [-signal.SIGKILL] * KILLS
     assert exit_code(train, tmp_path, 'killed', [], True) == 0
     unbroken, killed = (
         torch.load(tmp_path / name / f'iter_{ITERATIONS}.pth', weights_only=True)
