@@ -54,7 +54,7 @@ def test_an_error_is_the_exit_status(run, main, capsys):
     with pytest.raises(ValueError, match="no checkpoint can be chosen by 'loss'"):
         main([*run, '--metric', 'loss', '--out', 'new.json'])
     assert exit_status_of(SCRIPT, 'gone.py', run[1]) == 2
-    assert 'evaluate_checkpoints: config gone.py: neither' in capsys.readouterr().err
+    assert 'evaluate_checkpoints: Error: config gone.py: neither' in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([*run, '--out', 'results.csv'])
     assert '--out must end in .json' in capsys.readouterr().err
