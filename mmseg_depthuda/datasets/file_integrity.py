@@ -7,13 +7,12 @@ they cost microseconds.
 """
 
 import io
-import os
 from pathlib import Path
 
 from PIL import Image
 
-_PNG_START, _PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND'
-_JPEG_START, _JPEG_END = b'\xff\xd8\xff', b'\xff\xd9'
+PNG_START, _PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND'
+JPEG_START, _JPEG_END = b'\xff\xd8\xff', b'\xff\xd9'
 _TAIL = 1024
 
 
@@ -36,19 +35,6 @@ def read_intact(path: str | Path, key: str) -> bytes:
     return data
 
 
-def check_intact(path: str | Path, key: str) -> None:
-    """As :func:`read_intact`, for a file that somebody else reads. Reads its two ends only."""
-    try:
-        with open(path, 'rb') as file:
-            head = file.read(8)
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(size - _TAIL, 0))
-            tail = file.read()
-    except FileNotFoundError as error:
-        raise _missing(path, key) from error
-    _check(size, head, tail, path, key)
-
-
 def _missing(path: str | Path, key: str) -> FileNotFoundError:
     return FileNotFoundError(
         f'{key}: {path} does not exist. It was there when the folder was listed, or never: restore '
@@ -59,8 +45,8 @@ def _missing(path: str | Path, key: str) -> FileNotFoundError:
 def _check(size: int, head: bytes, tail: bytes, path: str | Path, key: str) -> None:
     if size == 0:
         raise ValueError(f'{key}: {path} is empty (0 bytes). Restore it from the dataset archive.')
-    truncated_png = head.startswith(_PNG_START) and _PNG_END not in tail
-    truncated_jpeg = head.startswith(_JPEG_START) and _JPEG_END not in tail
+    truncated_png = head.startswith(PNG_START) and _PNG_END not in tail
+    truncated_jpeg = head.startswith(JPEG_START) and _JPEG_END not in tail
     # Some cameras and editors append data behind the end marker: only then is a full decoding worth
     # its time.
     if (truncated_png or truncated_jpeg) and not _pillow_decodes(path):

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from ..file_integrity import PNG_START
+
 _GREY, _PALETTE = 0, 3  # PNG colour types
 
 
@@ -65,6 +67,6 @@ def _is_indexed(data: bytes) -> bool:
 
 def _png_format(data: bytes) -> tuple[int, int]:
     """Bit depth and colour type from the header chunk, (0, -1) if it is no PNG."""
-    if data[:8] != b'\x89PNG\r\n\x1a\n' or len(data) < 26:
+    if not data.startswith(PNG_START) or len(data) < 26:
         return 0, -1
     return struct.unpack_from('BB', data, 24)

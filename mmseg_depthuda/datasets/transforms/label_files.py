@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 import cv2
 import numpy as np
 
-from ..file_integrity import read_intact
+from ..file_integrity import JPEG_START, read_intact
 from ..label_protocols import IGNORE_INDEX
 from .images import decode_image
 
@@ -80,7 +80,7 @@ def read_label_ids(path: str) -> np.ndarray:
 
 def _refuse_lossy(data: bytes, path: str) -> None:
     is_webp = data[:4] == b'RIFF' and data[8:12] == b'WEBP'
-    if data.startswith(b'\xff\xd8\xff'):
+    if data.startswith(JPEG_START):
         kind = 'a JPEG'
     elif is_webp and b'VP8 ' in data[12:64]:
         kind = 'a WebP with loss'

@@ -9,12 +9,13 @@ import numpy as np
 from mmengine.logging import print_log
 from PIL import Image
 
+from ..file_integrity import JPEG_START, PNG_START
+
 try:
     from kornia_rs.io import ImageDecoder
 except ImportError:  # before kornia_rs 0.2
     from kornia_rs import ImageDecoder
 
-_PNG_START, _JPEG_START = b'\x89PNG\r\n\x1a\n', b'\xff\xd8\xff'
 _ORIENTATION, _BANDS, _EXTRA_BANDS = 274, 277, 338  # tags of EXIF and TIFF
 _ALPHA = ((1,), (2,))  # premultiplied or not
 _COLOR = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
@@ -39,9 +40,9 @@ def decode_picture(data: bytes, path: str, key: str) -> np.ndarray:
         ValueError: If it is not an image, is damaged, holds several pictures, other than 8 bits per
             channel, or other bands than gray or color and alpha.
     """
-    if data.startswith(_JPEG_START):
+    if data.startswith(JPEG_START):
         image = _decode_jpeg(data, path, key)
-    elif data.startswith(_PNG_START):
+    elif data.startswith(PNG_START):
         image = _decode_png(data, path, key)
     else:
         image = _decode_other(data, path, key)

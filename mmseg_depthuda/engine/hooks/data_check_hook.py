@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import NamedTuple
 
 from mmengine.dist import broadcast_object_list, is_main_process
@@ -16,6 +16,7 @@ from mmseg.registry import HOOKS
 from torch.utils.data import Dataset
 
 from mmseg_depthuda.datasets.label_check import check_labels
+from mmseg_depthuda.models.wrappers import bare_model
 
 CHECKS = (check_labels,)
 """What is checked of each dataset, one after the other. A check takes the dataset, its place in the
@@ -66,7 +67,8 @@ class DataCheckHook(Hook):
             ValueError: Data that cannot be trained on or scored; the message names the file, what
                 was found, and the line of config that mends it.
         """
-        places = _training_places(runner.train_dataloader.dataset)
+        unlabelled = getattr(bare_model(runner.model), 'unlabelled', ('target',))
+        places = _training_places(runner.train_dataloader.dataset, unlabelled)
         if runner.val_loop is not None:
             places += _evaluated(runner.val_loop, 'val_dataloader')
         self._check(runner, places)
@@ -127,17 +129,14 @@ class DataCheckHook(Hook):
         return errors
 
 
-def _training_places(dataset: Dataset) -> list[_Place]:
+def _training_places(dataset: Dataset, unlabelled: Collection[str]) -> list[_Place]:
     name = 'train_dataloader.dataset'
     domains = getattr(dataset, 'domains', None)
-    if not isinstance(domains, Mapping):
-        parts = ('source', 'target')
-        domains = {part: getattr(dataset, part) for part in parts if hasattr(dataset, part)}
     if not domains:
         return [_Place(name, dataset, required=True)]
-    # Nothing is trained on labels of the target; some runs compare pseudo-labels with them.
+    # Nothing is trained on labels of these; some runs compare pseudo-labels with them.
     return [
-        _Place(f'{name}.{domain}', part, required=domain != 'target')
+        _Place(f'{name}.{domain}', part, required=domain not in unlabelled)
         for domain, part in domains.items()
     ]
 

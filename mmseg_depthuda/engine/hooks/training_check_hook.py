@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from mmseg_depthuda.datasets import datasets_by_domain
+from mmseg_depthuda.datasets.data_check import find_transform
 from mmseg_depthuda.datasets.transforms import LoadInverseDepth, LoadLabels
 from mmseg_depthuda.engine.branch_checks import (
     check_branches,
@@ -136,7 +137,7 @@ def _is_labelled(dataset: Dataset) -> bool:
 
 def _loads(dataset: Dataset, *kinds: type) -> bool:
     steps = getattr(getattr(dataset, 'pipeline', None), 'transforms', [])
-    return not steps or any(isinstance(step, kinds) for step in steps)
+    return not steps or find_transform(dataset, kinds) is not None
 
 
 def _check_depth(head: nn.Module, domains: Mapping[str, Dataset]) -> None:

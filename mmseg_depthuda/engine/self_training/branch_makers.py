@@ -72,12 +72,12 @@ def labels_and_trust(branch: Mapping) -> tuple[Tensor, Tensor | None]:
     return label, stack_pixel_data(samples, 'seg_weight')
 
 
-def new_samples(name: str, domain: str | tuple[str, ...], *made_of: SampleList) -> SampleList:
+def new_samples(name: str, domains: tuple[str, ...], *made_of: SampleList) -> SampleList:
     """Samples of a made branch, without maps.
 
     Args:
         name (str): Name of the branch.
-        domain (str | tuple[str, ...]): Domain of its pixels, see
+        domains (tuple[str, ...]): Domains of its pixels, one or two, see
             :func:`~mmseg_depthuda.structures.domains_of`.
         *made_of (list[SegDataSample]): Samples that each is made of, N of each branch.
 
@@ -85,7 +85,7 @@ def new_samples(name: str, domain: str | tuple[str, ...], *made_of: SampleList) 
         list[SegDataSample]: N samples with ``branch``, ``domain``, ``img_shape`` and ``img_path``,
         the paths of all images where there are several.
     """
-    samples = []
+    samples, domain = [], domains if len(domains) > 1 else domains[0]
     for parts in zip(*made_of, strict=True):
         paths = [part.metainfo.get('img_path') for part in parts]
         shape = parts[-1].metainfo.get('img_shape')
@@ -158,7 +158,7 @@ class ClassMix(BranchMaker):
                 f'branches.{name} would have pixels of the domains {", ".join(domains)}, but a '
                 'sample can tell two apart. Mix branches of two domains.'
             )
-        samples = new_samples(name, domains if len(domains) > 1 else domains[0], *made_of)
+        samples = new_samples(name, domains, *made_of)
         maps = dict(
             gt_sem_seg=mix(pasted_label, label, mask),
             seg_weight=mix(*_same_dtype(pasted_trust, trust, mask), mask),
@@ -226,7 +226,7 @@ class MaskImage(BranchMaker):
         domains = domains_of(made_of)
         if len(domains) > 1:
             maps['mix_mask'] = stack_pixel_data(made_of, 'mix_mask')
-        samples = new_samples(name, domains if len(domains) > 1 else domains[0], made_of)
+        samples = new_samples(name, domains, made_of)
         pack_pixel_data(samples, maps)
         inputs = augmented(inputs, preprocessor) if self.augment else inputs
         kept = block_mask(len(inputs), inputs.shape[2:], self.block_size, self.ratio)
