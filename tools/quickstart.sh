@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Licensed under the Apache License 2.0, see LICENSE.
-# From nothing to a comparison: renders the street world, trains a network on labelled synthetic images
+# From nothing to a comparison: renders the street world, trains a network on labeled synthetic images
 # alone and one with CorDA, equally long, and tests both on the other-looking `real` domain.
 #   bash tools/quickstart.sh
 # Run again, it goes on where it stopped. Remove work_dirs/quickstart to train anew.

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# MinEnt: the entropy of target predictions is minimised directly, without a discriminator.
+# MinEnt: the entropy of target predictions is minimized directly, without a discriminator.
 _base_ = [
     '../_base_/models/deeplabv2_r101.py',
     '../_base_/datasets/uda_synthia_to_cityscapes_760x1280.py',

@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # CorDA between your own folders; copy it and edit what is marked. The source has images/ and
 # labels/ of the same names (labels: PNG, 0..C-1, 255 to ignore) and perhaps depth/; the target is a
-# folder of images without labels and without depth. It is validated on labelled target images in
+# folder of images without labels and without depth. It is validated on labeled target images in
 # val/images and val/labels of the target; without any, set val_dataloader, val_evaluator, val_cfg
 # and the same three of test_ to None.
 _base_ = [

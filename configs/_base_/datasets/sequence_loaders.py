@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# What self-supervised depth shares: frames with their neighbours; evaluation image by image, with
+# What self-supervised depth shares: frames with their neighbors; evaluation image by image, with
 # median scaling, at the size of the image files.
 train_dataloader = dict(
     num_workers=2,
