@@ -56,7 +56,7 @@ def help_of(script):
 def written_by(page):
     """Paths that a page tells its reader to create."""
     text = page.read_text()
-    copied = re.findall(r'^cp \S+ (\S+)$', text, re.M)
+    copied = re.findall(r'^(?:mkdir -p \S+ && )?cp \S+ (\S+)$', text, re.M)
     return {block.file for block in code_blocks(page)} | set(copied)
 
 
