@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Licensed under the Apache License 2.0, see LICENSE.
-# Sourced by quickstart.sh and run_tests.sh. Enters the active virtual environment, or else .venv of the
+# Sourced by quickstart.sh, run_tests.sh and build_docs.sh. Enters the active virtual environment, or else .venv of the
 # checkout, which is created at the first call, and installs the package into it, editable, with the
 # tested versions. A second call finds everything in place and does nothing.
 

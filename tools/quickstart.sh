@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Licensed under the Apache License 2.0, see LICENSE.
-# From nothing to a comparison: renders the street world, trains a network on labeled synthetic images
-# alone and one with CorDA, equally long, and tests both on the other-looking `real` domain.
+# The first comparison: renders the street world, trains one network on labeled synthetic images alone and
+# one with CorDA for the same number of iterations, and tests both on the `real` domain, which looks different.
 #   bash tools/quickstart.sh
-# Run again, it goes on where it stopped. Remove work_dirs/quickstart to train anew.
+# Run it again to continue where it stopped. Remove work_dirs/quickstart to train anew.
 set -euo pipefail
 # shellcheck source=tools/environment.sh
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Licensed under the Apache License 2.0, see LICENSE.
 # Run the tests: bash tools/run_tests.sh [pytest arguments]
-# Tests marked slow are left out unless the arguments choose with -m. Files of tests run side by side, one per core;
+# Tests marked slow are left out unless the arguments choose with -m. Test files run in parallel, one per core.
 # `-n 0` runs them one after the other, as a debugger needs it.
 set -euo pipefail
 # shellcheck source=tools/environment.sh

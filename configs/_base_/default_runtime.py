@@ -2,13 +2,13 @@
 # What every run shares: registration, logging, checkpoints, distributed training.
 import importlib
 
-# A config with `custom_imports` of its own replaces the list below. This line is read in any case,
-# by MMSeg's tools too.
+# A config with `custom_imports` of its own replaces the list below. This line is always read, also
+# by MMSeg's tools.
 importlib.import_module('mmseg_depthuda')
 custom_imports = dict(
     imports=[
         'mmseg_depthuda',
-        # Without CUDA: joins the processes of dist_train.sh, which MMEngine would refuse.
+        # Without CUDA: connects the processes of dist_train.sh, which MMEngine would refuse.
         'mmseg_depthuda.engine.cpu_launch',
     ],
     allow_failed_imports=False,
@@ -33,16 +33,16 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    # MMSeg's, whose files keep the folders of the images.
+    # MMSeg's hook; its files keep the folders of the images.
     visualization=dict(type='OutputFoldersHook'),
-    # Classes, depth and optimizers that do not go together end a training before it begins.
+    # Classes, depth and optimizers that do not fit together end a training before it begins.
     training_check=dict(type='TrainingCheckHook'),
-    # Reads some files of each dataset first: labels that would train or score in vain are refused.
+    # Reads some files of each dataset first: labels that cannot be right are refused.
     data_check=dict(type='DataCheckHook'),
     # Checkpoints of another method or number of classes are refused; see StrictLoadHook to allow
     # loading in part.
     strict_load=dict(type='StrictLoadHook'),
-    # A resumed run ends as an unbroken one, and a NaN ends any run: see docs/training.md.
+    # A resumed run ends like a run without a stop. A NaN ends any run. See docs/training.md.
     iteration_seed=dict(type='IterationSeedHook'),
     resume=dict(type='ResumeHook'),
     schedule=dict(type='ScheduleHook'),

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# CorDA from the street world to your own images, without depth of them: see docs/own_images.md.
+# CorDA from the street world to your own images, which have no depth: see docs/own_images.md.
 _base_ = [
     '../_base_/models/corda_r18.py',
     '../_base_/datasets/uda_street_world_to_own.py',

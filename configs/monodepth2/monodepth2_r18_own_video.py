@@ -7,4 +7,4 @@ _base_ = [
     '../_base_/monodepth2_runtime.py',
 ]
 default_hooks = dict(checkpoint=dict(interval=300))
-val_cfg = test_cfg = None  # no truth
+val_cfg = test_cfg = None  # no true depth

@@ -1,6 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# What the same network learns when it may see the labels of Cityscapes' training images: the upper
-# bound of both sources.
+# The same network, trained with the labels of Cityscapes' training images: the upper bound for both
+# sources.
 _base_ = './source_only_r101_gta2cs.py'
 train_dataloader = dict(
     dataset=dict(

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# What the same network learns when it may see the labels of the `real` training images.
+# The same network, trained with the labels of the `real` training images.
 _base_ = './source_only_r18_sim2real.py'
 train_dataloader = dict(
     dataset=dict(

@@ -1,6 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# Your own video: numbered frames in images/, and their camera in intrinsics.json. There is no truth
-# to evaluate with; the test pipeline is what predicts depth.
+# Your own video: numbered frames in images/, and their camera in intrinsics.json. There is no true
+# depth to evaluate with; the test pipeline is for predicting depth.
 _base_ = ['../data_roots.py']
 
 scale = (256, 128)

@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # Street world (sim, in GTA5's layout) -> real CamVid frames, over CamVid's 11 classes.
-# Sizes are chosen so that a car at a given distance covers about as many pixels in both domains:
-# focal lengths of 0.84 of 320 and about 1.05 of 256 pixels. Target depth is absent unless
+# Sizes are chosen so that a car at a given distance has about the same size in pixels in both
+# domains: the focal lengths are 0.84 * 320 and about 1.05 * 256 pixels. Target depth is absent;
 # uda_street_world_to_camvid_pseudo_depth.py adds it.
 _base_ = ['../data_roots.py', './source_target_loaders.py']
 
@@ -23,7 +23,7 @@ target_pipeline = [
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='PackSegInputs'),
 ]
-# Labels are loaded behind the resize: predictions are compared at the frames' own 480x360.
+# Labels are loaded after the resize: predictions are compared at the frames' own 480x360.
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=target_scale),

@@ -33,7 +33,7 @@ test_pipeline = [
 ]
 tta_pipeline = [*test_pipeline[:-1], *_base_.tta_steps]
 
-# What your images are segmented into: the source's classes.
+# Your images are segmented into the classes of the source.
 classes = ['road', 'sidewalk', 'building', 'wall', 'fence', 'pole', 'traffic light']
 classes += ['traffic sign', 'vegetation', 'terrain', 'sky', 'person', 'rider', 'car', 'truck']
 classes += ['bus', 'train', 'motorcycle', 'bicycle']
@@ -68,7 +68,7 @@ test_dataloader = dict(
         pipeline=test_pipeline,
     ),
 )
-# Files instead of scores, below folders as the images: `--out` names another folder for them.
+# Writes files instead of scores, in the subfolders of the images. `--out` names another folder.
 test_evaluator = dict(
     format_only=True,
     keep_results=True,

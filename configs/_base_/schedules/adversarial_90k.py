@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# The same for adversarial training: the discriminators' learning rate decays alike.
+# The same for adversarial training: the discriminators' learning rate decays in the same way.
 _base_ = './deeplab_90k.py'
 optim_wrapper = dict(
     _delete_=True,

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# The small setting with discriminators: the segmentor learns as without them.
+# The small setting with discriminators. The segmentor's optimizer is the same as without them.
 _base_ = './street_world.py'
 optim_wrapper = dict(
     _delete_=True,
