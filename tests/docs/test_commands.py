@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Every command in README.md and docs/ names scripts, options and configs that exist."""
+"""Every command in the pages names scripts, options and configs that exist; so do the pages."""
 
 import contextlib
 import io
@@ -13,7 +13,8 @@ import pytest
 from mmseg_depthuda.engine.launch import find_config
 from tests.docs.pages import DOCS, ROOT, code_blocks, command_lines
 
-PAGES = sorted([ROOT / 'README.md', *DOCS.rglob('*.md')])
+SOURCES = [path for path in DOCS.rglob('*.md') if '_build' not in path.parts]
+PAGES = sorted([*ROOT.glob('*.md'), *SOURCES])
 SHELL = ('', 'bash', 'shell', 'sh', 'console')
 # Scripts of the shell that hand their options on.
 HANDS_ON_TO = {
@@ -84,3 +85,12 @@ def test_command(page, line):
         for config in re.findall(r'(?<=\s)[\w/]+/[\w/-]+\.py(?=\s|$)', arguments):
             if config not in written_by(page):
                 find_config(config)
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+def test_files_that_a_page_names_exist(page):
+    folders = 'configs|mmseg_depthuda|requirements|tests|tools'
+    named = re.findall(rf'(?<![\w./$])(?:{folders})/[\w./-]+\.(?:csv|py|sh|txt)', page.read_text())
+    placeholders = {name for name in named if re.search('[A-Z]{3}', name)}
+    missing = set(named) - placeholders - written_by(page)
+    assert not {name for name in missing if not (ROOT / name).is_file()}
