@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Every command in the pages names scripts, options and configs that exist; so do the pages."""
+"""Every script, option, config and file that a page names exists."""
 
 import contextlib
 import io
