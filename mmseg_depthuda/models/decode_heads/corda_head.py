@@ -3,7 +3,7 @@
 domain."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.model import BaseModule, ModuleDict
@@ -104,7 +104,7 @@ class CorDAHead(SegDepthHead):
         difficulty_per_image: bool | None = None,
         depth_decoders: Mapping[str, str] = dict(source='source', target='target'),
         predicted_depth: str = 'target',
-        **kwargs,
+        **kwargs: Any,
     ):
         if initial_seg not in ('aspp', 'conv'):
             raise ValueError(f"initial_seg must be 'aspp' or 'conv', got {initial_seg!r}")
@@ -136,10 +136,11 @@ class CorDAHead(SegDepthHead):
             task_trunk(self.in_channels, channels, self.norm_cfg) for _ in range(2)
         )
         self.initial_seg_on_backbone = initial_seg == 'aspp'
-        if self.initial_seg_on_backbone:
-            self.initial_seg = DeepLabV2Classifier(self.in_channels, self.out_channels, num_summed)
-        else:
-            self.initial_seg = nn.Conv2d(channels, self.out_channels, 1)
+        self.initial_seg: nn.Module = (
+            DeepLabV2Classifier(self.in_channels, self.out_channels, num_summed)
+            if self.initial_seg_on_backbone
+            else nn.Conv2d(channels, self.out_channels, 1)
+        )
         self.initial_depth = ModuleDict({d: nn.Conv2d(channels, 1, 1) for d in decoders})
 
         self.seg_from_depth = AttentionDistillation(channels) if distillation else None
@@ -152,17 +153,13 @@ class CorDAHead(SegDepthHead):
 
     # -- forward -----------------------------------------------------------------------------------
 
-    def forward(
-        self,
-        inputs: Sequence[Tensor],
-        tasks: Collection[str] | None = None,
-        domain: str | None = None,
-    ) -> Tensor | Predictions:
-        """Final predictions, and the initial segmentation as ``'initial_seg'``; nothing but what is
-        asked for. Depth is that of the decoder of ``domain``, by default of ``predicted_depth``;
-        see :meth:`SegDepthHead.forward`."""
-        if tasks is None:
-            return self.forward(inputs, ('seg',))['seg']
+    def forward_by_task(
+        self, inputs: Sequence[Tensor], tasks: Collection[str], domain: str | None = None
+    ) -> Predictions:
+        """Final predictions, and the initial segmentation as ``'initial_seg'``.
+
+        Depth is that of the decoder of ``domain``, by default of ``predicted_depth``. See
+        :meth:`SegDepthHead.forward_by_task`."""
         predictions = {}
         if 'initial_seg' in tasks:
             predictions['initial_seg'] = self.forward_initial_seg(inputs)
@@ -184,16 +181,6 @@ class CorDAHead(SegDepthHead):
                 f'{self.depth_decoders}.'
             )
         return self.depth_decoders[domain]
-
-    def forward_seg_depth(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Final logits (N, num_classes, h, w) and the inverse depth (N, 1, h, w) of the decoder
-        ``predicted_depth``, at feature resolution."""
-        _, seg, depth = self._initial_features(inputs)
-        depth_decoder = self.final_depth[self.predicted_depth]
-        return (
-            self.final_seg(self._distilled_seg(seg, depth)),
-            depth_decoder(self._distilled_depth(seg, depth)),
-        )
 
     def _initial_features(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Features of the backbone, of segmentation and of depth."""
@@ -270,7 +257,7 @@ class CorDAHead(SegDepthHead):
         needs_depth = gt_depth is not None or 'depth' in tasks
         domains = domains_of(batch_data_samples) if needs_depth else ()
         decoders = [self._decoder_of(domain) for domain in domains]
-        predictions = self.forward_tasks(inputs, dict.fromkeys(decoders))
+        predictions = self.forward_tasks(inputs, tuple(dict.fromkeys(decoders)))
         size = batch_data_samples[0].gt_sem_seg.shape
         depth = {k: upsample(v, size, self.align_corners) for k, v in predictions.depth.items()}
         if 'seg' in tasks:
@@ -383,7 +370,8 @@ class CorDAHead(SegDepthHead):
         offset: float = 0.0,
     ) -> Tensor:
         """Agreement as it weights the images; ``depth_agreement`` of a sample is its own map."""
-        agreement = depth_agreement(*pair, gt_depth, offset)
+        first, second = pair
+        agreement = depth_agreement(first, second, gt_depth, offset)
         pack_pixel_data(batch_data_samples, dict(depth_agreement=agreement))
         return agreement if self.difficulty_per_image else batch_mean(agreement)
 
@@ -392,4 +380,9 @@ def _by_pixel(depth: Mapping[str, Tensor], decoders: Sequence[str], mask: Tensor
     """The prediction of each pixel's own decoder: the first where ``mask``, else the last."""
     if len(set(decoders)) == 1:
         return depth[decoders[0]]
+    if mask is None:
+        raise ValueError(
+            f'images mixed of two domains, with the depth decoders {list(decoders)}, have no '
+            'mix_mask. The branch maker that writes the pair of domains must write mix_mask, too.'
+        )
     return torch.where(mask, depth[decoders[0]], depth[decoders[1]])

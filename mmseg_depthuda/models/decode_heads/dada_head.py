@@ -3,6 +3,7 @@
 stream."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
@@ -82,7 +83,7 @@ class DADAHead(SegDepthHead):
         channels: int | None = None,
         feature_fusion: bool = True,
         num_summed: int = 4,
-        **kwargs,
+        **kwargs: Any,
     ):
         channels = in_channels // 4 if channels is None else channels
         if channels % 4:
@@ -99,25 +100,15 @@ class DADAHead(SegDepthHead):
         self.auxiliary_block = ResidualAuxiliaryBlock(in_channels, channels, feature_fusion)
         self.classifier = DeepLabV2Classifier(in_channels, self.out_channels, num_summed)
 
-    def forward_seg_depth(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Logits (N, num_classes, h, w) and inverse depth (N, 1, h, w) at feature resolution."""
-        predictions = self.forward(inputs, tasks=('seg', 'depth'))
-        return predictions['seg'], predictions['depth']
-
-    def forward(
-        self,
-        inputs: Sequence[Tensor],
-        tasks: Collection[str] | None = None,
-        domain: str | None = None,
-    ) -> Tensor | Predictions:
-        """Predictions at feature resolution, and nothing but those asked for; see
-        :meth:`SegDepthHead.forward`."""
+    def forward_by_task(
+        self, inputs: Sequence[Tensor], tasks: Collection[str], domain: str | None = None
+    ) -> Predictions:
+        """See :meth:`SegDepthHead.forward_by_task`."""
         features, block = self._transform_inputs(inputs), self.auxiliary_block
-        wanted = ('seg',) if tasks is None else tasks
         predictions = {}
         encoding = block.encode(features)
-        if 'seg' in wanted:
+        if 'seg' in tasks:
             predictions['seg'] = self.classifier(block.fuse(features, encoding))
-        if 'depth' in wanted:
+        if 'depth' in tasks:
             predictions['depth'] = block.depth(encoding)
-        return predictions['seg'] if tasks is None else predictions
+        return predictions

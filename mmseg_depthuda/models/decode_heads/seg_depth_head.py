@@ -4,6 +4,7 @@
 import logging
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from mmcv.cnn import build_norm_layer
 from mmengine.logging import print_log
@@ -80,7 +81,7 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
             type='CrossEntropyLoss', loss_name='loss_seg', avg_non_ignore=True
         ),
         loss_depth: dict = dict(type='BerHuLoss'),
-        **kwargs,
+        **kwargs: Any,
     ):
         name = type(self).__name__
         if kwargs.get('sampler') is not None:
@@ -110,9 +111,20 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
         self._without_depth: set[str] = set()
 
     @abstractmethod
-    def forward_seg_depth(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Segmentation logits (N, num_classes, h, w) and inverse depth (N, 1, h, w) at feature
-        resolution."""
+    def forward_by_task(
+        self, inputs: Sequence[Tensor], tasks: Collection[str], domain: str | None = None
+    ) -> Predictions:
+        """Predictions of some tasks at feature resolution.
+
+        Args:
+            inputs (Sequence[Tensor]): Feature maps of the backbone.
+            tasks (Collection[str]): Some of ``tasks`` of the head.
+            domain (str, optional): Domain of the images, for heads with a decoder for each.
+
+        Returns:
+            dict[str, Tensor]: By task: ``'seg'`` the logits (N, num_classes, h, w), ``'depth'`` the
+            inverse depth (N, 1, h, w). Nothing but what is asked for.
+        """
 
     def forward(
         self,
@@ -129,12 +141,11 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
 
         Returns:
             Tensor | dict[str, Tensor]: The logits (N, num_classes, h, w) alone, as MMSeg's heads
-            give them; or, with ``tasks``, the predictions by task, ``'depth'`` (N, 1, h, w).
+            give them; or, with ``tasks``, what :meth:`forward_by_task` gives.
         """
         if tasks is None:
-            return self.forward_seg_depth(inputs)[0]
-        seg, depth = self.forward_seg_depth(inputs)
-        return {k: v for k, v in dict(seg=seg, depth=depth).items() if k in tasks}
+            return self.forward_by_task(inputs, ('seg',))['seg']
+        return self.forward_by_task(inputs, tasks, domain)
 
     # -- training ----------------------------------------------------------------------------------
 

@@ -1,12 +1,14 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Depth as a plain auxiliary task, which CorDA is measured against."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from .deeplab_v2_head import DeepLabV2Classifier
+from .head_contract import Predictions
 from .seg_depth_head import SegDepthHead, task_trunk
 
 
@@ -31,27 +33,37 @@ class SimpleAuxHead(SegDepthHead):
         Self-Supervised Depth Estimation", ICCV 2021.
     """
 
+    channels: int
+
     def __init__(
         self,
         in_channels: int,
         num_classes: int,
         num_summed: int = 2,
         trunks: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(in_channels=in_channels, num_classes=num_classes, **kwargs)
+        self.seg_trunk: nn.Module = nn.Identity()
+        self.depth_trunk: nn.Module = nn.Identity()
         if trunks:
-            self.seg_trunk, self.depth_trunk = (
-                task_trunk(in_channels, self.channels, self.norm_cfg) for _ in range(2)
-            )
+            self.seg_trunk = task_trunk(in_channels, self.channels, self.norm_cfg)
+            self.depth_trunk = task_trunk(in_channels, self.channels, self.norm_cfg)
         else:
             self.channels = in_channels
-            self.seg_trunk, self.depth_trunk = nn.Identity(), nn.Identity()
         self.final_seg = DeepLabV2Classifier(self.channels, self.out_channels, num_summed)
         self.final_depth = DeepLabV2Classifier(self.channels, 1, num_summed)
 
-    def forward_seg_depth(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Logits (N, num_classes, h, w) and inverse depth (N, 1, h, w) at feature resolution."""
+    def forward_by_task(
+        self, inputs: Sequence[Tensor], tasks: Collection[str], domain: str | None = None
+    ) -> Predictions:
+        """See :meth:`SegDepthHead.forward_by_task`. Both trunks run for every task, so that the
+        statistics of their BatchNorm layers follow all images."""
         features = self._transform_inputs(inputs)
-        seg = self.final_seg(self.seg_trunk(features))
-        return seg, self.final_depth(self.depth_trunk(features))
+        seg, depth = self.seg_trunk(features), self.depth_trunk(features)
+        predictions = {}
+        if 'seg' in tasks:
+            predictions['seg'] = self.final_seg(seg)
+        if 'depth' in tasks:
+            predictions['depth'] = self.final_depth(depth)
+        return predictions

@@ -358,6 +358,14 @@ def test_a_single_sample_without_depth_is_named(features):
         build().loss(features, samples, None)
 
 
+def test_mixed_images_without_the_mask_of_their_domains(features):
+    samples = make_mixed()['data_samples']
+    for sample in samples:
+        del sample.mix_mask
+    with pytest.raises(ValueError, match=r"decoders \['source', 'target'\], have no mix_mask"):
+        build().loss(features, samples, None)
+
+
 @pytest.mark.parametrize('make', [as_branch, make_mixed])
 def test_neither_a_valid_label_nor_a_valid_depth(features, make):
     head, samples = build(), make()['data_samples']

@@ -116,7 +116,6 @@ def test_initial_weights_are_drawn_from_a_narrow_normal_distribution():
 def test_predictions(features, fusion, num_summed):
     head = build(feature_fusion=fusion, num_summed=num_summed)
     seg, depth = plain_forward(head, features, fusion, num_summed)
-    torch.testing.assert_close(head.forward_seg_depth(features), (seg, depth))
     torch.testing.assert_close(head(features), seg)
     assert seg.std() > 1e-2 and depth.std() > 1e-2
     for tasks in (('seg',), ('depth',), {'seg', 'depth'}):

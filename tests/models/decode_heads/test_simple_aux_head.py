@@ -81,9 +81,9 @@ def test_without_trunks_the_classifiers_sit_on_the_backbone(features):
     parameters = dict(head.named_parameters())
     shapes = {name: tuple(p.shape) for name, p in parameters.items()}
     assert shapes == aspp_shapes('final_seg', IN, CLASSES) | aspp_shapes('final_depth', IN, 1)
-    seg, depth = head.forward_seg_depth(features)
-    torch.testing.assert_close(seg, aspp(features[0], parameters, 'final_seg', 2))
-    torch.testing.assert_close(depth, aspp(features[0], parameters, 'final_depth', 2))
+    found = head(features, tasks=('seg', 'depth'))
+    torch.testing.assert_close(found['seg'], aspp(features[0], parameters, 'final_seg', 2))
+    torch.testing.assert_close(found['depth'], aspp(features[0], parameters, 'final_depth', 2))
 
 
 def test_published_size():
@@ -101,7 +101,8 @@ def test_published_size():
 def test_predictions(features, num_summed):
     head = build(num_summed)
     seg, depth = plain_forward(head, features, num_summed)
-    torch.testing.assert_close(head.forward_seg_depth(features), (seg, depth))
+    found = head(features, tasks=('seg', 'depth'))
+    torch.testing.assert_close(found, dict(seg=seg, depth=depth))
     torch.testing.assert_close(head(features), seg)
     assert seg.std() > 1e-2 and depth.std() > 1e-3
 
