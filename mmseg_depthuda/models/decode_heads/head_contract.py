@@ -25,6 +25,7 @@ Under ``torch.distributed`` a head may be wrapped: :func:`bare_model` looks thro
 
 from collections.abc import Collection, Mapping, Sequence
 
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
@@ -33,6 +34,29 @@ from mmseg_depthuda.structures import upsample
 
 Predictions = dict[str, Tensor]
 """(N, channels, H, W) by task."""
+
+
+def heads_of(model: nn.Module) -> dict[str, BaseDecodeHead]:
+    """Decode heads and auxiliary heads of a model.
+
+    Args:
+        model (nn.Module): Any segmentor of MMSeg, or a model without heads.
+
+    Returns:
+        dict[str, BaseDecodeHead]: By name in the model: ``decode_head`` and ``auxiliary_head``; of
+        several of a kind ``auxiliary_head.0`` and so on.
+    """
+    heads: dict[str, BaseDecodeHead] = {}
+    for name in ('decode_head', 'auxiliary_head'):
+        head = getattr(model, name, None)
+        if head is None:
+            continue
+        several = bare_model(head)
+        if isinstance(several, nn.ModuleList):
+            heads |= {f'{name}.{index}': one for index, one in enumerate(several)}
+        else:
+            heads[name] = head
+    return heads
 
 
 def head_tasks(head: nn.Module) -> tuple[str, ...]:
@@ -93,7 +117,8 @@ def depths_by_decoder(head: nn.Module, features: Sequence[Tensor]) -> list[Tenso
     Returns:
         list[Tensor]: (N, 1, h, w) each, in the order of the decoders.
     """
-    return list(bare_model(head).forward_depths(features).values())
+    bare: BaseDecodeHead = bare_model(head)
+    return list(bare.forward_depths(features).values())
 
 
 def branch_weights(head: nn.Module) -> Mapping[str, Mapping[str, float]] | None:
@@ -113,25 +138,33 @@ def predict_tasks(
     features: Sequence[Tensor],
     tasks: Collection[str],
     domain: str | None = None,
+    size: Sequence[int] | None = None,
 ) -> Predictions:
-    """Predictions of some tasks at feature resolution.
+    """Predictions of some tasks.
 
     Args:
         head (nn.Module): Any decode head.
         features (Sequence[Tensor]): Feature maps of the backbone.
         tasks (Collection[str]): Of :func:`head_tasks`.
         domain (str, optional): Domain of the images, for heads with a decoder for each.
+        size (Sequence[int], optional): Height and width of the result. Defaults to those of the
+            features.
 
     Returns:
-        dict[str, Tensor]: By task.
+        dict[str, Tensor]: (N, channels, H, W) by task.
 
     Raises:
         ValueError: The head cannot predict one of the tasks.
     """
     require_tasks(head, tasks)
-    if not hasattr(bare_model(head), 'tasks'):
-        return dict(seg=head(features)) if tasks else {}
-    return head(features, tasks=tuple(tasks), domain=domain)
+    bare: BaseDecodeHead = bare_model(head)
+    if hasattr(bare, 'tasks'):
+        predictions = head(features, tasks=tuple(tasks), domain=domain)
+    else:
+        predictions = dict(seg=head(features)) if tasks else {}
+    if size is None:
+        return predictions
+    return {name: upsample(one, size, bare.align_corners) for name, one in predictions.items()}
 
 
 def require_tasks(head: nn.Module, tasks: Collection[str]) -> None:
@@ -172,7 +205,7 @@ def loss_and_predict(
     Returns:
         tuple[dict, dict]: Losses by name; predictions at the size of the labels by task.
     """
-    bare = bare_model(head)
+    bare: BaseDecodeHead = bare_model(head)
     if hasattr(bare, 'loss_and_predict'):
         return bare.loss_and_predict(features, data_samples, train_cfg, tasks)
     if not tasks:

@@ -1,12 +1,16 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Adaptation by confident predictions on the target."""
 
+from typing import Any
+
+import torch
 from mmseg.registry import MODELS
 from mmseg.utils import SampleList
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmseg_depthuda.adaptation.self_information import mean_entropy
-from mmseg_depthuda.structures import branch_of, upsample
+from mmseg_depthuda.models.decode_heads.head_contract import predict_tasks
+from mmseg_depthuda.structures import branch_of
 
 from .uda_segmentor import UDASegmentor
 
@@ -30,7 +34,7 @@ class MinEntSegmentor(UDASegmentor):
     """
 
     def __init__(
-        self, entropy_weight: float = 0.001, auxiliary_entropy_weight: float = 0.0002, **kwargs
+        self, entropy_weight: float = 0.001, auxiliary_entropy_weight: float = 0.0002, **kwargs: Any
     ):
         super().__init__(**kwargs)
         self.entropy_weight = entropy_weight
@@ -55,15 +59,12 @@ class MinEntSegmentor(UDASegmentor):
         if branch_of(data_samples) not in self.unlabelled:
             return super().loss(inputs, data_samples)
         features = self.extract_feat(inputs)
-        size = inputs.shape[2:]
-        heads = [head for _, _, head in self.named_heads()]
-        losses = {'loss_entropy': self.entropy_weight * _entropy(heads[0], features, size)}
-        if len(heads) > 1:
-            losses['aux.loss_entropy'] = self.auxiliary_entropy_weight * sum(
-                _entropy(head, features, size) for head in heads[1:]
-            )
+        entropy, *auxiliary = (
+            mean_entropy(predict_tasks(head, features, ['seg'], size=inputs.shape[2:])['seg'])
+            for _, _, head in self.named_heads()
+        )
+        losses = {'loss_entropy': self.entropy_weight * entropy}
+        if auxiliary:
+            total = torch.stack(auxiliary).sum()
+            losses['aux.loss_entropy'] = self.auxiliary_entropy_weight * total
         return losses
-
-
-def _entropy(head: nn.Module, features: tuple[Tensor, ...], size: tuple[int, int]) -> Tensor:
-    return mean_entropy(upsample(head(features), size, head.align_corners))

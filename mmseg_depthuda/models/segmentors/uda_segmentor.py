@@ -2,11 +2,13 @@
 """MMSeg's encoder-decoder for batches of several branches and heads of several tasks."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.structures import PixelData
 from mmseg.models import EncoderDecoder
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils import ConfigType, OptSampleList, SampleList
@@ -14,18 +16,14 @@ from torch import Tensor, nn
 
 from mmseg_depthuda.models.decode_heads.head_contract import (
     Predictions,
+    heads_of,
     judges_pseudo_labels,
     loss_and_predict,
     predict_tasks,
     predicted_tasks,
 )
 from mmseg_depthuda.models.wrappers.bare_model import bare_model
-from mmseg_depthuda.structures import (
-    dense_task,
-    domains_of,
-    is_batch_of_branches,
-    upsample,
-)
+from mmseg_depthuda.structures import dense_task, domains_of, is_batch_of_branches
 
 from .branch_training import train_passes
 
@@ -49,7 +47,7 @@ class UDASegmentor(EncoderDecoder):
     parts: Mapping[str, Sequence[str]] = {}
     """Part -> names of its modules, of the parts that have an optimizer beside the segmentor's."""
 
-    def __init__(self, unlabelled: Sequence[str] = ('target',), **kwargs):
+    def __init__(self, unlabelled: Sequence[str] = ('target',), **kwargs: Any):
         super().__init__(**kwargs)
         if isinstance(unlabelled, str):
             raise ValueError(f'unlabelled must be a list of branches, got {unlabelled!r}')
@@ -70,20 +68,17 @@ class UDASegmentor(EncoderDecoder):
         # Sliding-window inference allocates its canvas with this many channels.
         self.out_channels += sum(dense_task(t).channels for t in predicted_tasks(self.decode_head))
 
-    def named_heads(self) -> Iterator[tuple[str, str, nn.Module]]:
+    def named_heads(self) -> Iterator[tuple[str, str, BaseDecodeHead]]:
         """Heads with their name in the model and the prefix of their losses.
 
         Yields:
-            tuple[str, str, nn.Module]: ``decode_head`` and '', ``auxiliary_head`` and 'aux.', of
-            several ``auxiliary_head.0`` and 'aux_0.'.
+            tuple[str, str, BaseDecodeHead]: ``decode_head`` and '', ``auxiliary_head`` and 'aux.';
+            of several ``auxiliary_head.0`` and 'aux_0.'.
         """
-        yield 'decode_head', '', self.decode_head
-        auxiliary = getattr(self, 'auxiliary_head', None)
-        if isinstance(auxiliary, nn.ModuleList):
-            for index, head in enumerate(auxiliary):
-                yield f'auxiliary_head.{index}', f'aux_{index}.', head
-        elif auxiliary is not None:
-            yield 'auxiliary_head', 'aux.', auxiliary
+        for name, head in heads_of(self).items():
+            kind, _, index = name.partition('.')
+            auxiliary = f'aux_{index}.' if index else 'aux.'
+            yield name, '' if kind == 'decode_head' else auxiliary, head
 
     # -- training --------------------------------------------------------------------------------
 
@@ -192,7 +187,8 @@ class UDASegmentor(EncoderDecoder):
         Returns:
             tuple[dict, dict]: Losses by name; predictions (N, channels, H, W) by head and task.
         """
-        losses, predictions = {}, {}
+        losses: dict[str, Tensor] = {}
+        predictions: dict[str, Predictions] = {}
         for name, prefix, head in self.named_heads():
             own, predictions[name] = loss_and_predict(
                 head, features, data_samples, self.train_cfg, tasks.get(name, ())
@@ -220,13 +216,11 @@ class UDASegmentor(EncoderDecoder):
             dict[str, dict[str, Tensor]]: (N, channels, H, W) by head and task.
         """
         domain = domains_of(data_samples)[0]
-        predictions = {}
-        for name, _, head in self.named_heads():
-            if name in tasks:
-                low = predict_tasks(head, features, tasks[name], domain)
-                align = bare_model(head).align_corners
-                predictions[name] = {k: upsample(v, size, align) for k, v in low.items()}
-        return predictions
+        return {
+            name: predict_tasks(head, features, tasks[name], domain, size)
+            for name, _, head in self.named_heads()
+            if name in tasks
+        }
 
     @torch.no_grad()
     def pseudo_label_logits(self, inputs: Tensor, initial: bool = False) -> Tensor:
@@ -240,9 +234,8 @@ class UDASegmentor(EncoderDecoder):
             Tensor: (N, num_classes, H, W).
         """
         task = 'initial_seg' if initial else 'seg'
-        head = self.decode_head
-        logits = predict_tasks(head, self.extract_feat(inputs), [task])[task]
-        return upsample(logits, inputs.shape[2:], head.align_corners)
+        features = self.extract_feat(inputs)
+        return predict_tasks(self.decode_head, features, [task], size=inputs.shape[2:])[task]
 
     @torch.no_grad()
     def pseudo_label_agreement(self, inputs: Tensor, data_samples: SampleList) -> Tensor | None:
@@ -258,7 +251,8 @@ class UDASegmentor(EncoderDecoder):
         """
         if not judges_pseudo_labels(self.decode_head):
             return None
-        return bare_model(self.decode_head).agreement(self.extract_feat(inputs), data_samples)
+        head: BaseDecodeHead = bare_model(self.decode_head)
+        return head.agreement(self.extract_feat(inputs), data_samples)
 
     # -- inference -------------------------------------------------------------------------------
 
@@ -277,7 +271,7 @@ class UDASegmentor(EncoderDecoder):
             trained on).
         """
         head = getattr(self, 'decode_head', None)  # a subclass may predict without one
-        tasks = [dense_task(name) for name in predicted_tasks(head)]
+        tasks = [] if head is None else [dense_task(name) for name in predicted_tasks(head)]
         if not tasks:
             return super().postprocess_result(seg_logits, data_samples)
         channels = [task.channels for task in tasks]

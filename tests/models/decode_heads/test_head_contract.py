@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import torch
 from mmseg.models.decode_heads import FCNHead
+from torch import nn
 
 from mmseg_depthuda.models.decode_heads import head_contract as contract
 from tests.models.tiny_segmentor import (
@@ -32,6 +33,19 @@ def fcn():
         dropout_ratio=0,
         loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True),
     ).double()
+
+
+def test_heads_of_a_model_by_name():
+    decode, first, second = (nn.Identity() for _ in range(3))
+    model = nn.Module()
+    assert contract.heads_of(model) == {}
+    model.decode_head = decode
+    assert contract.heads_of(model) == {'decode_head': decode}
+    model.auxiliary_head = nn.ModuleList([first, second])
+    found = contract.heads_of(model)
+    assert found == {'decode_head': decode, 'auxiliary_head.0': first, 'auxiliary_head.1': second}
+    model.auxiliary_head = first
+    assert contract.heads_of(model) == {'decode_head': decode, 'auxiliary_head': first}
 
 
 def test_a_head_of_mmseg_offers_the_logits_alone(fcn):
@@ -80,4 +94,6 @@ def test_a_head_of_several_tasks():
         found = contract.predict_tasks(head, features, ['depth'], domain)
         assert list(found) == ['depth']
         torch.testing.assert_close(found['depth'], depth)
+        enlarged = contract.predict_tasks(head, features, ['depth'], domain, SIZE)['depth']
+        np.testing.assert_allclose(enlarged.detach(), upsample(depth.detach(), SIZE), atol=1e-12)
     assert not torch.equal(*by_decoder)
