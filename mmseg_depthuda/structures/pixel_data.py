@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Maps of a batch: stacking those of its samples, and resizing predictions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from mmengine.structures import PixelData
@@ -43,7 +43,7 @@ def stack_pixel_data(batch_data_samples: SampleList, name: str) -> Tensor | None
     return torch.stack([sample.get(name).data for sample in batch_data_samples])
 
 
-def upsample(prediction: Tensor, size: tuple[int, int], align_corners: bool) -> Tensor:
+def upsample(prediction: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:
     """Resize a prediction (N, C, h, w) bilinearly to (N, C, H, W), unless it has that size."""
     if tuple(prediction.shape[2:]) == tuple(size):
         return prediction

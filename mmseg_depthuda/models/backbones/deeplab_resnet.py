@@ -1,7 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """The ResNet that DeepLab-v2, and with it DACS, CorDA, AdvEnt and DADA, are built on."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.runner import CheckpointLoader
 from mmseg.models.backbones import ResNet
@@ -33,13 +35,13 @@ class DeepLabV2ResNet(ResNet):
 
     def __init__(
         self,
-        depth=101,
-        strides=(1, 2, 1, 1),
-        dilations=(1, 1, 2, 4),
-        style='caffe',
-        norm_cfg=dict(type='BN', requires_grad=False),
-        zero_init_residual=False,
-        **kwargs,
+        depth: int = 101,
+        strides: Sequence[int] = (1, 2, 1, 1),
+        dilations: Sequence[int] = (1, 1, 2, 4),
+        style: str = 'caffe',
+        norm_cfg: dict = dict(type='BN', requires_grad=False),
+        zero_init_residual: bool = False,
+        **kwargs: Any,
     ):
         super().__init__(
             depth=depth,

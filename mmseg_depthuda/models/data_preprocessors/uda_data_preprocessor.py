@@ -2,6 +2,7 @@
 """MMSeg's preprocessing for batches of several branches."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmseg.models import SegDataPreProcessor
 from mmseg.registry import MODELS
@@ -43,7 +44,7 @@ class UDADataPreProcessor(SegDataPreProcessor):
         std: Sequence[float],
         bgr_to_rgb: bool = False,
         rgb_to_bgr: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(mean=mean, std=std, bgr_to_rgb=bgr_to_rgb, rgb_to_bgr=rgb_to_bgr, **kwargs)
         # Both lines of MMSeg keep this too, but under different names.

@@ -2,6 +2,7 @@
 """DeepLab-v2's classifier and the head that is nothing but this classifier (source-only, DACS)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmengine.model import BaseModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -74,7 +75,7 @@ class DeepLabV2Head(SegWeightMixin, BaseDecodeHead):
         loss_decode: dict = dict(
             type='CrossEntropyLoss', loss_name='loss_seg', avg_non_ignore=True
         ),
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(
             in_channels=in_channels,

@@ -2,6 +2,7 @@
 """Per-pixel weights for the segmentation loss of any MMSeg decode head."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.dist import all_reduce
@@ -11,8 +12,13 @@ from torch import Tensor, nn
 
 from mmseg_depthuda.structures import branch_of, stack_pixel_data, upsample
 
+if TYPE_CHECKING:  # the mixin stands before a head, and uses its attributes and methods
+    from mmseg.models.decode_heads.decode_head import BaseDecodeHead as _Head
+else:
+    _Head = object
 
-class SegWeightMixin:
+
+class SegWeightMixin(_Head):
     """Lets a decode head weight its segmentation loss, by pixel and by branch.
 
     Put it before a head to use that head in self-training, ``class MyHead(SegWeightMixin,
@@ -33,7 +39,10 @@ class SegWeightMixin:
     """
 
     def __init__(
-        self, *args, loss_weights: Mapping[str, Mapping[str, float]] | None = None, **kwargs
+        self,
+        *args: Any,
+        loss_weights: Mapping[str, Mapping[str, float]] | None = None,
+        **kwargs: Any,
     ):
         super().__init__(*args, **kwargs)
         self.loss_weights = _checked(loss_weights, getattr(self, 'tasks', ('seg',)))
@@ -152,12 +161,12 @@ class SegWeightMixin:
             dict[str, Tensor]: The losses by name, and ``acc_seg``.
         """
         seg_logits = upsample(seg_logits, seg_label.shape[2:], self.align_corners)
-        options = dict(ignore_index=self.ignore_index)
+        options: dict[str, Any] = dict(ignore_index=self.ignore_index)
         if seg_weight is not None:
             options['weight'] = seg_weight.expand(seg_label.shape).squeeze(1)
             options['avg_factor'] = seg_label.numel()
         seg_label = seg_label.squeeze(1)
-        losses = {}
+        losses: dict[str, Tensor] = {}
         is_list = isinstance(self.loss_decode, nn.ModuleList)
         for loss_decode in self.loss_decode if is_list else [self.loss_decode]:
             average = {}

@@ -97,7 +97,8 @@ class UNetDepthHead(BaseModule):
         width = in_channels[-1]
         # The stage that ends at the finest features of the encoder, and coarser ones, have a skip.
         skips = (0,) * (STAGES - len(in_channels) + 1) + tuple(in_channels[:-1])
-        before, after = [], []
+        before: list[nn.Module] = []
+        after: list[nn.Module] = []
         for stage_width, skip in zip(reversed(channels), reversed(skips), strict=True):
             if aspp_dilations is not None and not before:
                 before.append(_BottleneckASPP(width, stage_width, aspp_dilations))

@@ -3,7 +3,8 @@
 
 from collections.abc import Mapping
 
-from torch import Tensor, nn
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from torch import Tensor
 
 from mmseg_depthuda.adaptation.self_information import fuse_with_depth, weighted_self_information
 from mmseg_depthuda.registry import SPACES
@@ -18,11 +19,11 @@ class Space:
 
     tasks: tuple[str, ...] = ()
 
-    def channels(self, head: nn.Module) -> int:
+    def channels(self, head: BaseDecodeHead) -> int:
         """Channels of the map.
 
         Args:
-            head (nn.Module): The decode head whose predictions it is made of.
+            head (BaseDecodeHead): The head whose predictions it is made of.
 
         Returns:
             int: One per class, unless a subclass says otherwise.
@@ -59,7 +60,7 @@ class DepthSpace(Space):
 
     tasks = ('depth',)
 
-    def channels(self, head: nn.Module) -> int:
+    def channels(self, head: BaseDecodeHead) -> int:
         """One."""
         return 1
 

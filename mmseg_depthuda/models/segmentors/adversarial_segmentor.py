@@ -3,13 +3,13 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmseg.registry import MODELS
-from mmseg.utils import ConfigType, OptSampleList, SampleList
+from mmseg.utils import ConfigType, ForwardResults, OptSampleList, SampleList
 from torch import Tensor, nn
 
 from mmseg_depthuda.models.decode_heads.head_contract import Predictions, require_tasks
@@ -74,7 +74,7 @@ class AdversarialSegmentor(UDASegmentor):
     parts = dict(discriminator=('discriminators',))
     training_only = ('^discriminators',)  # for StrictLoadHook
 
-    def __init__(self, alignments: Mapping[str, Mapping], **kwargs):
+    def __init__(self, alignments: Mapping[str, Mapping], **kwargs: Any):
         super().__init__(**kwargs)
         if not alignments:
             raise ValueError('alignments is empty: name at least one discriminator')
@@ -171,7 +171,9 @@ class AdversarialSegmentor(UDASegmentor):
         own.pop('loss')
         return log | {f'discriminator.{k.partition(".")[2]}': v for k, v in own.items()}
 
-    def forward(self, inputs, data_samples: OptSampleList = None, mode: str = 'tensor'):
+    def forward(
+        self, inputs: Tensor | Maps, data_samples: OptSampleList = None, mode: str = 'tensor'
+    ) -> ForwardResults:
         """As in MMSeg, with one more mode for the discriminators.
 
         Args:
@@ -183,7 +185,8 @@ class AdversarialSegmentor(UDASegmentor):
             As in MMSeg; in the modes of the discriminators their losses.
         """
         if mode.startswith('discriminate_'):
-            return self.discriminator_losses(inputs, mode.removeprefix('discriminate_'))
+            domain = mode.removeprefix('discriminate_')
+            return self.discriminator_losses(cast(Maps, inputs), domain)
         return super().forward(inputs, data_samples, mode)
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict[str, Tensor]:

@@ -1,17 +1,17 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """One optimizer step over the losses of several passes, one graph in memory at a time."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import nullcontext
 
+from mmengine.model import BaseModel, MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def train_passes(
-    model: nn.Module,
-    module: nn.Module,
+    model: BaseModel | MMDistributedDataParallel,
+    module: BaseModel,
     passes: Mapping[str, Mapping],
     optim_wrapper: OptimWrapper,
 ) -> dict[str, Tensor]:
@@ -22,8 +22,9 @@ def train_passes(
     the last pass. Gradient accumulation and mixed precision work as in MMEngine.
 
     Args:
-        model (nn.Module): What is called: ``module`` itself or its distributed wrapper.
-        module (UDASegmentor): The segmentor.
+        model (BaseModel | MMDistributedDataParallel): What is called: ``module`` itself or its
+            distributed wrapper.
+        module (BaseModel): The segmentor.
         passes (Mapping[str, Mapping]): By name, the arguments of a call of ``model`` that gives
             losses by name.
         optim_wrapper (OptimWrapper): Wrapper of the optimizer.
@@ -31,7 +32,7 @@ def train_passes(
     Returns:
         dict[str, Tensor]: ``PASS.NAME`` for every entry of the losses, and their sum ``loss``.
     """
-    log_vars = OrderedDict(loss=0.0)
+    log_vars: dict[str, Tensor] = {}
     for index, (name, arguments) in enumerate(passes.items()):
         is_last = index == len(passes) - 1
         exchanges = is_last and optim_wrapper.should_sync()
@@ -44,7 +45,7 @@ def train_passes(
             else:
                 add_gradient(loss, optim_wrapper)
         log = {key: value.detach() for key, value in log.items()}
-        log_vars['loss'] = log_vars['loss'] + log.pop('loss')
+        log_vars['loss'] = log_vars.get('loss', 0.0) + log.pop('loss')
         log_vars.update({f'{name}.{key}': value for key, value in log.items()})
     return log_vars
 

@@ -123,12 +123,18 @@ class SelfSupervisedDepth(BaseModel):
             See :meth:`loss` and :meth:`predict`.
         """
         if mode == 'loss':
+            if data_samples is None:
+                raise ValueError('the loss needs data_samples: they name the frame_offsets')
             return self.loss(inputs, data_samples, **views)
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         if mode == 'tensor':
-            return _resized(self.decode_head(self.backbone(inputs))[0], inputs.shape[2:])
+            return self._disparity(inputs)
         raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}.")
+
+    def _disparity(self, inputs: Tensor) -> Tensor:
+        """Finest disparity of the network, (N, 1, H, W), 0..1."""
+        return _resized(self.decode_head(self.backbone(inputs))[0], inputs.shape[2:])
 
     def predict(
         self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None
@@ -145,7 +151,7 @@ class SelfSupervisedDepth(BaseModel):
             (1, H, W), in 0.01 (far) .. 10 (near) per metre, or per unit if the training had no
             right images.
         """
-        inverse_depth = 1 / disparity_to_depth(self.forward(inputs).float())
+        inverse_depth = 1 / disparity_to_depth(self._disparity(inputs).float())
         if data_samples is None:
             data_samples = [SegDataSample() for _ in inputs]
         for sample, prediction in zip(data_samples, inverse_depth, strict=True):

@@ -1,6 +1,8 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """The segmentor under everything that a runner may wrap around it."""
 
+from typing import cast
+
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import nn
 
@@ -15,5 +17,5 @@ def bare_model(model: nn.Module) -> nn.Module:
         nn.Module: The segmentor itself.
     """
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-        model = model.module
+        model = cast(nn.Module, model.module)
     return model

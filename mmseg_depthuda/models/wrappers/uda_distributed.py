@@ -1,6 +1,8 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Distributed training of batches of several branches."""
 
+from typing import Any
+
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmseg.registry import MODEL_WRAPPERS
@@ -24,7 +26,7 @@ class UDADistributedDataParallel(MMDistributedDataParallel):
         **kwargs: The other arguments of MMEngine's ``MMDistributedDataParallel``.
     """
 
-    def __init__(self, module: nn.Module, device_ids: list[int] | None = None, **kwargs):
+    def __init__(self, module: nn.Module, device_ids: list[int] | None = None, **kwargs: Any):
         # MMEngine names the CUDA device of the process even where the model is on the CPU.
         if next(module.parameters()).device.type == 'cpu':
             device_ids = None

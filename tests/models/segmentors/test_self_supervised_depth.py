@@ -214,9 +214,10 @@ def test_padding_is_cut_off_before_the_resize():
     torch.testing.assert_close(plain.pred_depth_map.data, values[0])
 
 
-def test_unknown_mode():
-    with pytest.raises(ValueError, match='predict'):
-        build()(torch.rand(1, 3, *SIZE), mode='draw')
+@pytest.mark.parametrize(('mode', 'message'), [('draw', 'predict'), ('loss', 'frame_offsets')])
+def test_what_a_call_must_say(mode, message):
+    with pytest.raises(ValueError, match=message):
+        build()(torch.rand(1, 3, *SIZE), mode=mode)
 
 
 # -- the street world ------------------------------------------------------------------------------
