@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Masks that cut whole classes out of a labelled image."""
+"""Masks that cut whole classes out of a labeled image."""
 
 from collections.abc import Sequence
 

@@ -61,7 +61,7 @@ def confident_share(
         ValueError: If ``threshold`` is outside 0 .. 1 or the shape or dtype of ``valid`` is wrong.
 
     Source:
-        Tranheden et al., DACS, WACV 2021, the adaptive weight of the unlabelled loss.
+        Tranheden et al., DACS, WACV 2021, the adaptive weight of the unlabeled loss.
 
     Example:
         >>> confident_share(torch.tensor([[[0.5, 0.968, 0.99, 0.2]]]))

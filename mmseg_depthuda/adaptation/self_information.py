@@ -10,7 +10,7 @@ from torch import Tensor
 def weighted_self_information(logits: Tensor) -> Tensor:
     r"""Share of every class in the uncertainty of a pixel, :math:`-p_c \log p_c / \log C`.
 
-    Over the classes it sums to the normalised entropy of the pixel: 1 where all classes are equally
+    Over the classes it sums to the normalized entropy of the pixel: 1 where all classes are equally
     likely, 0 where one is certain.
 
     Args:
@@ -42,7 +42,7 @@ def weighted_self_information(logits: Tensor) -> Tensor:
 
 
 def mean_entropy(logits: Tensor) -> Tensor:
-    """Normalised entropy of the predicted classes, averaged over the pixels.
+    """Normalized entropy of the predicted classes, averaged over the pixels.
 
     Args:
         logits: (N, C, H, W), floating point, C > 1.
@@ -51,7 +51,7 @@ def mean_entropy(logits: Tensor) -> Tensor:
         Scalar in 0..1.
 
     Source:
-        Direct entropy minimisation ("MinEnt") of Vu et al., ADVENT, CVPR 2019, eq. 3.
+        Direct entropy minimization ("MinEnt") of Vu et al., ADVENT, CVPR 2019, eq. 3.
     """
     return weighted_self_information(logits).sum(dim=1).mean()
 

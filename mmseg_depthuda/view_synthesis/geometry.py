@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """From depth and camera motion to the pixels that show the same point in another view.
 
-Pixel centres lie at integer coordinates, camera axes are x right, y down, z forward, and depth is
+Pixel centers lie at integer coordinates, camera axes are x right, y down, z forward, and depth is
 measured along z, as in kornia and in the street world.
 """
 
@@ -29,7 +29,7 @@ def disparity_to_depth(
         max_depth: Depth of disparity 0.
 
     Returns:
-        Depth of that shape, ``min_depth .. max_depth``, in the unit of these. It is metres where
+        Depth of that shape, ``min_depth .. max_depth``, in the unit of these. It is meters where
         the baseline of a stereo pair fixes the scale.
 
     Source:
@@ -54,9 +54,9 @@ def pose_matrix(axis_angle: Tensor, translation: Tensor) -> Tensor:
 
 
 def warp(images: Tensor, depth: Tensor, poses: Tensor, intrinsics: Tensor) -> Tensor:
-    """Look up, for every pixel of a target view, the colour of the same point in a source view.
+    """Look up, for every pixel of a target view, the color of the same point in a source view.
 
-    Bilinear; what lies outside of the source image gets the colour of its border. kornia's
+    Bilinear; what lies outside of the source image gets the color of its border. kornia's
     ``warp_frame_depth`` does the same with black instead, in three times the time: it visits every
     pixel for back-projection, motion and projection, which are one matrix here
     (``z' p' = z K R K^-1 p + K t``, Hartley and Zisserman, Multiple View Geometry, eq. 9.6).
@@ -81,7 +81,7 @@ def warp(images: Tensor, depth: Tensor, poses: Tensor, intrinsics: Tensor) -> Te
     rays = intrinsics @ poses[:, :3, :3] @ torch.linalg.inv(intrinsics) @ pixels
     points = rays * depth.reshape(len(depth), 1, -1) + intrinsics @ poses[:, :3, 3:]
     projected = points[:, :2] / points[:, 2:].clamp_min(NEAREST_PROJECTED)
-    # grid_sample wants the outermost pixel centres at -1 and 1.
+    # grid_sample wants the outermost pixel centers at -1 and 1.
     to_unit = projected.new_tensor([[2 / (width - 1)], [2 / (height - 1)]])
     grid = (projected * to_unit - 1).mT.reshape(len(images), height, width, 2)
     return F.grid_sample(images, grid, padding_mode='border', align_corners=True)

@@ -83,7 +83,7 @@ def minimum_reprojection(warped: Tensor, unwarped: Tensor) -> tuple[Tensor, Tens
 
 
 def edge_aware_smoothness(disparity: Tensor, images: Tensor) -> Tensor:
-    """Mean gradient of mean-normalised disparity, where the image has no edge.
+    """Mean gradient of mean-normalized disparity, where the image has no edge.
 
     Args:
         disparity: ``(N, 1, H, W)``, floating point, >= 0.
@@ -93,11 +93,11 @@ def edge_aware_smoothness(disparity: Tensor, images: Tensor) -> Tensor:
         Scalar; 0 for constant disparity, the same for any multiple of a disparity.
 
     Source:
-        Godard et al., Monodepth2, ICCV 2019, eq. 3; Wang et al., CVPR 2018 (the normalisation).
+        Godard et al., Monodepth2, ICCV 2019, eq. 3; Wang et al., CVPR 2018 (the normalization).
     """
     images = F.interpolate(images, size=disparity.shape[2:], mode='area')
-    normalised = disparity / (disparity.mean((2, 3), keepdim=True) + 1e-7)
-    return inverse_depth_smoothness_loss(normalised, images)
+    normalized = disparity / (disparity.mean((2, 3), keepdim=True) + 1e-7)
+    return inverse_depth_smoothness_loss(normalized, images)
 
 
 def feature_distance(features: Tensor, reference: Tensor) -> Tensor:

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Adversarial training of the tiny network: parts of configs, batches, and its two optimisers."""
+"""Adversarial training of the tiny network: parts of configs, batches, and its two optimizers."""
 
 from mmengine.optim import build_optim_wrapper
 
@@ -37,7 +37,7 @@ def alignment(space='self_information', **options):
 
 
 def adversarial_segmentor(decode_head=ADVENT, alignments=None, **options):
-    """Initialised network in float64 and training mode, whose depth is not all near 0."""
+    """Initialized network in float64 and training mode, whose depth is not all near 0."""
     model = tiny_segmentor(
         decode_head,
         type='AdversarialSegmentor',
@@ -59,7 +59,7 @@ def make_batch(seed=0, batch_size=2, size=SIZE):
     )
 
 
-def optimisers(model, **shared):
+def optimizers(model, **shared):
     """Plain SGD for both; ``shared`` are settings of both wrappers."""
     return build_optim_wrapper(
         model,
@@ -73,7 +73,7 @@ def optimisers(model, **shared):
 
 
 def watch_steps(model, optim_wrapper):
-    """Filled, whenever an optimiser is about to step, with its name, all gradients and weights."""
+    """Filled, whenever an optimizer is about to step, with its name, all gradients and weights."""
     steps = []
 
     def remember(part):

@@ -65,7 +65,7 @@ def segmentor_config(decode_head=None, **options):
 
 
 def tiny_segmentor(decode_head=None, seed=0, **options):
-    """Initialised network in float64 and training mode. Classifiers get weights that matter."""
+    """Initialized network in float64 and training mode. Classifiers get weights that matter."""
     torch.manual_seed(seed)
     model = MODELS.build(ConfigDict(segmentor_config(decode_head, **options)))
     model.init_weights()

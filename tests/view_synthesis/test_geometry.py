@@ -142,7 +142,7 @@ def test_points_at_and_behind_the_camera_stay_finite():
 
 
 def test_gradients_of_warping_by_finite_differences():
-    """Of a smooth image: bilinear sampling has kinks at pixel centres."""
+    """Of a smooth image: bilinear sampling has kinks at pixel centers."""
     _, depth, axis_angle, translation, intrinsics = random_views(4, shape=(4, 6))
     v, u = np.indices((4, 6))
     images = torch.from_numpy(np.stack([u * v, u - 2.0 * v])).expand(2, -1, -1, -1)
@@ -161,7 +161,7 @@ def test_gradients_of_warping_by_finite_differences():
 class SceneViews:
     """Two views of a scene, with what the renderer knows of their geometry.
 
-    Colours are those before lens and sensor, whose noise has nothing to do with geometry.
+    Colors are those before lens and sensor, whose noise has nothing to do with geometry.
     """
 
     def __init__(self, index, **options):
@@ -224,11 +224,11 @@ def absolute_difference(prediction, target):
         (dict(frame=1), 0.06, 0.015, 0.5),
     ],
 )
-def test_exact_depth_and_pose_reproduce_the_neighbouring_view(
+def test_exact_depth_and_pose_reproduce_the_neighboring_view(
     index, options, photometric, absolute, of_unwarped
 ):
     """Outside of occlusions and traffic: bounds on the photometric error, on the difference of
-    colours (of 1), and near the camera on both as a share of what the unwarped view gives."""
+    colors (of 1), and near the camera on both as a share of what the unwarped view gives."""
     views = SceneViews(index, **options)
     counted = views.static_and_visible()
     near = counted & (views.depth[0, 0] < 15)

@@ -95,11 +95,11 @@ def test_noise_breaks_ties_between_warped_and_unwarped():
 
 
 def smoothness_reference(disparity, image):
-    normalised = disparity / disparity.mean(axis=(2, 3), keepdims=True)
+    normalized = disparity / disparity.mean(axis=(2, 3), keepdims=True)
     total = 0
     for axis in (2, 3):
         weight = np.exp(-np.abs(np.diff(image, axis=axis)).mean(axis=1, keepdims=True))
-        total += (np.abs(np.diff(normalised, axis=axis)) * weight).mean()
+        total += (np.abs(np.diff(normalized, axis=axis)) * weight).mean()
     return total
 
 
@@ -117,7 +117,7 @@ def test_edge_aware_smoothness():
 
 
 def test_smoothness_by_hand():
-    """A step of 1 -> 3 (normalised 0.5 -> 1.5) in one of 3 gaps; no image edge, then one."""
+    """A step of 1 -> 3 (normalized 0.5 -> 1.5) in one of 3 gaps; no image edge, then one."""
     disparity = torch.tensor([1.0, 1.0, 3.0, 3.0]).expand(1, 1, 4, 4)
     image = torch.zeros(1, 3, 4, 4)
     assert edge_aware_smoothness(disparity, image).item() == pytest.approx(1 / 3)

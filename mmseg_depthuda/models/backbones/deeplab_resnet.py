@@ -25,8 +25,8 @@ class DeepLabV2ResNet(ResNet):
         dilations (Sequence[int]): Dilation of each stage. Defaults to (1, 1, 2, 4).
         style (str): ``'caffe'`` strides in the first 1x1 convolution, ``'pytorch'`` in the 3x3.
             Defaults to 'caffe'.
-        norm_cfg (dict): Normalisation. Defaults to BatchNorm with frozen affine parameters.
-        zero_init_residual (bool): Start the last normalisation of every block at 0. Defaults to
+        norm_cfg (dict): Normalization. Defaults to BatchNorm with frozen affine parameters.
+        zero_init_residual (bool): Start the last normalization of every block at 0. Defaults to
             False: frozen there, it would silence every block of a network trained from scratch.
         **kwargs: The other arguments of :class:`mmseg.models.backbones.ResNet`.
 
@@ -56,7 +56,7 @@ class DeepLabV2ResNet(ResNet):
         self.maxpool.ceil_mode = True
 
     def init_weights(self) -> None:
-        """Initialise the network, by a checkpoint where ``init_cfg`` names one. Inference and
+        """Initialize the network, by a checkpoint where ``init_cfg`` names one. Inference and
         resumed weights do not come through here.
 
         Raises:
@@ -94,5 +94,5 @@ class DeepLabV2ResNet(ResNet):
             raise ValueError(
                 f'model.backbone.init_cfg.checkpoint: {path} lacks {len(missing)} tensors of the '
                 f'backbone, {missing[0]} the first; it begins with {sorted(found)[:3]}. Convert a '
-                'released initialisation with tools/model_converters/deeplab_init_to_mmseg.py.'
+                'released initialization with tools/model_converters/deeplab_init_to_mmseg.py.'
             )

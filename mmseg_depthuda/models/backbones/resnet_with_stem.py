@@ -22,7 +22,7 @@ class ResNetWithStem(ResNet):
         """Encode images.
 
         Args:
-            x (Tensor): Normalised images, (N, 3, H, W).
+            x (Tensor): Normalized images, (N, 3, H, W).
 
         Returns:
             tuple[Tensor, ...]: The stem's output at stride 2 behind its activation, then the stages

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Batches of frames with their neighbours."""
+"""Batches of frames with their neighbors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SequenceDataPreProcessor(SegDataPreProcessor):
         mean (Sequence[float]): Mean of R, G, B, in 0..255.
         std (Sequence[float]): Their standard deviation.
         flip_prob (float): Probability of mirroring a sample. Defaults to 0.
-        colour_jitter (dict, optional): Arguments of kornia's ``ColorJitter``, such as
+        color_jitter (dict, optional): Arguments of kornia's ``ColorJitter``, such as
             Monodepth2's ``dict(brightness=0.2, contrast=0.2, saturation=0.2, hue=0.1, p=0.5)``.
             None by default.
     """
@@ -37,11 +37,11 @@ class SequenceDataPreProcessor(SegDataPreProcessor):
         mean: Sequence[float],
         std: Sequence[float],
         flip_prob: float = 0.0,
-        colour_jitter: dict | None = None,
+        color_jitter: dict | None = None,
     ):
         super().__init__(mean=mean, std=std, bgr_to_rgb=True)
         self.flip_prob = flip_prob
-        self.colour_jitter = None if colour_jitter is None else ColorJitter(**colour_jitter)
+        self.color_jitter = None if color_jitter is None else ColorJitter(**color_jitter)
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Preprocess a batch.
@@ -54,7 +54,7 @@ class SequenceDataPreProcessor(SegDataPreProcessor):
             training (bool): Whether frames come with their source views.
 
         Returns:
-            dict: ``inputs`` normalised, float (N, 3, H, W) or (N, V, 3, H, W), and
+            dict: ``inputs`` normalized, float (N, 3, H, W) or (N, V, 3, H, W), and
             ``data_samples``. In training also ``images``, without jitter, RGB in 0..1, float
             (N, V, 3, H, W), and the others stacked, those of mirrored samples changed with them.
 
@@ -87,14 +87,14 @@ class SequenceDataPreProcessor(SegDataPreProcessor):
         views = batch['inputs']
         mirrored = (torch.rand(len(views)) < self.flip_prob).to(views.device)
         views[mirrored] = views[mirrored].flip(-1)
-        centre = batch['intrinsics'][:, 0, 2]
-        centre[mirrored] = views.shape[-1] - 1 - centre[mirrored]
+        center = batch['intrinsics'][:, 0, 2]
+        center[mirrored] = views.shape[-1] - 1 - center[mirrored]
         if 'stereo_pose' in batch:
             batch['stereo_pose'][mirrored, 0, 3] *= -1
 
     def _jitter(self, images: Tensor) -> Tensor:
-        if self.colour_jitter is None:
+        if self.color_jitter is None:
             return images
         # The views of a sample one below the other are one image, which has one jitter.
         stacked = images.transpose(1, 2)
-        return self.colour_jitter(stacked.flatten(2, 3)).view_as(stacked).transpose(1, 2)
+        return self.color_jitter(stacked.flatten(2, 3)).view_as(stacked).transpose(1, 2)

@@ -13,7 +13,7 @@ from mmseg_depthuda.structures import SAMPLE_FIELDS, is_batch_of_branches, is_pr
 
 @MODELS.register_module()
 class UDADataPreProcessor(SegDataPreProcessor):
-    """Normalise, pad and stack every branch of a batch.
+    """Normalize, pad and stack every branch of a batch.
 
     A batch of branches is ``{'source': {'inputs': ..., 'data_samples': ...}, 'target': ...}``; each
     branch is treated as ``SegDataPreProcessor`` treats a batch, and its name is written into the

@@ -74,7 +74,7 @@ class CorDAHead(SegDepthHead):
             Defaults to True.
         difficulty (str, optional): ``'release'``: agreement of the student's depth decoders on the
             mixed image, + 0.001, divided by its mean, on every pixel; ``'paper'`` (eq. 9): on the
-            target image, on pseudo-labels alone, not normalised; None: no weighting. Defaults to
+            target image, on pseudo-labels alone, not normalized; None: no weighting. Defaults to
             'release'.
         difficulty_per_image (bool, optional): Weight each image by its own map (True) or by the
             mean map of the batch (False). Defaults to None: per batch in the release, per image in

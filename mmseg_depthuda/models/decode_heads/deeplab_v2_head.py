@@ -41,7 +41,7 @@ class DeepLabV2Classifier(BaseModule):
             nn.Conv2d(in_channels, out_channels, 3, padding=dilation, dilation=dilation)
             for dilation in dilations
         )
-        # No gradient ever reaches these; saying so spares the optimiser and DistributedDataParallel
+        # No gradient ever reaches these; saying so spares the optimizer and DistributedDataParallel
         # the search for it.
         self.conv2d_list[num_summed:].requires_grad_(False)
 
@@ -62,7 +62,7 @@ class DeepLabV2Head(SegWeightMixin, BaseDecodeHead):
         num_classes (int): Number of classes.
         num_summed (int): Summed branches of :class:`DeepLabV2Classifier`. Defaults to 4.
         align_corners (bool): How logits are upsampled. Defaults to True, as published.
-        loss_decode (dict): Defaults to the cross entropy averaged over the labelled pixels.
+        loss_decode (dict): Defaults to the cross entropy averaged over the labeled pixels.
         **kwargs: The other arguments of MMSeg's ``BaseDecodeHead``.
     """
 

@@ -26,7 +26,7 @@ def task_trunk(in_channels: int, channels: int, norm_cfg: dict) -> nn.Sequential
     Args:
         in_channels (int): Channels of the backbone's features.
         channels (int): Channels of the result; the bottlenecks are a quarter as wide.
-        norm_cfg (dict): Normalisation layer.
+        norm_cfg (dict): Normalization layer.
 
     Returns:
         nn.Sequential: (N, in_channels, h, w) to (N, channels, h, w).
@@ -55,7 +55,7 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
         channels (int): Width of the head; what it means is up to the head. Defaults to 256.
         norm_cfg (dict): Normalization of the head's layers. Defaults to BatchNorm.
         align_corners (bool): How predictions are upsampled. Defaults to True, as published.
-        loss_decode (dict): Defaults to the cross entropy averaged over labelled pixels.
+        loss_decode (dict): Defaults to the cross entropy averaged over labeled pixels.
         loss_depth (dict): Defaults to berHu.
         **kwargs: The other arguments of MMSeg's ``BaseDecodeHead``.
 

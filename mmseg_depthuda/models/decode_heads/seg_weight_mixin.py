@@ -26,7 +26,7 @@ class SegWeightMixin(_Head):
     loss sum(weight * CE) / number of *all* pixels, ignored ones included, as in DACS: a batch with
     few confident pixels then moves the network less. Without it the head behaves as MMSeg wrote it.
 
-    Under ``torch.distributed`` a mean over labelled pixels is one over the pixels of all processes.
+    Under ``torch.distributed`` a mean over labeled pixels is one over the pixels of all processes.
 
     Args:
         loss_weights (Mapping, optional): Weight of the losses by branch and task, as in
@@ -170,8 +170,8 @@ class SegWeightMixin(_Head):
         is_list = isinstance(self.loss_decode, nn.ModuleList)
         for loss_decode in self.loss_decode if is_list else [self.loss_decode]:
             average = {}
-            if seg_weight is None and _averages_labelled_pixels(loss_decode):
-                average['avg_factor'] = _labelled_pixels_per_process(seg_label, self.ignore_index)
+            if seg_weight is None and _averages_labeled_pixels(loss_decode):
+                average['avg_factor'] = _labeled_pixels_per_process(seg_label, self.ignore_index)
             loss = loss_decode(seg_logits, seg_label, **options, **average)
             losses[loss_decode.loss_name] = losses.get(loss_decode.loss_name, 0) + loss
         if with_accuracy:
@@ -179,8 +179,8 @@ class SegWeightMixin(_Head):
         return losses
 
 
-def _averages_labelled_pixels(loss_decode: nn.Module) -> bool:
-    """Whether a loss is the cross entropy per labelled pixel, all classes alike."""
+def _averages_labeled_pixels(loss_decode: nn.Module) -> bool:
+    """Whether a loss is the cross entropy per labeled pixel, all classes alike."""
     return (
         isinstance(loss_decode, CrossEntropyLoss)
         and loss_decode.avg_non_ignore
@@ -190,7 +190,7 @@ def _averages_labelled_pixels(loss_decode: nn.Module) -> bool:
     )
 
 
-def _labelled_pixels_per_process(seg_label: Tensor, ignore_index: int) -> Tensor:
+def _labeled_pixels_per_process(seg_label: Tensor, ignore_index: int) -> Tensor:
     """Mean number over all processes, a float32 scalar.
 
     A process that divides its sum by it contributes to the mean of the gradients, which

@@ -21,7 +21,7 @@ SCALES = 4
 class _BottleneckASPP(BaseModule):
     """Atrous spatial pyramid pooling (DeepLab-v3) with image pooling, at the coarsest features.
 
-    The image pooling normalises one value per image and channel, so that a process needs at least
+    The image pooling normalizes one value per image and channel, so that a process needs at least
     two images for training.
     """
 
@@ -39,7 +39,7 @@ class _BottleneckASPP(BaseModule):
     def forward(self, x: Tensor) -> Tensor:
         if self.training and len(x) == 1:
             raise ValueError(
-                'aspp_dilations: the image pooling of the ASPP cannot be normalised over a single '
+                'aspp_dilations: the image pooling of the ASPP cannot be normalized over a single '
                 'image. Set train_dataloader.batch_size to 2 or more, or aspp_dilations=None.'
             )
         image = self.image_pooling(x).expand(-1, -1, *x.shape[2:])
@@ -66,7 +66,7 @@ class UNetDepthHead(BaseModule):
             DeepLab-v3. "dec6" has (6, 12, 18), on features of stride 16. Defaults to none.
         initial_disparity (float): Disparity that the decoder begins with, in 0..1. Defaults to 0.5,
             a depth of 0.2, as Monodepth2. A pixel that is projected outside of its source view has
-            no gradient: with right images, whose distance is given in metres, begin where the
+            no gradient: with right images, whose distance is given in meters, begin where the
             scene is; 0.01 is 9 m.
         init_cfg (dict, optional): As in MMEngine.
 
@@ -150,8 +150,8 @@ class UNetDepthHead(BaseModule):
 
 
 def _convolution(in_channels: int, out_channels: int) -> nn.Module:
-    """With PyTorch's initialisation: that of MMCV's ``ConvModule`` is made for layers with a
-    normalisation behind them, and ten without one would saturate the sigmoid from the start."""
+    """With PyTorch's initialization: that of MMCV's ``ConvModule`` is made for layers with a
+    normalization behind them, and ten without one would saturate the sigmoid from the start."""
     return nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode='reflect')
 
 

@@ -10,16 +10,16 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class FCNDiscriminator(BaseModule):
-    """DCGAN's discriminator without normalisation, one decision per patch.
+    """DCGAN's discriminator without normalization, one decision per patch.
 
-    Five 4x4 convolutions of stride 2, LeakyReLU(0.2) between them; PyTorch's own initialisation.
+    Five 4x4 convolutions of stride 2, LeakyReLU(0.2) between them; PyTorch's own initialization.
 
     Args:
         in_channels (int): Channels of what is told apart: the number of classes for
             self-information, 1 for depth.
         base_channels (int): Channels of the first convolution, doubled by each of the next three.
             Defaults to 64.
-        init_cfg (dict, optional): MMEngine's initialisation. Defaults to None.
+        init_cfg (dict, optional): MMEngine's initialization. Defaults to None.
 
     Source: Radford et al., "Unsupervised Representation Learning with Deep Convolutional Generative
         Adversarial Networks", ICLR 2016, as ADVENT and DADA use it.

@@ -51,7 +51,7 @@ class PoseNet(BaseModule):
         )
 
     def init_weights(self) -> None:
-        """Initialise; by a checkpoint for single images where ``backbone.init_cfg`` names one."""
+        """Initialize; by a checkpoint for single images where ``backbone.init_cfg`` names one."""
         super().init_weights()
         if (self.single_frame_backbone.get('init_cfg') or {}).get('type') != 'Pretrained':
             return
@@ -68,7 +68,7 @@ class PoseNet(BaseModule):
         """Motion between frames.
 
         Args:
-            first (Tensor): Normalised images, (N, 3, H, W).
+            first (Tensor): Normalized images, (N, 3, H, W).
             second (Tensor): Later images, likewise.
 
         Returns:

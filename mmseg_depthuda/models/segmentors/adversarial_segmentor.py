@@ -41,7 +41,7 @@ class Alignment(NamedTuple):
 class AdversarialSegmentor(UDASegmentor):
     """Encoder-decoder whose target predictions learn to pass for source predictions.
 
-    In each iteration the segmentor learns what the heads learn on every labelled branch and,
+    In each iteration the segmentor learns what the heads learn on every labeled branch and,
     against frozen discriminators, to have its target predictions taken for source predictions; then
     the discriminators learn to tell the two apart. At most one graph of the segmentor is in memory.
 
@@ -197,7 +197,7 @@ class AdversarialSegmentor(UDASegmentor):
             data_samples (list[SegDataSample]): Their samples, with branch and domain.
 
         Returns:
-            dict[str, Tensor]: Of a labelled branch as :meth:`UDASegmentor.loss`; of the target of
+            dict[str, Tensor]: Of a labeled branch as :meth:`UDASegmentor.loss`; of the target of
             an alignment ``loss_adversarial_NAME``, too.
         """
         branch = branch_of(data_samples)

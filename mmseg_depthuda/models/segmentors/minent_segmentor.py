@@ -17,9 +17,9 @@ from .uda_segmentor import UDASegmentor
 
 @MODELS.register_module()
 class MinEntSegmentor(UDASegmentor):
-    """Encoder-decoder that also learns to be certain on unlabelled target images.
+    """Encoder-decoder that also learns to be certain on unlabeled target images.
 
-    Unlabelled branches add the mean entropy of the predictions of the decode head and, if there is
+    Unlabeled branches add the mean entropy of the predictions of the decode head and, if there is
     one, of every auxiliary head. Other branches, those that a hook makes included, are trained as
     ever.
 
@@ -42,18 +42,18 @@ class MinEntSegmentor(UDASegmentor):
 
     @property
     def unsupervised(self) -> tuple[str, ...]:
-        """tuple[str, ...]: All unlabelled branches."""
+        """tuple[str, ...]: All unlabeled branches."""
         return self.unlabelled
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict[str, Tensor]:
         """Losses of one branch.
 
         Args:
-            inputs (Tensor): Normalised images, (N, 3, H, W).
+            inputs (Tensor): Normalized images, (N, 3, H, W).
             data_samples (list[SegDataSample]): Their samples, with branch and domain.
 
         Returns:
-            dict[str, Tensor]: On an unlabelled branch ``loss_entropy`` and ``aux.loss_entropy``,
+            dict[str, Tensor]: On an unlabeled branch ``loss_entropy`` and ``aux.loss_entropy``,
             the latter summed over the auxiliary heads; elsewhere as :meth:`UDASegmentor.loss`.
         """
         if branch_of(data_samples) not in self.unlabelled:

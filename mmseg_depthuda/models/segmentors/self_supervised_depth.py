@@ -28,11 +28,11 @@ from mmseg_depthuda.view_synthesis import (
 class SelfSupervisedDepth(BaseModel):
     """A depth network, and the pose network that it is trained with.
 
-    Trained on frames with their source views: neighbouring frames, whose pose the pose network
+    Trained on frames with their source views: neighboring frames, whose pose the pose network
     predicts, and the right image of a stereo pair, whose pose is known. Depth is right where the
     source views, warped by it, look like the frame.
 
-    Depth from neighbouring frames alone has an unknown unit; a right image makes it metres.
+    Depth from neighboring frames alone has an unknown unit; a right image makes it meters.
 
     Args:
         data_preprocessor (dict): :class:`SequenceDataPreProcessor`.
@@ -80,7 +80,7 @@ class SelfSupervisedDepth(BaseModel):
             self.pretrained_encoder = MODELS.build(backbone).requires_grad_(False)
 
     def init_weights(self) -> None:
-        """Initialise the networks.
+        """Initialize the networks.
 
         Raises:
             ValueError: The feature distance would be that to random weights.
@@ -112,7 +112,7 @@ class SelfSupervisedDepth(BaseModel):
         """As in MMEngine.
 
         Args:
-            inputs (Tensor): Normalised images, (N, 3, H, W); for the loss (N, V, 3, H, W).
+            inputs (Tensor): Normalized images, (N, 3, H, W); for the loss (N, V, 3, H, W).
             data_samples (Sequence[SegDataSample], optional): One per frame.
             mode (str): ``'loss'``, ``'predict'``, or ``'tensor'`` for the finest disparity of the
                 network, (N, 1, H, W), 0..1.
@@ -142,13 +142,13 @@ class SelfSupervisedDepth(BaseModel):
         """Predict depth.
 
         Args:
-            inputs (Tensor): Normalised images, (N, 3, H, W).
+            inputs (Tensor): Normalized images, (N, 3, H, W).
             data_samples (Sequence[SegDataSample], optional): Their ``ori_shape`` is the size of the
                 prediction, ``img_padding_size`` (left, right, top, bottom) what is cut off before.
 
         Returns:
             list[SegDataSample]: With ``pred_depth_map``: inverse depth ``1 / depth``, float32
-            (1, H, W), in 0.01 (far) .. 10 (near) per metre, or per unit if the training had no
+            (1, H, W), in 0.01 (far) .. 10 (near) per meter, or per unit if the training had no
             right images.
         """
         inverse_depth = 1 / disparity_to_depth(self._disparity(inputs).float())
@@ -173,13 +173,13 @@ class SelfSupervisedDepth(BaseModel):
         """Losses of a batch.
 
         Args:
-            inputs (Tensor): What the networks see, normalised, (N, V, 3, H, W): the frame, the
+            inputs (Tensor): What the networks see, normalized, (N, V, 3, H, W): the frame, the
                 source frames in the order of ``frame_offsets``, and the right image, if any.
             data_samples (Sequence[SegDataSample]): With the metainfo ``frame_offsets``.
             images (Tensor): What the loss compares, 0..1, likewise.
             intrinsics (Tensor): Camera matrices in pixels, (N, 3, 3).
             stereo_pose (Tensor, optional): Motion of points from the left camera to the right,
-                (N, 4, 4), metres.
+                (N, 4, 4), meters.
 
         Returns:
             dict[str, Tensor]: ``loss_photometric``, ``loss_smoothness``, and with a weight
@@ -203,13 +203,13 @@ class SelfSupervisedDepth(BaseModel):
         return losses
 
     def predict_poses(self, views: Tensor, frame_offsets: Sequence[int]) -> list[Tensor]:
-        """Predict the motion from each frame to its neighbours.
+        """Predict the motion from each frame to its neighbors.
 
         The pose network always sees a pair in the order of time; what it says of an earlier
-        neighbour is inverted.
+        neighbor is inverted.
 
         Args:
-            views (Tensor): Normalised images, (N, V, 3, H, W), the frame first.
+            views (Tensor): Normalized images, (N, V, 3, H, W), the frame first.
             frame_offsets (Sequence[int]): Of the source frames that follow it, in frames.
 
         Returns:
@@ -224,7 +224,7 @@ class SelfSupervisedDepth(BaseModel):
         if not frame_offsets:
             if self.pose_net is not None:
                 raise ValueError(
-                    'the dataset gives no neighbouring frames (frame_offsets=()), from which '
+                    'the dataset gives no neighboring frames (frame_offsets=()), from which '
                     'model.pose_net could learn. Set model.pose_net=None.'
                 )
             return []

@@ -32,7 +32,7 @@ from .branch_training import train_passes
 class UDASegmentor(EncoderDecoder):
     """Encoder-decoder trained on branches (``source``, ``mixed``) and, by its head, several tasks.
 
-    Every branch of a batch is trained by the losses of the heads, but those declared unlabelled.
+    Every branch of a batch is trained by the losses of the heads, but those declared unlabeled.
     Any MMSeg backbone, neck and head can be used. What a head offers beyond MMSeg's is in
     :mod:`~mmseg_depthuda.models.decode_heads.head_contract`. Its ``predicted_tasks`` are channels
     after the logits in ``predict``; they go through whole, sliding-window and flipped inference
@@ -141,7 +141,7 @@ class UDASegmentor(EncoderDecoder):
         if not names:
             raise ValueError(
                 f'The batch has the branches {sorted(branches)}, none of which carries a loss: '
-                f'{list(self.unlabelled)} are unlabelled. Take SourceTargetDataset as the training '
+                f'{list(self.unlabelled)} are unlabeled. Take SourceTargetDataset as the training '
                 'dataset, or mend model.unlabelled.'
             )
         self._check_labels({name: branches[name] for name in names})
@@ -177,7 +177,7 @@ class UDASegmentor(EncoderDecoder):
         data_samples: SampleList,
         tasks: Mapping[str, Collection[str]] = {},
     ) -> tuple[dict[str, Tensor], dict[str, Predictions]]:
-        """Losses of all heads on a labelled branch, and predictions out of the same pass.
+        """Losses of all heads on a labeled branch, and predictions out of the same pass.
 
         Args:
             features (Sequence[Tensor]): Feature maps of the backbone.

@@ -124,7 +124,7 @@ def test_pooling_differs_from_mmseg_only_in_rounding():
     assert theirs(even)[0].shape[2:] == (16, 16)
 
 
-# -- initialisation from a file --------------------------------------------------------------------
+# -- initialization from a file --------------------------------------------------------------------
 
 
 def tiny(checkpoint=None):

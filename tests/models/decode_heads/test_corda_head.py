@@ -27,7 +27,7 @@ FEATURE_SIZE = (6, 9)
 
 
 def build(seed=0, **options):
-    """Head in float64 whose normalisations and classifiers do something."""
+    """Head in float64 whose normalizations and classifiers do something."""
     torch.manual_seed(seed)
     config = head_config(in_channels=IN, in_index=0, channels=CHANNELS)
     head = MODELS.build(config | options)
@@ -183,11 +183,11 @@ def test_losses_of_the_source_branch(features):
     losses = values(head.loss(features, branch['data_samples'], None))
     plain = numpy_predictions(head, features)
     label, depth = stacked(branch, 'gt_sem_seg')[:, 0], stacked(branch, 'gt_depth_map')
-    labelled = (label != IGNORE).sum()
+    labeled = (label != IGNORE).sum()
     assert losses == pytest.approx(
         dict(
-            loss_seg=cross_entropy_map(plain['seg'], label).sum() / labelled,
-            loss_initial_seg=cross_entropy_map(plain['initial_seg'], label).sum() / labelled,
+            loss_seg=cross_entropy_map(plain['seg'], label).sum() / labeled,
+            loss_initial_seg=cross_entropy_map(plain['initial_seg'], label).sum() / labeled,
             loss_depth=0.01 * berhu(plain['depth']['source'], depth),
             loss_initial_depth=0.01 * berhu(plain['initial_depth']['source'], depth),
         ),

@@ -24,7 +24,7 @@ IN, CHANNELS, CLASSES = 12, 16, 5
 
 
 def build(num_summed=2, **options):
-    """Head in float64 whose normalisations and classifiers do something."""
+    """Head in float64 whose normalizations and classifiers do something."""
     torch.manual_seed(0)
     config = head_config('SimpleAuxHead', in_channels=IN, in_index=0, channels=CHANNELS)
     head = MODELS.build(config | options | dict(num_summed=num_summed))
@@ -118,7 +118,7 @@ def test_prediction_carries_depth_behind_the_logits(features):
 
 
 @pytest.mark.parametrize(('domain', 'weight'), [('source', 0.01), ('target', 0.001)])
-def test_losses_of_labelled_images(features, domain, weight):
+def test_losses_of_labeled_images(features, domain, weight):
     head, branch = build(), as_branch(domain)
     seg, depth = numpy_predictions(head, features)
     label = stacked(branch, 'gt_sem_seg')[:, 0]

@@ -44,7 +44,7 @@ def test_decoder_against_its_description(has_stem):
         torch.testing.assert_close(disparity, reference)
 
 
-def normalised(module, x):
+def normalized(module, x):
     """Convolution, BatchNorm of the running statistics, ReLU."""
     conv, norm = module.conv, module.bn
     x = F.conv2d(x, conv.weight, padding=conv.padding, dilation=conv.dilation)
@@ -75,9 +75,9 @@ def test_dec6_has_an_aspp_in_place_of_the_first_convolution():
             module.running_mean.uniform_(-0.5, 0.5)
             module.running_var.uniform_(0.5, 2)
     x = encoded[4]
-    pooled = normalised(aspp.image_pooling[1], x.mean((2, 3), keepdim=True)).expand(-1, -1, 4, 6)
-    branches = [normalised(branch, x) for branch in aspp.branches]
-    expected = normalised(aspp.project[0], torch.cat([*branches, pooled], dim=1))
+    pooled = normalized(aspp.image_pooling[1], x.mean((2, 3), keepdim=True)).expand(-1, -1, 4, 6)
+    branches = [normalized(branch, x) for branch in aspp.branches]
+    expected = normalized(aspp.project[0], torch.cat([*branches, pooled], dim=1))
     seen = []
     head.after[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     assert head(encoded)[0].shape == (2, 1, 64, 96)

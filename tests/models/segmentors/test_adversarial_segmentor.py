@@ -24,7 +24,7 @@ from tests.models.adversarial_training import (
     adversarial_segmentor,
     alignment,
     make_batch,
-    optimisers,
+    optimizers,
     watch_steps,
     weights_of,
 )
@@ -57,7 +57,7 @@ def assert_same(actual, expected):
 @pytest.mark.parametrize('method', METHODS)
 def test_each_step_moves_its_own_part_alone(method):
     model = adversarial_segmentor(*METHODS[method])
-    optim_wrapper = optimisers(model)
+    optim_wrapper = optimizers(model)
     steps, start = watch_steps(model, optim_wrapper), weights_of(model)
     flags = []
     model.discriminators[next(iter(model.alignments))].register_forward_pre_hook(
@@ -89,7 +89,7 @@ def test_each_step_moves_its_own_part_alone(method):
 
 def test_discriminators_learn_again_after_a_step_that_failed(monkeypatch):
     model = adversarial_segmentor(DADA, dict(main=alignment('depth_aware')))
-    optim_wrapper = optimisers(model)
+    optim_wrapper = optimizers(model)
     with monkeypatch.context() as patch, pytest.raises(MemoryError):
         patch.setattr(model, 'loss', Mock(side_effect=MemoryError))
         model.train_step(make_batch(), optim_wrapper)
@@ -100,12 +100,12 @@ def test_discriminators_learn_again_after_a_step_that_failed(monkeypatch):
 
 
 def test_only_target_images_fool():
-    """Without labelled pixels and depth nothing but the target is left to learn from."""
+    """Without labeled pixels and depth nothing but the target is left to learn from."""
     model, batch = adversarial_segmentor(DADA, dict(main=alignment('depth_aware'))), make_batch()
     for sample in batch['source']['data_samples']:
         sample.gt_sem_seg.data[:] = IGNORE
         sample.gt_depth_map.data[:] = 0
-    optim_wrapper = optimisers(model)
+    optim_wrapper = optimizers(model)
     steps = watch_steps(model, optim_wrapper)
     log = model.train_step(batch, optim_wrapper)
     _, gradients, _ = steps[0]
@@ -157,7 +157,7 @@ def test_one_graph_at_a_time():
     model.decode_head.register_forward_hook(lambda *_: count('predictions'))
     model.discriminators['main'].register_forward_pre_hook(lambda *_: count('maps'))
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda entry: entry.tensor):
-        model.train_step(make_batch(), optimisers(model))
+        model.train_step(make_batch(), optimizers(model))
     assert [place for place, _ in alive] == [
         *('images', 'predictions'),  # source
         *('images', 'predictions', 'maps'),  # target, fooling
@@ -175,11 +175,11 @@ def test_gradient_accumulation_takes_the_mean(method):
     single = []
     for batch in batches:
         other = copy.deepcopy(model)
-        optim_wrapper = optimisers(other)
+        optim_wrapper = optimizers(other)
         steps = watch_steps(other, optim_wrapper)
         other.train_step(copy.deepcopy(batch), optim_wrapper)
         single.append({n: g for _, gradients, _ in steps for n, g in gradients.items()})
-    optim_wrapper = optimisers(model, accumulative_counts=2)
+    optim_wrapper = optimizers(model, accumulative_counts=2)
     steps, start = watch_steps(model, optim_wrapper), weights_of(model)
     model.train_step(batches[0], optim_wrapper)
     assert not steps
@@ -211,7 +211,7 @@ def test_mixed_precision_with_loss_scaling(monkeypatch, method):
                 [('maps', maps[0].dtype), ('decisions', logits.dtype)]
             )
         )
-        optim_wrapper = optimisers(model, type='AmpOptimWrapper', dtype='bfloat16')
+        optim_wrapper = optimizers(model, type='AmpOptimWrapper', dtype='bfloat16')
         for wrapper in optim_wrapper.values():
             wrapper.loss_scaler = torch.amp.GradScaler('cpu', init_scale=scale)
         log = model.train_step(batch, optim_wrapper)
@@ -222,13 +222,13 @@ def test_mixed_precision_with_loss_scaling(monkeypatch, method):
         ('decisions', torch.bfloat16),
     }
     (weights, log), (scaled_weights, scaled_log) = results
-    # A power of two changes no digit: both optimisers have divided it out again.
+    # A power of two changes no digit: both optimizers have divided it out again.
     torch.testing.assert_close(scaled_weights, weights)
     torch.testing.assert_close(scaled_log, log)
 
     # With the 8 bits of bfloat16 the steps are roughly those of float64.
     model = adversarial_segmentor(*METHODS[method])
-    start, exact = weights_of(model), model.train_step(make_batch(), optimisers(model))
+    start, exact = weights_of(model), model.train_step(make_batch(), optimizers(model))
     for part, moved in zip(split(weights_of(model)), split(weights), strict=True):
         steps = torch.cat([(part[name] - start[name]).flatten() for name in part])
         mixed = torch.cat([(moved[name].double() - start[name]).flatten() for name in part])
@@ -250,7 +250,7 @@ def test_mixed_precision_with_loss_scaling(monkeypatch, method):
 )
 def test_log_names(arguments, names):
     model = adversarial_segmentor(*arguments)
-    log = model.train_step(make_batch(), optimisers(model))
+    log = model.train_step(make_batch(), optimizers(model))
     expected = {'loss', 'source.loss_seg', 'source.acc_seg'}
     if model.predicts_depth:
         expected.add('source.loss_depth')
@@ -286,7 +286,7 @@ def test_losses_and_accuracy_by_hand():
     model.discriminators['main'] = Answers(
         [2.0, 0.0], [-1.0, 0.0, 3.0, -0.5], [-1.0, 0.0, 1.0, -3.0]
     )
-    log = model.train_step(make_batch(), optimisers(model))
+    log = model.train_step(make_batch(), optimizers(model))
 
     def softplus(*values):
         return sum(math.log1p(math.exp(x)) for x in values) / len(values)
@@ -304,7 +304,7 @@ def test_losses_and_accuracy_by_hand():
 
 def test_discriminators_learn_to_tell_the_domains_apart():
     model = adversarial_segmentor(alignments=dict(main=alignment(adversarial_weight=0.0)))
-    optim_wrapper = optimisers(model)
+    optim_wrapper = optimizers(model)
     adam = torch.optim.Adam(model.discriminators.parameters(), lr=1e-2)
     optim_wrapper['discriminator'].optimizer = adam
     optim_wrapper['segmentor'].optimizer.param_groups[0]['lr'] = 0.0
@@ -389,7 +389,7 @@ def test_any_backbone_and_head(network):
         )
         model.init_weights()
         model.train()
-        log = model.train_step(make_batch(), optimisers(model))
+        log = model.train_step(make_batch(), optimizers(model))
         assert all(math.isfinite(value) for value in log.values())
         assert ('source.aux.loss_ce' in log) == ('auxiliary_head' in network)
         moved.append(weights_of(model))
@@ -406,7 +406,7 @@ def test_an_auxiliary_head_without_discriminator_learns_from_the_source():
     model = adversarial_segmentor(auxiliary_head=AUXILIARY)
     calls = []
     model.auxiliary_head.classifier.register_forward_hook(lambda *_: calls.append(1))
-    optim_wrapper = optimisers(model)
+    optim_wrapper = optimizers(model)
     steps = watch_steps(model, optim_wrapper)
     log = model.train_step(make_batch(), optim_wrapper)
     assert len(calls) == 1  # not on the target
@@ -502,10 +502,10 @@ def test_the_number_of_classes_is_that_of_the_head_by_default():
 def test_batches_without_both_domains(data):
     model = adversarial_segmentor()
     with pytest.raises(ValueError, match='branches|source and target.* Take SourceTargetDataset'):
-        model.train_step(data, optimisers(model))
+        model.train_step(data, optimizers(model))
 
 
-def test_a_single_optimiser():
+def test_a_single_optimizer():
     model = adversarial_segmentor()
     single = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
     with pytest.raises(ValueError, match="constructor='PartsOptimWrapperConstructor'"):
@@ -516,4 +516,4 @@ def test_images_smaller_than_a_patch():
     model = adversarial_segmentor()
     model.data_preprocessor.size = (24, 40)
     with pytest.raises(ValueError, match='at least 32x32 pixels'):
-        model.train_step(make_batch(size=(24, 40)), optimisers(model))
+        model.train_step(make_batch(size=(24, 40)), optimizers(model))
