@@ -47,9 +47,9 @@ def draw_strong_augmentation(
 ) -> AugmentationDraws:
     """Draw whether and how to augment a batch.
 
-    Jitter with probability 0.8 and blur with probability 0.5, both once per batch; strengths per
-    image, uniform in the ranges of :class:`AugmentationDraws`. The number of random values drawn
-    does not depend on the decisions.
+    Whether to jitter (probability 0.8) and whether to blur (probability 0.5) is drawn once per
+    batch. The strengths are drawn for each image, uniformly in the ranges of
+    :class:`AugmentationDraws`. The number of random values is the same whatever is drawn.
 
     Args:
         batch_size: Number of images ``N``.
@@ -95,10 +95,10 @@ def strong_augmentation(
     """Jitter the colors of normalized images and blur them.
 
     The jitter works on ``clip((images * std + mean) / 255, 0, 1)`` in RGB order: brightness is
-    added, contrast multiplies the values, saturation and hue change in HSV, clipped to ``0 .. 1``
-    after each (what kornia calls ``ColorJiggle``, and called ``ColorJitter`` when DACS used it).
-    The blur is a Gaussian with reflected borders, its kernel per side the largest odd number not
-    above ``ceil(side / 10)``.
+    added, contrast multiplies the values, and saturation and hue are changed in HSV. Values are
+    clipped to ``0 .. 1`` after each. This is kornia's ``ColorJiggle``; when DACS used it, its name
+    was ``ColorJitter``. The blur is a Gaussian with reflected borders. Each side of its kernel is
+    the largest odd number that is not greater than ``ceil(side / 10)``.
 
     Args:
         images: ``(N, 3, H, W)``, floating point, normalized: ``(values in 0 .. 255 - mean) / std``.

@@ -148,11 +148,11 @@ def test_gradients_of_warping_by_finite_differences():
     images = torch.from_numpy(np.stack([u * v, u - 2.0 * v])).expand(2, -1, -1, -1)
     intrinsics[:, 0, 2], intrinsics[:, 1, 2] = 2.4, 1.3
 
-    def synthesise(depth, axis_angle, translation):
+    def synthesize(depth, axis_angle, translation):
         return warp(images, depth, pose_matrix(axis_angle, translation), intrinsics)
 
     inputs = [x.requires_grad_() for x in (depth, axis_angle, translation)]
-    assert torch.autograd.gradcheck(synthesise, inputs)
+    assert torch.autograd.gradcheck(synthesize, inputs)
 
 
 # -- the street world ------------------------------------------------------------------------------
