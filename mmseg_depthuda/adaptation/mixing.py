@@ -20,8 +20,8 @@ def mix(source: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         Tensor of the shape and dtype of ``source``.
 
     Raises:
-        ValueError: If shapes or dtypes do not fit. Only channels are broadcast. To mix
-            ``(N, H, W)`` with a mask ``(N, 1, H, W)`` would silently take all masks for all images.
+        ValueError: If shapes or dtypes do not fit. Only channels are broadcast: images
+            ``(N, H, W)`` with masks ``(N, 1, H, W)`` would silently get every mask on every image.
 
     Source:
         Tranheden et al., DACS: Domain Adaptation via Cross-domain Mixed Sampling, WACV 2021.

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The ResNet that DeepLab-v2, and with it DACS, CorDA, AdvEnt and DADA, are built on."""
+"""The ResNet of DeepLab-v2, which DACS, CorDA, AdvEnt and DADA use."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +14,14 @@ from mmseg.registry import MODELS
 class DeepLabV2ResNet(ResNet):
     """MMSeg's ResNet in the Caffe layout of DeepLab-v2.
 
-    The stride of a bottleneck sits in its first 1x1 convolution, stages 3 and 4 are dilated by 2
-    and 4 in *every* block (output stride 8), the affine parameters of BatchNorm are frozen while
-    its running statistics are updated, and the max pooling rounds up: a 512x512 image gives 65x65
-    features, where MMSeg's ``ResNet`` gives 64x64. Parameter names are torchvision's.
+    It differs from MMSeg's ``ResNet`` in four ways:
+
+    * A bottleneck has its stride in its first 1x1 convolution.
+    * *Every* block of stages 3 and 4 is dilated, by 2 and 4. The output stride is 8.
+    * The affine parameters of BatchNorm are frozen; its running statistics are updated.
+    * The max pooling rounds up: a 512x512 image gives 65x65 features, not 64x64.
+
+    Parameters have torchvision's names.
 
     Args:
         depth (int): Depth of the network. Defaults to 101.
@@ -27,7 +31,8 @@ class DeepLabV2ResNet(ResNet):
             Defaults to 'caffe'.
         norm_cfg (dict): Normalization. Defaults to BatchNorm with frozen affine parameters.
         zero_init_residual (bool): Start the last normalization of every block at 0. Defaults to
-            False: frozen there, it would silence every block of a network trained from scratch.
+            False. Its parameters are frozen here: at 0 the convolutions of a block would never have
+            an effect in a network trained from scratch.
         **kwargs: The other arguments of :class:`mmseg.models.backbones.ResNet`.
 
     Source: Chen et al., "DeepLab", TPAMI 2017; released implementations of DACS and CorDA.
@@ -56,13 +61,14 @@ class DeepLabV2ResNet(ResNet):
         self.maxpool.ceil_mode = True
 
     def init_weights(self) -> None:
-        """Initialize the network, by a checkpoint where ``init_cfg`` names one. Inference and
-        resumed weights do not come through here.
+        """Initialize the network, from the checkpoint if ``init_cfg`` names one.
+
+        It is not called for inference or when a run is resumed.
 
         Raises:
             FileNotFoundError: If the checkpoint is a local path at which there is no file.
-            ValueError: If the local checkpoint lacks tensors of the backbone; MMEngine would leave
-                them at random.
+            ValueError: If tensors of the backbone are missing in the local checkpoint. MMEngine
+                would leave their random values.
         """
         init_cfg = self.init_cfg if isinstance(self.init_cfg, dict) else {}
         checkpoint = init_cfg.get('checkpoint', '')
@@ -80,7 +86,7 @@ class DeepLabV2ResNet(ResNet):
                 'which downloads its weights; or, if load_from names all weights, set '
                 'model.backbone.init_cfg=None.'
             )
-        if prefix is not None:  # MMEngine checks the names behind a prefix itself
+        if prefix is not None:  # MMEngine itself checks the names after a prefix
             return
         found = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
         found = {name.removeprefix('module.') for name in found.get('state_dict', found)}

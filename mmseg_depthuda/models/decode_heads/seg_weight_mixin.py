@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Per-pixel weights for the segmentation loss of any MMSeg decode head."""
+"""Weights by pixel and by branch for the segmentation loss of any decode head of MMSeg."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,23 +19,23 @@ else:
 
 
 class SegWeightMixin(_Head):
-    """Lets a decode head weight its segmentation loss, by pixel and by branch.
+    """Adds weights to the segmentation loss of a decode head, by pixel and by branch.
 
-    Put it before a head to use that head in self-training, ``class MyHead(SegWeightMixin,
-    SegformerHead)``. A sample with a ``seg_weight`` (:obj:`PixelData`, float, (1, H, W)) gets the
-    loss sum(weight * CE) / number of *all* pixels, ignored ones included, as in DACS: a batch with
-    few confident pixels then moves the network less. Without it the head behaves as MMSeg wrote it.
+    Put it before a head to use this head in self-training: ``class MyHead(SegWeightMixin,
+    SegformerHead)``. If the samples have a ``seg_weight`` (:obj:`PixelData`, float, (1, H, W)), the
+    loss is sum(weight * CE) / number of *all* pixels, with ignored pixels, as in DACS. So a batch
+    with few confident pixels has a smaller gradient. Without ``seg_weight`` the loss is MMSeg's.
 
-    Under ``torch.distributed`` a mean over labeled pixels is one over the pixels of all processes.
+    Under ``torch.distributed``, a mean over labeled pixels is over those of all processes.
 
     Args:
-        loss_weights (Mapping, optional): Weight of the losses by branch and task, as in
-            ``dict(source=dict(seg=1), masked=dict(seg=0.5))``. A task that a branch does not name
-            has no loss there. Defaults to None: every branch counts as 1.
+        loss_weights (Mapping, optional): Weights of the losses by branch and task, as in
+            ``dict(source=dict(seg=1), masked=dict(seg=0.5))``. If a branch does not name a task,
+            the task has no loss there. Defaults to None: every branch has weight 1.
         **kwargs: Arguments of the head.
 
     Raises:
-        ValueError: ``loss_weights`` has another form, or names a task that the head has not.
+        ValueError: ``loss_weights`` has another form, or names a task that the head does not have.
     """
 
     def __init__(
@@ -55,21 +55,21 @@ class SegWeightMixin(_Head):
             task (str): ``'seg'`` or another task of the head.
 
         Returns:
-            float: 0 where the branch does not name the task.
+            float: The weight; 0 if the branch does not name the task.
         """
         if self.loss_weights is None:
             return 1.0
         return float(self.loss_weights[branch][task]) if self.teaches(branch, task) else 0.0
 
     def teaches(self, branch: str, task: str) -> bool:
-        """Whether a branch has losses on a task; with a weight of 0 it has, and they count nothing.
+        """Whether a branch has losses of a task. It has them also if their weight is 0.
 
         Args:
             branch (str): Name of the branch.
             task (str): ``'seg'`` or another task of the head.
 
         Returns:
-            bool: Whether ``loss_weights`` names the task for the branch.
+            bool: True if ``loss_weights`` names the task for the branch.
 
         Raises:
             ValueError: ``loss_weights`` does not name the branch.
@@ -86,12 +86,12 @@ class SegWeightMixin(_Head):
         return task in self.loss_weights[branch]
 
     def weighted(self, losses: dict[str, Tensor], branch: str, task: str) -> dict[str, Tensor]:
-        """Losses times their weight on a branch.
+        """Multiply losses by their weight on a branch.
 
         Args:
-            losses (dict[str, Tensor]): By name; only ``loss...`` is weighted.
+            losses (dict[str, Tensor]): By name. Only names that begin with ``loss`` are weighted.
             branch (str): Name of the branch.
-            task (str): Task that the losses teach.
+            task (str): Task of the losses.
 
         Returns:
             dict[str, Tensor]: Same names.
@@ -106,8 +106,8 @@ class SegWeightMixin(_Head):
 
         Args:
             seg_logits (Tensor): (N, num_classes, h, w).
-            batch_data_samples (list[SegDataSample]): With ``gt_sem_seg`` and perhaps
-                ``seg_weight``, both (1, H, W); the branch is in their metainfo.
+            batch_data_samples (list[SegDataSample]): They have ``gt_sem_seg`` and may have
+                ``seg_weight``, both (1, H, W). Their metainfo has the branch.
 
         Returns:
             dict[str, Tensor]: The losses by name, and ``acc_seg``.
@@ -123,7 +123,7 @@ class SegWeightMixin(_Head):
     def predict(
         self, inputs: Sequence[Tensor], batch_img_metas: list[dict], test_cfg: ConfigType
     ) -> Tensor:
-        """Logits at image resolution, and after them the channels of ``predicted_tasks``.
+        """Logits at image resolution, followed by the channels of ``predicted_tasks``.
 
         Args:
             inputs (Sequence[Tensor]): Feature maps of the backbone.
@@ -131,7 +131,7 @@ class SegWeightMixin(_Head):
             test_cfg (dict): MMSeg's.
 
         Returns:
-            Tensor: (N, num_classes, H, W), with depth (N, num_classes + 1, H, W).
+            Tensor: (N, num_classes, H, W); with depth (N, num_classes + 1, H, W).
         """
         tasks = getattr(self, 'predicted_tasks', ())
         if not tasks:
@@ -148,14 +148,14 @@ class SegWeightMixin(_Head):
         seg_weight: Tensor | None = None,
         with_accuracy: bool = True,
     ) -> dict[str, Tensor]:
-        """Segmentation losses of logits at any resolution, weighted or not.
+        """Segmentation losses of logits at any resolution, with or without weights.
 
         Args:
             seg_logits (Tensor): (N, num_classes, h, w).
             seg_label (Tensor): int64, (N, 1, H, W).
             seg_weight (Tensor, optional): Float, broadcastable to (N, 1, H, W). With it the losses
-                are averaged over all pixels, without it as the loss is configured.
-            with_accuracy (bool): Whether to add ``acc_seg``, which costs as much as the loss.
+                are averaged over all pixels. Without it the config of the loss decides.
+            with_accuracy (bool): Whether to add ``acc_seg``, which takes as long as the loss.
 
         Returns:
             dict[str, Tensor]: The losses by name, and ``acc_seg``.
@@ -180,7 +180,7 @@ class SegWeightMixin(_Head):
 
 
 def _averages_labeled_pixels(loss_decode: nn.Module) -> bool:
-    """Whether a loss is the cross entropy per labeled pixel, all classes alike."""
+    """Whether a loss is the mean cross entropy over labeled pixels, without weights of classes."""
     return (
         isinstance(loss_decode, CrossEntropyLoss)
         and loss_decode.avg_non_ignore
@@ -191,10 +191,10 @@ def _averages_labeled_pixels(loss_decode: nn.Module) -> bool:
 
 
 def _labeled_pixels_per_process(seg_label: Tensor, ignore_index: int) -> Tensor:
-    """Mean number over all processes, a float32 scalar.
+    """Mean number of labeled pixels over all processes, a float32 scalar.
 
-    A process that divides its sum by it contributes to the mean of the gradients, which
-    ``DistributedDataParallel`` takes, what its pixels contribute to the loss of the whole batch.
+    Each process divides its sum of losses by it. ``DistributedDataParallel`` then takes the mean of
+    the gradients, and this is the gradient of the mean over the labeled pixels of all processes.
     """
     pixels = (seg_label != ignore_index).sum().float()
     all_reduce(pixels, 'mean')
@@ -204,10 +204,10 @@ def _labeled_pixels_per_process(seg_label: Tensor, ignore_index: int) -> Tensor:
 def _checked(
     loss_weights: Mapping[str, Mapping[str, float]] | None, tasks: Collection[str]
 ) -> Mapping[str, Mapping[str, float]] | None:
-    """Weights of the right form, copied.
+    """Check the form of the weights, and copy them.
 
     Raises:
-        ValueError: A branch has no mapping, a task is unknown, or a weight no number >= 0.
+        ValueError: A branch has no mapping, a task is unknown, or a weight is not a number >= 0.
     """
     if loss_weights is None:
         return None

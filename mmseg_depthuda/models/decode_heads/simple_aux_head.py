@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Depth as a plain auxiliary task, which CorDA is measured against."""
+"""Depth as a simple auxiliary task, the baseline that CorDA is compared with."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -14,19 +14,19 @@ from .seg_depth_head import SegDepthHead, task_trunk
 
 @MODELS.register_module()
 class SimpleAuxHead(SegDepthHead):
-    """Segmentation and depth side by side: a trunk and a classifier each, nothing exchanged.
+    """Segmentation and depth, each with a trunk and a classifier of its own.
 
-    What CorDA adds is missing here: no distillation, no initial predictions and losses, one depth
-    decoder for both domains and therefore no adaptation difficulty.
+    It is CorDA without its additions: no distillation, no initial predictions and losses, and one
+    depth decoder for all domains, so that there is no adaptation difficulty.
 
     Args:
         in_channels (int): Channels of the backbone's features.
         num_classes (int): Number of classes.
-        num_summed (int): Summed branches of each :class:`DeepLabV2Classifier`. Defaults to 2, as
-            released; the paper's network is 4.
-        trunks (bool): Give each task a trunk. False puts both classifiers straight on the
-            backbone's features, as the released script does, which is the network of DACS with a
-            classifier for depth. Defaults to True.
+        num_summed (int): Summed branches of each :class:`DeepLabV2Classifier`. Defaults to 2, as in
+            the release; the paper has 4.
+        trunks (bool): Whether each task has a trunk. If not, both classifiers use the backbone's
+            features, as in the released script. This is the network of DACS with a classifier for
+            depth. Defaults to True.
         **kwargs: The other arguments of :class:`SegDepthHead`.
 
     Source: "SimpleAux" in Table 1 of Wang et al., "Domain Adaptive Semantic Segmentation with
@@ -57,8 +57,11 @@ class SimpleAuxHead(SegDepthHead):
     def forward_by_task(
         self, inputs: Sequence[Tensor], tasks: Collection[str], domain: str | None = None
     ) -> Predictions:
-        """See :meth:`SegDepthHead.forward_by_task`. Both trunks run for every task, so that the
-        statistics of their BatchNorm layers follow all images."""
+        """See :meth:`SegDepthHead.forward_by_task`.
+
+        Both trunks run whatever the tasks are, so that the statistics of their BatchNorm layers
+        follow all images.
+        """
         features = self._transform_inputs(inputs)
         seg, depth = self.seg_trunk(features), self.depth_trunk(features)
         predictions = {}

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""What a discriminator looks at: maps made of the predictions of a head."""
+"""Spaces: the input of a discriminator, made from the predictions of a head."""
 
 from collections.abc import Mapping
 
@@ -11,31 +11,31 @@ from mmseg_depthuda.registry import SPACES
 
 
 class Space:
-    """A function of predictions; subclass it and register the class under the space's name.
+    """Makes the input of a discriminator. Subclass it, and register the class under a name.
 
     Attributes:
-        tasks (tuple[str, ...]): Predictions that it is made of.
+        tasks (tuple[str, ...]): Predictions that it needs.
     """
 
     tasks: tuple[str, ...] = ()
 
     def channels(self, head: BaseDecodeHead) -> int:
-        """Channels of the map.
+        """Channels of the input.
 
         Args:
-            head (BaseDecodeHead): The head whose predictions it is made of.
+            head (BaseDecodeHead): The head that gives the predictions.
 
         Returns:
-            int: One per class, unless a subclass says otherwise.
+            int: One per class, unless a subclass has another number.
         """
         return head.out_channels
 
     def __call__(self, predictions: Mapping[str, Tensor]) -> Tensor:
-        """Make the map.
+        """Make the input.
 
         Args:
-            predictions (Mapping[str, Tensor]): Of ``tasks``, each (N, C, H, W) at the size of the
-                images.
+            predictions (Mapping[str, Tensor]): Predictions of ``tasks`` by name, each (N, C, H, W)
+                at the size of the images.
 
         Returns:
             Tensor: (N, channels, H, W).

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Adaptation by confident predictions on the target."""
+"""Adaptation by minimal entropy: predictions on the target become confident."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ from .uda_segmentor import UDASegmentor
 
 @MODELS.register_module()
 class MinEntSegmentor(UDASegmentor):
-    """Encoder-decoder that also learns to be certain on unlabeled target images.
+    """Encoder-decoder that also minimizes the entropy of its predictions on unlabeled images.
 
-    Unlabeled branches add the mean entropy of the predictions of the decode head and, if there is
-    one, of every auxiliary head. Other branches, those that a hook makes included, are trained as
-    ever.
+    The loss of an unlabeled branch is the mean entropy of the predictions of the decode head and of
+    every auxiliary head. All other branches are trained as in :class:`UDASegmentor`, also those
+    that a hook makes.
 
     Args:
         entropy_weight (float): Weight of the decode head's entropy. Defaults to 0.001.
@@ -53,8 +53,8 @@ class MinEntSegmentor(UDASegmentor):
             data_samples (list[SegDataSample]): Their samples, with branch and domain.
 
         Returns:
-            dict[str, Tensor]: On an unlabeled branch ``loss_entropy`` and ``aux.loss_entropy``,
-            the latter summed over the auxiliary heads; elsewhere as :meth:`UDASegmentor.loss`.
+            dict[str, Tensor]: On an unlabeled branch ``loss_entropy`` and ``aux.loss_entropy``, the
+            sum over the auxiliary heads. On other branches those of :meth:`UDASegmentor.loss`.
         """
         if branch_of(data_samples) not in self.unlabelled:
             return super().loss(inputs, data_samples)

@@ -163,5 +163,5 @@ def test_mixed_precision_with_loss_scaling(monkeypatch):
 
 def test_a_batch_without_a_trained_branch():
     model = tiny_segmentor(head_config('DeepLabV2Head'))
-    with pytest.raises(ValueError, match=r"branches \['target'\], none of which carries a loss"):
+    with pytest.raises(ValueError, match=r"branches \['target'\], none of which has a loss"):
         model.train_step(dict(target=make_branch()), wrapper_of(model))
