@@ -33,7 +33,7 @@ def normalized(rgb_unit):
 
 
 def jittered_pixel(rgb, draws, index):
-    """One RGB pixel through the operations in the order drawn, by the standard library's HSV."""
+    """Apply the operations to one RGB pixel in the order drawn, with the standard library's HSV."""
 
     def clip(values):
         return [min(max(value, 0), 1) for value in values]
@@ -105,7 +105,7 @@ def test_blur_equals_scipy(size, kernel):
 
 
 def test_kernel_of_the_published_crop():
-    # An impulse at 512x512 spreads over 51 pixels; sigma far beyond its range shows all taps.
+    # In 512x512 the kernel has 51 pixels. A very large sigma makes all of them visible.
     images = torch.zeros(1, 3, 512, 512, dtype=torch.float64)
     images[:, :, 256, 256] = 1
     draws = dataclasses.replace(NEUTRAL, jitter=False, sigma=torch.tensor([100.0]))
@@ -155,7 +155,7 @@ def test_rates_and_ranges_of_the_draws():
         values = torch.cat([getattr(d, name) for d in draws])
         assert values.min() >= low
         assert values.max() <= high
-        # Uniform: mean, and variance of a twelfth of the squared range.
+        # Uniform: the mean, and a variance of the squared range / 12.
         assert values.mean().item() == pytest.approx((low + high) / 2, abs=0.015)
         assert values.var().item() == pytest.approx((high - low) ** 2 / 12, rel=0.05)
 
@@ -171,7 +171,7 @@ def test_draws_follow_the_seed():
     torch.manual_seed(5)
     assert torch.equal(first, torch.stack(augmented()))
     assert not torch.equal(first, torch.stack(augmented()))
-    # One image per batch has other strengths than the next.
+    # Two images of a batch have different strengths.
     same = strong_augmentation(images[:1].expand(2, -1, -1, -1), MEAN_BGR, STD_BGR)
     assert not torch.equal(same[0], same[1])
 

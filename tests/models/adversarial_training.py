@@ -31,13 +31,13 @@ AUXILIARY = dict(
 
 
 def alignment(space='self_information', **options):
-    """With a weight that shows: the published 0.001 would vanish in any tolerance."""
+    """An alignment with a large weight. The published 0.001 would be lost in the tolerance."""
     discriminator = dict(type='FCNDiscriminator', base_channels=4)
     return dict(space=space, adversarial_weight=0.5, discriminator=discriminator) | options
 
 
 def adversarial_segmentor(decode_head=ADVENT, alignments=None, **options):
-    """Initialized network in float64 and training mode, whose depth is not all near 0."""
+    """Initialized network in float64 and training mode. Its depth is not near 0 everywhere."""
     model = tiny_segmentor(
         decode_head,
         type='AdversarialSegmentor',
@@ -73,7 +73,7 @@ def optimizers(model, **shared):
 
 
 def watch_steps(model, optim_wrapper):
-    """Filled, whenever an optimizer is about to step, with its name, all gradients and weights."""
+    """A list. Each step of an optimizer first adds its name, all gradients and all weights."""
     steps = []
 
     def remember(part):

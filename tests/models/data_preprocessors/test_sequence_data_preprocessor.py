@@ -26,7 +26,7 @@ def batch(shape=(3, 3, 8, 12), n=2):
 
 
 def normalized(images):
-    """RGB in 0..1 as the network sees it."""
+    """RGB in 0..1, normalized for the network."""
     return (255 * images - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
 
 
@@ -50,7 +50,7 @@ def test_jitter_is_one_per_sample_and_not_seen_by_the_loss():
     out = model(data, training=True)
     plain = build()(data, training=True)
     torch.testing.assert_close(out['images'], plain['images'])
-    # The same draws, applied to each view by itself: all of them work pixel by pixel.
+    # Each view on its own with the same draws. All operations work pixel by pixel.
     parameters = model.color_jitter._params
     for view in range(3):
         alone = model.color_jitter(plain['images'][:, view], params=parameters)
@@ -68,7 +68,7 @@ def test_jitter_sometimes():
 
 
 def test_a_mirrored_sample_by_hand():
-    """Width 12 (pixel centers are integers): the principal point at 4 comes to 7."""
+    """The width is 12 and pixel centers are integers: the principal point moves from 4 to 7."""
     data = batch(n=1)
     data['intrinsics'][0][0] = torch.tensor([9.0, 0.0, 4.0])
     data['stereo_pose'][0][0, 3] = -0.25

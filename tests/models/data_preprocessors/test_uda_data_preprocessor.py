@@ -16,7 +16,7 @@ def build(**options):
 
 
 def unequal_branch():
-    """Two images of different size; the first is wider, the second higher."""
+    """Two images of different size: the first is wider, the second higher."""
     rng = np.random.default_rng(0)
     pairs = [make_sample(rng, size=size) for size in ((20, 40), (24, 33))]
     images, samples = zip(*pairs, strict=True)
@@ -53,7 +53,7 @@ def test_preprocessing_twice_is_preprocessing_once():
     for name, branch in inputs.items():
         torch.testing.assert_close(twice[name]['inputs'], branch, rtol=0, atol=0)
         assert twice[name] is once[name]
-    # A branch that a hook has added keeps the domain the hook gave it.
+    # A branch that a hook has added keeps the domain that the hook wrote.
     assert twice['mixed']['data_samples'][0].metainfo['domain'] == 'source'
 
 
@@ -106,7 +106,7 @@ def test_an_ordinary_batch_goes_through_as_in_mmseg(training):
 
 
 def test_normalization_is_not_optional():
-    """Hooks undo it, so mean and std must be there."""
+    """Hooks undo the normalization, so mean and std are needed."""
     with pytest.raises(TypeError, match='mean'):
         MODELS.build(dict(type='UDADataPreProcessor', size=(32, 48)))
 

@@ -58,7 +58,7 @@ def test_a_head_of_mmseg_offers_the_logits_alone(fcn):
 
 
 def test_losses_and_logits_of_a_head_of_mmseg(fcn):
-    """Its classifier is one convolution of 1x1, here a product of matrices."""
+    """The classifier is one 1x1 convolution. The test computes it as a product of matrices."""
     branch = make_branch()
     samples = branch['data_samples']
     losses, predictions = contract.loss_and_predict(fcn, FEATURES, samples, {}, ['seg'])

@@ -24,7 +24,7 @@ IN, CHANNELS, CLASSES = 12, 16, 5
 
 
 def build(num_summed=2, **options):
-    """Head in float64 whose normalizations and classifiers do something."""
+    """Head in float64. Its normalizations and classifiers have random weights that matter."""
     torch.manual_seed(0)
     config = head_config('SimpleAuxHead', in_channels=IN, in_index=0, channels=CHANNELS)
     head = MODELS.build(config | options | dict(num_summed=num_summed))
@@ -44,7 +44,7 @@ def features():
 
 
 def plain_forward(head, features, num_summed=2):
-    """Segmentation logits and inverse depth by functions."""
+    """Segmentation logits and inverse depth, computed by functions."""
     p = dict(head.named_parameters())
     seg, depth = (trunk(features[0], p, f'{task}_trunk') for task in ('seg', 'depth'))
     return aspp(seg, p, 'final_seg', num_summed), aspp(depth, p, 'final_depth', num_summed)
@@ -107,7 +107,7 @@ def test_predictions(features, num_summed):
     assert seg.std() > 1e-2 and depth.std() > 1e-3
 
 
-def test_prediction_carries_depth_behind_the_logits(features):
+def test_prediction_has_depth_after_the_logits(features):
     head = build()
     with torch.no_grad():
         metas = [dict(img_shape=SIZE)] * 2

@@ -42,7 +42,7 @@ def in_discriminators(name):
 
 
 def split(named):
-    """Entries of the segmentor, and of the discriminators."""
+    """Split values by name of their parameter: those of the segmentor, of the discriminators."""
     return [{n: v for n, v in named.items() if in_discriminators(n) == d} for d in (False, True)]
 
 
@@ -83,7 +83,7 @@ def test_each_step_moves_its_own_part_alone(method):
         expected = {n: between[n] - DISCRIMINATOR_RATE * telling[n] for n in moved}
         torch.testing.assert_close(moved, expected)
         assert all(p.requires_grad and p.grad is None for p in model.discriminators.parameters())
-    # Fooling, then source and target.
+    # The adversarial loss of the segmentor, then the losses on source and on target.
     assert flags == [({False}, True), ({True}, False), ({True}, False)] * 2
 
 
@@ -100,7 +100,7 @@ def test_discriminators_learn_again_after_a_step_that_failed(monkeypatch):
 
 
 def test_only_target_images_fool():
-    """Without labeled pixels and depth nothing but the target is left to learn from."""
+    """Without labeled pixels and depth, only the target has a loss."""
     model, batch = adversarial_segmentor(DADA, dict(main=alignment('depth_aware'))), make_batch()
     for sample in batch['source']['data_samples']:
         sample.gt_sem_seg.data[:] = IGNORE
@@ -112,7 +112,7 @@ def test_only_target_images_fool():
     assert float(log['source.loss_seg']) == float(log['source.loss_depth']) == 0
     assert float(log['loss']) == float(log['target.loss_adversarial_main']) > 0
 
-    # By automatic differentiation of the plain formula.
+    # Expected: the gradient of the plain formula.
     branch = model.data_preprocessor(make_batch(), training=True)['target']
     reference = copy.deepcopy(model)
     reference.load_state_dict(model.state_dict())
@@ -138,7 +138,7 @@ def fooling_loss(model, images, weight=0.5):
 
 def test_one_graph_at_a_time():
     class Saved:
-        """Stands for a saved tensor in the graph; lives as long as the graph does."""
+        """Replaces a saved tensor in the graph, and lives as long as the graph."""
 
         def __init__(self, tensor):
             self.tensor = tensor
@@ -165,7 +165,7 @@ def test_one_graph_at_a_time():
     ]
     source, learning, target, fooling, maps, own_source, own_target = (n for _, n in alive)
     assert source == target == own_source == own_target == 0
-    # Between forward and backward the graph must be alive, or the count would prove nothing.
+    # The graph must be alive between forward and backward. Else the count is no proof.
     assert learning > 100 and maps > fooling > 100
 
 
@@ -189,14 +189,14 @@ def test_gradient_accumulation_takes_the_mean(method):
     assert [wrapper.inner_count for wrapper in optim_wrapper.values()] == [2, 2]
     expected = {name: (single[0][name] + single[1][name]) / 2 for name in single[0]}
     fooling, telling = split(expected)
-    # The first iteration's gradients of the discriminators wait there for those of the second.
+    # The discriminators still have their gradients of the first iteration.
     torch.testing.assert_close(split(steps[0][1])[0], fooling)
     torch.testing.assert_close(steps[1][1], telling)
 
 
 @pytest.mark.parametrize('method', ['advent', 'dada'])
 def test_mixed_precision_with_loss_scaling(monkeypatch, method):
-    """MMEngine's AMP wrapper on the CPU, which it refuses only by its device check."""
+    """MMEngine's AMP wrapper on the CPU. Only its check of the device refuses the CPU."""
     monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available', lambda: True)
     seen, results = set(), []
     for scale in (1.0, 2.0**14):
@@ -222,11 +222,11 @@ def test_mixed_precision_with_loss_scaling(monkeypatch, method):
         ('decisions', torch.bfloat16),
     }
     (weights, log), (scaled_weights, scaled_log) = results
-    # A power of two changes no digit: both optimizers have divided it out again.
+    # Both optimizers divide by the scale. It is a power of two, so this is exact.
     torch.testing.assert_close(scaled_weights, weights)
     torch.testing.assert_close(scaled_log, log)
 
-    # With the 8 bits of bfloat16 the steps are roughly those of float64.
+    # bfloat16 has 8 bits, so the steps are only roughly those of float64.
     model = adversarial_segmentor(*METHODS[method])
     start, exact = weights_of(model), model.train_step(make_batch(), optimizers(model))
     for part, moved in zip(split(weights_of(model)), split(weights), strict=True):
@@ -265,7 +265,7 @@ def test_log_names(arguments, names):
 
 
 class Answers(nn.Module):
-    """A discriminator that says what it was told to."""
+    """A discriminator that always gives the same answer."""
 
     def __init__(self, *answers):
         super().__init__()
