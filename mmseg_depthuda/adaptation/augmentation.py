@@ -18,7 +18,7 @@ BLUR_SIGMA = (0.15, 1.15)
 
 @dataclass(frozen=True)
 class AugmentationDraws:
-    """What :func:`draw_strong_augmentation` drew for one batch; tensors on the CPU, float32.
+    """Result of :func:`draw_strong_augmentation` for one batch. Tensors are on the CPU, float32.
 
     Attributes:
         jitter: Whether to jitter the colors of the batch.
@@ -168,6 +168,6 @@ def _blur(images: Tensor, draws: AugmentationDraws) -> Tensor:
 
 
 def _blur_kernel_side(side: int) -> int:
-    """Largest odd number not above ceil(side / 10)."""
+    """Largest odd number that is not greater than ceil(side / 10)."""
     tenth = math.ceil(side / 10)
     return tenth - 1 + tenth % 2

@@ -31,7 +31,7 @@ def draw_half_of_classes(label: Tensor, generator: torch.Generator | None = None
         WACV 2021.
 
     Example:
-        >>> draw_half_of_classes(torch.tensor([[[7, 7, 7]]]))  # one class: half, rounded up, is it
+        >>> draw_half_of_classes(torch.tensor([[[7, 7, 7]]]))  # half of one class, rounded up
         [tensor([7])]
     """
     _check_label(label)

@@ -43,6 +43,6 @@ def dense_task(name: str) -> type[DenseTask]:
     if task is None:
         raise KeyError(
             f'{name!r} is no task. The tasks are {sorted(TASKS.module_dict)}; '
-            f'@TASKS.register_module(name={name!r}) before a subclass of DenseTask adds one.'
+            f'to add one, put @TASKS.register_module(name={name!r}) before a subclass of DenseTask.'
         )
     return task

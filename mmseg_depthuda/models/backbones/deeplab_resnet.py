@@ -99,6 +99,6 @@ class DeepLabV2ResNet(ResNet):
         if missing:
             raise ValueError(
                 f'model.backbone.init_cfg.checkpoint: {path} lacks {len(missing)} tensors of the '
-                f'backbone, {missing[0]} the first; it begins with {sorted(found)[:3]}. Convert a '
+                f'backbone, such as {missing[0]}; it has {sorted(found)[:3]} and so on. Convert a '
                 'released initialization with tools/model_converters/deeplab_init_to_mmseg.py.'
             )

@@ -309,7 +309,7 @@ class CorDAHead(SegDepthHead):
     ) -> dict[str, Tensor]:
         """Not available, because there are also losses of initial predictions; see :meth:`loss`."""
         raise NotImplementedError(
-            'CorDAHead is trained through CorDAHead.loss, which has more predictions than these'
+            'CorDAHead also has losses of its initial predictions: call CorDAHead.loss'
         )
 
     def _seg_losses(
@@ -345,7 +345,7 @@ class CorDAHead(SegDepthHead):
     def _depth_hint(self) -> str:
         return (
             f' pred_depth_map comes from the decoder {self.predicted_depth!r}, which may stay '
-            'untrained: choose one that learns by model.decode_head.predicted_depth.'
+            'untrained: set model.decode_head.predicted_depth to a decoder that is trained.'
         )
 
     @property

@@ -79,8 +79,8 @@ class SegWeightMixin(_Head):
         if branch not in self.loss_weights:
             raise ValueError(
                 f'the branch {branch!r} is trained, but loss_weights of {type(self).__name__} '
-                f'names {list(self.loss_weights)} alone. Add {branch}=dict(seg=1.0), with further '
-                'tasks that it shall teach, to model.decode_head.loss_weights; or declare it in '
+                f'names only {list(self.loss_weights)}. Add {branch}=dict(seg=1.0), with its other '
+                'tasks if it has any, to model.decode_head.loss_weights; or add the branch to '
                 'model.unlabelled.'
             )
         return task in self.loss_weights[branch]

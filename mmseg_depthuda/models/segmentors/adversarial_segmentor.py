@@ -43,9 +43,9 @@ class AdversarialSegmentor(UDASegmentor):
 
     Each iteration has two steps:
 
-    1. The segmentor is trained by the losses of its heads on the labeled branches. The adversarial
-       loss trains it, too: frozen discriminators shall take its target predictions for source
-       predictions.
+    1. The segmentor is trained by the losses of its heads on the labeled branches, and by the
+       adversarial loss: it learns to make target predictions that frozen discriminators take for
+       source predictions.
     2. The discriminators are trained to tell source predictions from target predictions.
 
     At most one graph of the segmentor is in memory.
@@ -116,8 +116,8 @@ class AdversarialSegmentor(UDASegmentor):
         heads = {head_name: module for head_name, _, module in self.named_heads()}
         if head not in heads:
             raise ValueError(
-                f"{where}.head must be 'decode_head' or 'auxiliary_head', and the model have it; "
-                f'got {head!r}'
+                f'{where}.head must be a head of the model, {" or ".join(map(repr, heads))}, got '
+                f'{head!r}'
             )
         built = SPACES.build(config)
         try:

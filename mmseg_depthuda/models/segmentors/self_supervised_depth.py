@@ -197,7 +197,7 @@ class SelfSupervisedDepth(BaseModel):
         poses = self.predict_poses(inputs, data_samples[0].metainfo['frame_offsets'])
         if stereo_pose is not None:
             poses.append(stereo_pose)
-        # Coordinates of pixels do not survive half precision.
+        # Half precision is too coarse for coordinates of pixels.
         with torch.autocast(inputs.device.type, enabled=False):
             losses = self._view_synthesis_losses(disparities, poses, images, intrinsics)
         if self.pretrained_encoder is not None:

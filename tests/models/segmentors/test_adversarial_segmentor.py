@@ -440,7 +440,7 @@ def test_depth_travels_through_prediction():
         (
             dict(a=alignment(head='auxiliary_head')),
             {},
-            r"alignments\.a\.head .* the model have it; got 'auxiliary_head'",
+            r"alignments\.a\.head .* 'decode_head', got 'auxiliary_head'",
         ),
         (
             dict(a=alignment()),
