@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Registries of what a method is made of, beside those of MMSegmentation.
+"""Registries for those parts of a method that MMSegmentation has no registry for.
 
-A new entry is registered from any file that ``custom_imports`` names; nothing in the package lists
+Any file that ``custom_imports`` names can register a new entry; the package has no fixed list of
 names. Datasets, models, hooks and optimizers are in MMSegmentation's own registries.
 """
 
@@ -9,12 +9,12 @@ from mmengine.registry import Registry
 
 # Configs are built in MMSegmentation's scope.
 TASKS = Registry('task', scope='mmseg')
-"""What a head predicts beside the classes: subclasses of :class:`~.structures.DenseTask`."""
+"""What a head predicts besides the classes: subclasses of :class:`~.structures.DenseTask`."""
 SPACES = Registry('space', scope='mmseg')
-"""What a discriminator looks at: subclasses of :class:`~.models.discriminators.Space`."""
+"""Inputs of a discriminator: subclasses of :class:`~.models.discriminators.Space`."""
 PSEUDO_LABELERS = Registry('pseudo labeler', scope='mmseg')
-"""Labels of unlabelled images and the trust in them: see :class:`~.engine.hooks.ConfidentShare`."""
+"""Labels for unlabeled images and the trust in them: see :class:`~.engine.hooks.ConfidentShare`."""
 BRANCH_MAKERS = Registry('branch maker', scope='mmseg')
-"""Branches made of others: subclasses of :class:`~.engine.hooks.BranchMaker`."""
+"""Branches made from other branches: subclasses of :class:`~.engine.hooks.BranchMaker`."""
 
 __all__ = ['BRANCH_MAKERS', 'PSEUDO_LABELERS', 'SPACES', 'TASKS']

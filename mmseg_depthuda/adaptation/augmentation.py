@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The strong augmentation of mixed images: colour jitter and Gaussian blur."""
+"""The strong augmentation of mixed images: color jitter and Gaussian blur."""
 
 import math
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ BLUR_SIGMA = (0.15, 1.15)
 
 @dataclass(frozen=True)
 class AugmentationDraws:
-    """What :func:`draw_strong_augmentation` drew for one batch; tensors on the CPU, float32.
+    """Result of :func:`draw_strong_augmentation` for one batch. Tensors are on the CPU, float32.
 
     Attributes:
-        jitter: Whether to jitter the colours of the batch.
+        jitter: Whether to jitter the colors of the batch.
         blur: Whether to blur the batch.
-        order: Order of the colour operations, a permutation of 0 (brightness), 1 (contrast),
+        order: Order of the color operations, a permutation of 0 (brightness), 1 (contrast),
             2 (saturation) and 3 (hue).
         brightness: Shift of the values, ``(N,)`` in ``-0.25 .. 0.25``.
         contrast: Factor on the values, ``(N,)`` in ``0.75 .. 1.25``.
@@ -47,9 +47,9 @@ def draw_strong_augmentation(
 ) -> AugmentationDraws:
     """Draw whether and how to augment a batch.
 
-    Jitter with probability 0.8 and blur with probability 0.5, both once per batch; strengths per
-    image, uniform in the ranges of :class:`AugmentationDraws`. The number of random values drawn
-    does not depend on the decisions.
+    Whether to jitter (probability 0.8) and whether to blur (probability 0.5) is drawn once per
+    batch. The strengths are drawn for each image, uniformly in the ranges of
+    :class:`AugmentationDraws`. The number of random values is the same whatever is drawn.
 
     Args:
         batch_size: Number of images ``N``.
@@ -92,16 +92,16 @@ def strong_augmentation(
     generator: torch.Generator | None = None,
     rgb: bool = False,
 ) -> Tensor:
-    """Jitter the colours of normalised images and blur them.
+    """Jitter the colors of normalized images and blur them.
 
     The jitter works on ``clip((images * std + mean) / 255, 0, 1)`` in RGB order: brightness is
-    added, contrast multiplies the values, saturation and hue change in HSV, clipped to ``0 .. 1``
-    after each (what kornia calls ``ColorJiggle``, and called ``ColorJitter`` when DACS used it).
-    The blur is a Gaussian with reflected borders, its kernel per side the largest odd number not
-    above ``ceil(side / 10)``.
+    added, contrast multiplies the values, and saturation and hue are changed in HSV. Values are
+    clipped to ``0 .. 1`` after each. This is kornia's ``ColorJiggle``; when DACS used it, its name
+    was ``ColorJitter``. The blur is a Gaussian with reflected borders. Each side of its kernel is
+    the largest odd number that is not greater than ``ceil(side / 10)``.
 
     Args:
-        images: ``(N, 3, H, W)``, floating point, normalised: ``(values in 0 .. 255 - mean) / std``.
+        images: ``(N, 3, H, W)``, floating point, normalized: ``(values in 0 .. 255 - mean) / std``.
         mean: Mean of the three channels, in their order in ``images``.
         std: Standard deviation of the three channels, likewise.
         draws: What to do, from :func:`draw_strong_augmentation`; drawn here if ``None``.
@@ -109,7 +109,7 @@ def strong_augmentation(
         rgb: Whether the channels of ``images`` are in RGB order; BGR otherwise.
 
     Returns:
-        Augmented images, normalised, of the shape, dtype and device of ``images`` (``images``
+        Augmented images, normalized, of the shape, dtype and device of ``images`` (``images``
         itself if neither was drawn). The arithmetic is in float32 at least.
 
     Raises:
@@ -147,7 +147,7 @@ def strong_augmentation(
 
 
 def _jitter(images: Tensor, draws: AugmentationDraws) -> Tensor:
-    """Apply the colour operations to RGB images in 0 .. 1, in the order drawn."""
+    """Apply the color operations to RGB images in 0 .. 1, in the order drawn."""
     operations = (
         (adjust_brightness, draws.brightness),
         (adjust_contrast, draws.contrast),
@@ -168,6 +168,6 @@ def _blur(images: Tensor, draws: AugmentationDraws) -> Tensor:
 
 
 def _blur_kernel_side(side: int) -> int:
-    """Largest odd number not above ceil(side / 10)."""
+    """Largest odd number that is not greater than ceil(side / 10)."""
     tenth = math.ceil(side / 10)
     return tenth - 1 + tenth % 2

@@ -17,8 +17,9 @@ def block_mask(
 ) -> Tensor:
     """Draw which blocks of each image stay visible.
 
-    A grid of ``round(H / block_size) x round(W / block_size)`` cells, at least one each way; a cell
-    stays where ``U(0, 1) > ratio``; enlarged to the image by nearest neighbors.
+    The image is a grid of ``round(H / block_size) x round(W / block_size)`` cells, at least one
+    each way. A cell stays visible where ``U(0, 1) > ratio``. The grid is enlarged to the size of
+    the image by nearest neighbors.
 
     Args:
         num_images: N.
@@ -28,7 +29,7 @@ def block_mask(
         generator: CPU generator to draw from; torch's global CPU generator if ``None``.
 
     Returns:
-        Bool, ``(N, 1, H, W)``, on the CPU, true where the image stays.
+        Bool, ``(N, 1, H, W)``, on the CPU, true where the image stays visible.
 
     Raises:
         ValueError: If ``block_size`` is not positive or ``ratio`` outside 0 .. 1.

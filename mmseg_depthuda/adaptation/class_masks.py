@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Masks that cut whole classes out of a labelled image."""
+"""Masks that cut whole classes out of a labeled image."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,8 @@ from torch import Tensor
 def draw_half_of_classes(label: Tensor, generator: torch.Generator | None = None) -> list[Tensor]:
     """Draw, per image, half of the classes present.
 
-    Of the ``n`` distinct values in an image's label, ``ceil(n / 2)`` are drawn without replacement.
+    The label of an image has ``n`` distinct values; ``ceil(n / 2)`` of them are drawn without
+    replacement.
     The ignore value counts as a class like any other.
 
     Args:
@@ -30,7 +31,7 @@ def draw_half_of_classes(label: Tensor, generator: torch.Generator | None = None
         WACV 2021.
 
     Example:
-        >>> draw_half_of_classes(torch.tensor([[[7, 7, 7]]]))  # one class: half, rounded up, is it
+        >>> draw_half_of_classes(torch.tensor([[[7, 7, 7]]]))  # half of one class, rounded up
         [tensor([7])]
     """
     _check_label(label)
@@ -48,14 +49,14 @@ def class_mask(label: Tensor, classes: Sequence[Tensor | Sequence[int]]) -> Tens
 
     Args:
         label: ``(N, H, W)`` or ``(N, 1, H, W)`` int64, values from 0 to a few hundred.
-        classes: Class indices of each image; those that the image does not show count nothing.
+        classes: Class indices of each image. Classes that the image does not have are ignored.
 
     Returns:
         Bool tensor of the shape and device of ``label``.
 
     Raises:
-        ValueError: If the shape or the dtype of ``label`` is another one, or there are not as many
-            sets of classes as images.
+        ValueError: If ``label`` has another shape or dtype, or the number of sets of classes is not
+            the number of images.
 
     Example:
         >>> class_mask(torch.tensor([[[7, 1, 7]]]), [[7]])

@@ -13,7 +13,7 @@ Array = TypeVar('Array', np.ndarray, torch.Tensor)
 
 
 def valid_depth(depth: Array) -> Array:
-    """Tell the pixels that have a depth from those that do not.
+    """Which pixels have a depth.
 
     Depth maps in memory hold inverse depth (larger is nearer); a pixel is valid exactly when its
     value is greater than :data:`INVALID_DEPTH`. NaN is therefore invalid.
@@ -22,7 +22,7 @@ def valid_depth(depth: Array) -> Array:
         depth: Inverse depth of any shape, floating-point NumPy array or tensor.
 
     Returns:
-        Boolean array or tensor of the same shape (and device), true where there is a depth.
+        Boolean array or tensor of the same shape and device, true where there is a depth.
 
     Example:
         >>> valid_depth(torch.tensor([[2.5, 0.0]]))

@@ -1,16 +1,16 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Adaptation difficulty of CorDA: where the depth decoders of the two domains disagree.
 
-A pixel on which the source decoder and the target decoder see the same depth is easy to adapt, and
-its pseudo-label deserves trust. The two published readings differ:
+A pixel is easy to adapt where the source decoder and the target decoder predict the same depth. Its
+pseudo-label can be trusted there. Paper and release differ:
 
-* the paper takes :func:`depth_agreement` of the target image, per image;
-* the released implementation takes it of the mixed image with ``offset=0.001``, divides it by
-  its mean (:func:`unit_mean`), and weights every image of the batch with the mean of all images'
-  maps (:func:`batch_mean`).
+* The paper takes :func:`depth_agreement` of the target image, each image on its own.
+* The release takes it of the mixed image, with ``offset=0.001``, and divides it by its mean
+  (:func:`unit_mean`). It weights every image of the batch by the mean map of all images
+  (:func:`batch_mean`).
 
-Under ``torch.distributed`` both means are over the images of all processes, whose batches are of
-one size: every process must call them.
+Under ``torch.distributed`` both means are taken over the images of all processes. All batches must
+have one size, and every process must call these functions.
 
 Source: Wang et al., Domain Adaptive Semantic Segmentation with Self-Supervised Depth Estimation,
 ICCV 2021 (CorDA), eq. 9.
@@ -30,8 +30,8 @@ def depth_agreement(
     """Agreement of the two depth decoders, relative to the reference depth (eq. 9 of CorDA).
 
     ``s = clip(relu(1 - |depth_source - depth_target| / reference) + offset, 0, 1)``; pixels without
-    reference depth get 1. A prediction that is NaN agrees with nothing and gets 0, so the result
-    is finite for any input.
+    reference depth get 1. A pixel whose prediction is NaN gets 0, so the result is finite for any
+    input.
 
     Args:
         depth_source: Inverse depth predicted by the source decoder, ``(N, 1, H, W)``.
@@ -74,8 +74,8 @@ def unit_mean(agreement: Tensor) -> Tensor:
         agreement: ``(N, 1, H, W)``, not negative, finite.
 
     Returns:
-        Tensor of the same shape and dtype with mean 1. Maps that are 0 throughout become 1
-        throughout, the limit of any uniform map.
+        Tensor of the same shape and dtype with mean 1. If all values are 0, all become 1, which is
+        the result for every uniform map.
 
     Example:
         >>> unit_mean(torch.tensor([0.25, 0.75]).view(1, 1, 1, 2))
@@ -88,7 +88,7 @@ def unit_mean(agreement: Tensor) -> Tensor:
 
 @torch.no_grad()
 def batch_mean(agreement: Tensor) -> Tensor:
-    """Give every image of the batch the mean of all images' maps.
+    """Give every image of the batch the mean map of all images.
 
     The release multiplies a difficulty of shape ``(N, 1, H, W)`` with a cross entropy of shape
     ``(N, H, W)``. The product broadcasts to ``(N, N, H, W)``, and its mean weights each image by

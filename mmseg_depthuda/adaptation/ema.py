@@ -10,8 +10,8 @@ from torch import Tensor
 def ema_alpha(iteration: int, maximum: float = 0.999) -> float:
     """Decay of the average after the given iteration, ``min(1 - 1 / (iteration + 1), maximum)``.
 
-    Until ``maximum`` is reached, the average is the plain mean of all students so far: the decay
-    is 0 at first, so that the initial weights are forgotten at once, then 1/2, 2/3, ...
+    The decay is 0 at first, then 1/2, 2/3, and so on. So the initial weights are dropped in the
+    first update, and until ``maximum`` is reached the average is the plain mean of all students.
 
     Args:
         iteration: Number of iterations done before this one, 0 in the first.

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Pasting one domain into the other."""
+"""Paste pixels of one image into another."""
 
 import torch
 from torch import Tensor
@@ -8,8 +8,8 @@ from torch import Tensor
 def mix(source: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Take ``source`` where the mask is true and ``target`` elsewhere.
 
-    ``M * source + (1 - M) * target``, by selection instead of arithmetic: what is not selected
-    leaves no trace, were it NaN.
+    The result is ``M * source + (1 - M) * target``. Values are selected, not multiplied: a NaN that
+    is not selected has no effect.
 
     Args:
         source: ``(N, C, H, W)`` or ``(N, H, W)``: images, labels, depth or weights, any dtype.
@@ -20,8 +20,8 @@ def mix(source: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         Tensor of the shape and dtype of ``source``.
 
     Raises:
-        ValueError: If shapes or dtypes do not fit. Nothing else is broadcast: ``(N, H, W)`` against
-            ``(N, 1, H, W)`` would silently mix all images with all masks.
+        ValueError: If shapes or dtypes do not fit. Only channels are broadcast: images
+            ``(N, H, W)`` with masks ``(N, 1, H, W)`` would silently get every mask on every image.
 
     Source:
         Tranheden et al., DACS: Domain Adaptation via Cross-domain Mixed Sampling, WACV 2021.

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Labels from a teacher's prediction and how much to trust them."""
+"""Labels made from a teacher's predictions, and the trust in them."""
 
 import torch
 from mmengine.dist import all_reduce
@@ -10,9 +10,9 @@ from torch import Tensor
 def pseudo_labels(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Take the most probable class of every pixel and its probability.
 
-    ``label = argmax_c logits_c`` and ``confidence = max_c softmax(logits)_c``, the latter as
-    ``1 / sum_c exp(logits_c - max_c logits_c)``. The softmax is in float32 at least: float16 steps
-    by 0.0005 near 1, too coarse for a threshold of 0.968.
+    ``label = argmax_c logits_c`` and ``confidence = max_c softmax(logits)_c``, computed as
+    ``1 / sum_c exp(logits_c - max_c logits_c)`` in float32 at least. Near 1, neighboring values of
+    float16 are 0.0005 apart, which is too coarse for a threshold of 0.968.
 
     Args:
         logits: ``(N, C, H, W)``, floating point.
@@ -44,24 +44,24 @@ def confident_share(
 ) -> Tensor:
     """Share of the batch's pixels whose confidence reaches the threshold.
 
-    ``q = #{confidence >= threshold} / #pixels`` over all images of the batch together, under
-    ``torch.distributed`` over the batches of all processes, every one of which must call it.
+    ``q = #{confidence >= threshold} / #pixels``, over all images of the batch together. Under
+    ``torch.distributed`` it is over the batches of all processes, and every process must call it.
 
     Args:
         confidence: Maximal softmax, ``(N, H, W)``, in ``0 .. 1``.
         threshold: Confidence to reach, in ``0 .. 1``; 0.968 is the published value.
-        valid: Bool, of the shape of ``confidence``, false on pixels that do not count at all, such
-            as the padding of the images. All pixels count if ``None``.
+        valid: Bool, of the shape of ``confidence``, false on pixels that are not counted, such as
+            the padding of the images. All pixels are counted if ``None``.
 
     Returns:
-        ``q`` as a scalar tensor of the dtype of ``confidence``, in ``0 .. 1``; 0 if no pixel
-        counts.
+        ``q`` as a scalar tensor of the dtype of ``confidence``, in ``0 .. 1``; 0 if no pixel is
+        counted.
 
     Raises:
         ValueError: If ``threshold`` is outside 0 .. 1 or the shape or dtype of ``valid`` is wrong.
 
     Source:
-        Tranheden et al., DACS, WACV 2021, the adaptive weight of the unlabelled loss.
+        Tranheden et al., DACS, WACV 2021, the adaptive weight of the unlabeled loss.
 
     Example:
         >>> confident_share(torch.tensor([[[0.5, 0.968, 0.99, 0.2]]]))
@@ -86,12 +86,12 @@ def confident_share(
 def pseudo_label_weight(mask: Tensor, share: Tensor) -> Tensor:
     """Weight of every pixel of a mixed image in the segmentation loss.
 
-    1 on source pixels, whose label is true, and ``q`` on target pixels, whose label is a guess.
+    Source pixels have true labels and get 1. Target pixels have pseudo-labels and get ``q``.
 
     Args:
         mask: Bool mixing mask of any shape, true on source pixels.
         share: Scalar tensor ``q`` of :func:`confident_share`, or a map of the shape of ``mask``
-            where pseudo-labels are trusted to different degrees.
+            if the trust differs from pixel to pixel.
 
     Returns:
         Tensor of the shape of ``mask`` and the dtype of ``share``, values in ``0 .. 1``.

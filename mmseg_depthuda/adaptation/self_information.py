@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""What entropy-based adaptation aligns: weighted self-information, alone or fused with depth."""
+"""Weighted self-information, which entropy-based adaptation aligns; alone or fused with depth."""
 
 import math
 
@@ -10,11 +10,11 @@ from torch import Tensor
 def weighted_self_information(logits: Tensor) -> Tensor:
     r"""Share of every class in the uncertainty of a pixel, :math:`-p_c \log p_c / \log C`.
 
-    Over the classes it sums to the normalised entropy of the pixel: 1 where all classes are equally
-    likely, 0 where one is certain.
+    The sum over the classes is the normalized entropy of the pixel: 1 where all classes are equally
+    likely, 0 where one class is certain.
 
     Args:
-        logits: (N, C, H, W), floating point, C > 1, at the resolution that is to be aligned.
+        logits: (N, C, H, W), floating point, C > 1, at the resolution to align.
 
     Returns:
         Same shape, float32 (float64 for float64 logits), each value in 0..1.
@@ -42,7 +42,7 @@ def weighted_self_information(logits: Tensor) -> Tensor:
 
 
 def mean_entropy(logits: Tensor) -> Tensor:
-    """Normalised entropy of the predicted classes, averaged over the pixels.
+    """Normalized entropy of the predicted classes, averaged over the pixels.
 
     Args:
         logits: (N, C, H, W), floating point, C > 1.
@@ -51,13 +51,13 @@ def mean_entropy(logits: Tensor) -> Tensor:
         Scalar in 0..1.
 
     Source:
-        Direct entropy minimisation ("MinEnt") of Vu et al., ADVENT, CVPR 2019, eq. 3.
+        Direct entropy minimization ("MinEnt") of Vu et al., ADVENT, CVPR 2019, eq. 3.
     """
     return weighted_self_information(logits).sum(dim=1).mean()
 
 
 def fuse_with_depth(information: Tensor, inverse_depth: Tensor) -> Tensor:
-    """Depth-aware self-information: near surfaces count more.
+    """Depth-aware self-information: near surfaces have more weight.
 
     Args:
         information: Weighted self-information, (N, C, H, W).
@@ -67,7 +67,7 @@ def fuse_with_depth(information: Tensor, inverse_depth: Tensor) -> Tensor:
         (N, C, H, W), the product.
 
     Raises:
-        ValueError: If the sizes differ, which broadcasting might hide.
+        ValueError: If the sizes differ. Broadcasting could hide that.
 
     Source:
         "DADA fusion", sec. 3.2 of Vu et al., "DADA: Depth-Aware Domain Adaptation in Semantic

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Registered networks: segmentors and their parts."""
+"""Registered models: segmentors, and the parts that they are built from."""
 
 from .backbones import *  # noqa: F403
 from .data_preprocessors import *  # noqa: F403

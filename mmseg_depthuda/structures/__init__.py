@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""What travels on a sample, and how a batch of it is stacked and resized."""
+"""Branches, domains and tasks; the pixel maps of a sample, and how a batch of them is stacked."""
 
 from .branches import (
     DEFAULT_BRANCH,

@@ -2,9 +2,9 @@
 """Branches of a batch, and the domains that their images come from.
 
 A **domain** is where images come from: ``source``, ``target``, and any name that a config gives. A
-**branch** is what one forward pass with a loss sees: the images of a domain, or images made from
-them (``mixed``). Both stand in the metainfo of every sample. The ``domain`` of a mixed image is the
-pair (domain of the pasted pixels, domain of the others).
+**branch** is the input of one forward pass with a loss: the images of a domain, or images made from
+them (``mixed``). The metainfo of every sample has both. The ``domain`` of a mixed image is a pair:
+the domain of the pasted pixels, and the domain of the others.
 """
 
 from collections.abc import Mapping
@@ -13,11 +13,11 @@ from mmseg.utils import SampleList
 from torch import Tensor
 
 DEFAULT_BRANCH = 'source'
-"""Branch and domain of samples that name none, as MMSeg's own training has them."""
+"""Branch and domain of samples whose metainfo has none, as in MMSeg's own training."""
 
 
 def branch_of(data_samples: SampleList) -> str:
-    """Name of the branch of some samples.
+    """Name of the branch that some samples belong to.
 
     Args:
         data_samples (list[SegDataSample]): Samples of one branch.
@@ -29,26 +29,27 @@ def branch_of(data_samples: SampleList) -> str:
 
 
 def domains_of(data_samples: SampleList) -> tuple[str, ...]:
-    """Domains that the pixels of some samples come from.
+    """Names of the domains that the pixels of some samples come from.
 
     Args:
         data_samples (list[SegDataSample]): Samples of one branch.
 
     Returns:
-        tuple[str, ...]: One name; of mixed images two: where ``mix_mask`` is true, and elsewhere.
+        tuple[str, ...]: One name. For mixed images two: the domain where ``mix_mask`` is true, and
+        the domain elsewhere.
     """
     domain = data_samples[0].metainfo.get('domain', DEFAULT_BRANCH)
     return (domain,) if isinstance(domain, str) else tuple(domain)
 
 
 def is_batch_of_branches(batch: Mapping) -> bool:
-    """Tell a batch of branches by name from an ordinary batch of MMSeg.
+    """Whether a batch has branches by name, unlike an ordinary batch of MMSeg.
 
     Args:
         batch (Mapping): What the data loader gives.
 
     Returns:
-        bool: Whether its values are branches.
+        bool: True if its values are branches.
     """
     return 'inputs' not in batch
 
@@ -60,7 +61,7 @@ def is_preprocessed(branch: Mapping) -> bool:
         branch (Mapping): With ``inputs`` and ``data_samples``.
 
     Returns:
-        bool: Whether its images are stacked and its samples name their branch.
+        bool: True if its images are stacked and its samples name their branch.
     """
     return isinstance(branch['inputs'], Tensor) and all(
         'branch' in sample.metainfo for sample in branch['data_samples']

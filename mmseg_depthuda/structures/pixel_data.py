@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Maps of a batch: stacking those of its samples, and resizing predictions."""
+"""Stack the pixel maps of a batch, and resize predictions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from mmengine.structures import PixelData
@@ -13,7 +13,7 @@ from .sample_fields import sample_field
 
 
 def stack_pixel_data(batch_data_samples: SampleList, name: str) -> Tensor | None:
-    """Stack one pixel map of a batch.
+    """Stack one pixel map of all samples of a batch.
 
     Args:
         batch_data_samples (list[SegDataSample]): The samples.
@@ -43,7 +43,7 @@ def stack_pixel_data(batch_data_samples: SampleList, name: str) -> Tensor | None
     return torch.stack([sample.get(name).data for sample in batch_data_samples])
 
 
-def upsample(prediction: Tensor, size: tuple[int, int], align_corners: bool) -> Tensor:
+def upsample(prediction: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:
     """Resize a prediction (N, C, h, w) bilinearly to (N, C, H, W), unless it has that size."""
     if tuple(prediction.shape[2:]) == tuple(size):
         return prediction
@@ -51,14 +51,14 @@ def upsample(prediction: Tensor, size: tuple[int, int], align_corners: bool) -> 
 
 
 def pack_pixel_data(data_samples: SampleList, maps: Mapping[str, Tensor]) -> None:
-    """Give every sample its slice of some maps: the inverse of :func:`stack_pixel_data`.
+    """Give every sample its own part of some stacked maps: the inverse of :func:`stack_pixel_data`.
 
     Args:
         data_samples (list[SegDataSample]): N samples, changed in place.
-        maps (Mapping[str, Tensor]): By name of a field, (N, 1, H, W).
+        maps (Mapping[str, Tensor]): Name of a field -> its map, (N, 1, H, W).
 
     Raises:
-        KeyError: There is no field of a name.
+        KeyError: A name is no field.
         ValueError: A map has another number of images, or another dtype than its field.
     """
     for name, values in maps.items():

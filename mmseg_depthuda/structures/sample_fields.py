@@ -1,10 +1,10 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The table of what travels on a sample of a training batch.
+"""The table of all pixel maps that a sample of a training batch can have.
 
 A sample is MMSeg's ``SegDataSample``. Its pixel maps are ``PixelData`` of shape (1, H, W), stacked
-to (N, 1, H, W). The documentation prints this table; :func:`stack_pixel_data` and
-:func:`pack_pixel_data` refuse a name that is not in it, because a misspelled one would be absent in
-every sample, and train nothing.
+to (N, 1, H, W). The documentation prints this table. :func:`stack_pixel_data` and
+:func:`pack_pixel_data` refuse a name that is not in it: no sample has a map of a misspelled name,
+so that its loss would be left out, and nobody would notice.
 """
 
 from collections.abc import Mapping
@@ -15,15 +15,15 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class SampleField:
-    """One kind of map on a sample.
+    """One kind of pixel map.
 
     Attributes:
         name: Key in the sample.
         dtype: ``'int64'``, ``'float'`` (float32, or float64 in a model of float64) or ``'bool'``.
         values: Range and meaning of the values.
-        written_by: Who puts it there.
-        read_by: Who uses it.
-        padding: Value where the data preprocessor pads the image; None for maps that are made
+        written_by: What writes it.
+        read_by: What uses it.
+        padding: Value where the data preprocessor pads the image. None for maps that are made
             after the padding.
     """
 
@@ -40,7 +40,7 @@ _FIELDS = (
         'gt_sem_seg',
         'int64',
         'class index; 255: ignored',
-        'LoadLabels; of a made branch its maker',
+        'LoadLabels; in a made branch, its maker',
         'the segmentation losses of every head; makers that paste classes',
         padding=255,
     ),
@@ -48,7 +48,7 @@ _FIELDS = (
         'gt_depth_map',
         'float',
         'inverse depth, larger is nearer; 0: none',
-        'LoadInverseDepth; of a made branch its maker',
+        'LoadInverseDepth; in a made branch, its maker',
         'the depth losses; the agreement of depth decoders',
         padding=0,
     ),
@@ -62,7 +62,7 @@ _FIELDS = (
     SampleField(
         'mix_mask',
         'bool',
-        'true where the pixel is of the first of two domains; of one domain: where it is pasted',
+        'true where the pixel is pasted; of two domains, pasted pixels are of the first',
         'branch makers that mix two images',
         'heads with a depth decoder for each domain',
     ),
@@ -105,14 +105,14 @@ _FIELDS = (
 
 _TABLE: dict[str, SampleField] = {field.name: field for field in _FIELDS}
 SAMPLE_FIELDS: Mapping[str, SampleField] = MappingProxyType(_TABLE)
-"""Name -> field; :func:`register_sample_field` adds to it."""
+"""Name of a field -> the field. :func:`register_sample_field` adds to it."""
 
 
 def register_sample_field(field: SampleField) -> None:
     """Add a field of your own to the table.
 
     Args:
-        field: The field. Registering an equal one again changes nothing.
+        field: The field. To register an equal one again changes nothing.
 
     Raises:
         ValueError: The name is taken by another field.
@@ -125,7 +125,7 @@ def register_sample_field(field: SampleField) -> None:
 
 
 def sample_field(name: str) -> SampleField:
-    """Look a field up.
+    """Look up a field of the table.
 
     Args:
         name: Its key in the sample.

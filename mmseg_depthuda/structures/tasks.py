@@ -1,15 +1,15 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""What a head can predict beside the classes.
+"""Tasks: what a head can predict in addition to the classes.
 
-A task is a name (``'depth'``) with the few facts that prediction needs. It is registered in
-:data:`~mmseg_depthuda.registry.TASKS`, from a user's file as from here.
+A task is a name, such as ``'depth'``, with what the code of prediction must know about it. It is
+registered in :data:`~mmseg_depthuda.registry.TASKS`, here or in a file of the user.
 """
 
 from mmseg_depthuda.registry import TASKS
 
 
 class DenseTask:
-    """A map that a head predicts; subclass it and register the class under the task's name.
+    """A map that a head predicts. Subclass it, and register the class under the task's name.
 
     Attributes:
         channels (int): Channels of the prediction.
@@ -28,7 +28,7 @@ class DepthTask(DenseTask):
 
 
 def dense_task(name: str) -> type[DenseTask]:
-    """Look a task up.
+    """Look up a task by its name.
 
     Args:
         name: Its registered name.
@@ -43,6 +43,6 @@ def dense_task(name: str) -> type[DenseTask]:
     if task is None:
         raise KeyError(
             f'{name!r} is no task. The tasks are {sorted(TASKS.module_dict)}; '
-            f'@TASKS.register_module(name={name!r}) before a subclass of DenseTask adds one.'
+            f'to add one, put @TASKS.register_module(name={name!r}) before a subclass of DenseTask.'
         )
     return task

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Pure tensor functions of self-supervised depth: a frame out of its neighbours, and how well."""
+"""Pure tensor functions of self-supervised depth: warp views into a frame, measure the error."""
 
 from .geometry import disparity_to_depth, pose_matrix, warp
 from .photometric import (

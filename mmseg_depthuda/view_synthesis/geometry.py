@@ -1,8 +1,8 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""From depth and camera motion to the pixels that show the same point in another view.
+"""Geometry of two views: which pixels of another view show the same points.
 
-Pixel centres lie at integer coordinates, camera axes are x right, y down, z forward, and depth is
-measured along z, as in kornia and in the street world.
+Pixel centers have integer coordinates. The camera's axes are x right, y down, z forward. Depth is
+measured along z. This is the convention of kornia and of the street world, too.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def disparity_to_depth(
         max_depth: Depth of disparity 0.
 
     Returns:
-        Depth of that shape, ``min_depth .. max_depth``, in the unit of these. It is metres where
-        the baseline of a stereo pair fixes the scale.
+        Depth of that shape, ``min_depth .. max_depth``, in their unit: meters if the training had
+        stereo pairs whose baseline is known in meters, else unknown.
 
     Source:
         Godard et al., Monodepth2, ICCV 2019, section 4.
@@ -40,26 +40,28 @@ def disparity_to_depth(
 
 
 def pose_matrix(axis_angle: Tensor, translation: Tensor) -> Tensor:
-    """Rigid motion of a rotation and a translation.
+    """Matrix of a rigid motion, from its rotation and its translation.
 
     Args:
         axis_angle: Rotation axis times angle in radians, ``(N, 3)``, floating point.
         translation: ``(N, 3)``, likewise.
 
     Returns:
-        ``(N, 4, 4)``: points are rotated, then shifted. Differentiable everywhere, also where the
-        rotation is zero.
+        ``(N, 4, 4)``: points are rotated, then shifted. It has a gradient everywhere, also where
+        the rotation is zero.
     """
     return Rt_to_matrix4x4(axis_angle_to_rotation_matrix(axis_angle), translation[..., None])
 
 
 def warp(images: Tensor, depth: Tensor, poses: Tensor, intrinsics: Tensor) -> Tensor:
-    """Look up, for every pixel of a target view, the colour of the same point in a source view.
+    """Look up, for every pixel of a target view, the color of the same point in a source view.
 
-    Bilinear; what lies outside of the source image gets the colour of its border. kornia's
-    ``warp_frame_depth`` does the same with black instead, in three times the time: it visits every
-    pixel for back-projection, motion and projection, which are one matrix here
-    (``z' p' = z K R K^-1 p + K t``, Hartley and Zisserman, Multiple View Geometry, eq. 9.6).
+    Sampling is bilinear. Points outside of the source image get the color of its border.
+
+    ``z' p' = z K R K^-1 p + K t`` (Hartley and Zisserman, Multiple View Geometry, eq. 9.6): one
+    matrix for each image moves its pixels. kornia's ``warp_frame_depth`` takes three times as long,
+    because it computes back-projection, motion and projection for every pixel in turn, and it gives
+    black outside of the source image.
 
     Args:
         images: Source views, ``(N, C, H, W)``, floating point.
@@ -69,8 +71,8 @@ def warp(images: Tensor, depth: Tensor, poses: Tensor, intrinsics: Tensor) -> Te
         intrinsics: Camera matrices K of both views in pixels, ``(N, 3, 3)``.
 
     Returns:
-        ``(N, C, H, W)``. Points at or behind the source camera are taken as 1e-3 before it, so that
-        the result and its gradients stay finite.
+        ``(N, C, H, W)``. Points at the source camera or on its rear side are treated as 1e-3 in
+        front of it, so that the result and its gradients stay finite.
 
     Source:
         Zhou et al., CVPR 2017, eq. 2; Godard et al., Monodepth2, ICCV 2019.
@@ -81,7 +83,7 @@ def warp(images: Tensor, depth: Tensor, poses: Tensor, intrinsics: Tensor) -> Te
     rays = intrinsics @ poses[:, :3, :3] @ torch.linalg.inv(intrinsics) @ pixels
     points = rays * depth.reshape(len(depth), 1, -1) + intrinsics @ poses[:, :3, 3:]
     projected = points[:, :2] / points[:, 2:].clamp_min(NEAREST_PROJECTED)
-    # grid_sample wants the outermost pixel centres at -1 and 1.
+    # grid_sample wants the outermost pixel centers at -1 and 1.
     to_unit = projected.new_tensor([[2 / (width - 1)], [2 / (height - 1)]])
     grid = (projected * to_unit - 1).mT.reshape(len(images), height, width, 2)
     return F.grid_sample(images, grid, padding_mode='border', align_corners=True)

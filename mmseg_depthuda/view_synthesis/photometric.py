@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""How well a synthesised view explains a frame: the losses of Monodepth2 (ICCV 2019)."""
+"""The losses of Monodepth2 (ICCV 2019): how much a synthesized view differs from a frame."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ TIE_BREAKING_NOISE = 1e-5
 def ssim(prediction: Tensor, target: Tensor) -> Tensor:
     """Structural similarity (Wang et al., TIP 2004) in a 3x3 box, borders reflected.
 
-    kornia's ``ssim`` weighs its window by a Gaussian of sigma 1.5, which gives other values.
+    kornia's ``ssim`` weights its window by a Gaussian of sigma 1.5 and gives other values.
 
     Args:
         prediction: Images, ``(N, C, H, W)``, floating point, 0 .. 1; H and W at least 2.
-        target: Images of that shape, to compare with.
+        target: Images of the same shape.
 
     Returns:
         ``(N, C, H, W)``, -1 .. 1, 1 where the two are equal in the box. C1 = 0.01^2, C2 = 0.03^2.
@@ -59,20 +59,20 @@ def photometric_error(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def minimum_reprojection(warped: Tensor, unwarped: Tensor) -> tuple[Tensor, Tensor]:
-    """Per pixel the least error over the source views, where warping explains more than standing
-    still.
+    """Smallest error of each pixel over the source views, with Monodepth2's automatic mask.
 
-    A pixel whose best unwarped source view fits better than the best warped one (an object that
-    moves along, or a camera that does not) keeps that error, which has no gradient.
+    Some pixels fit better without warping than with it: those of an object that moves along with
+    the camera, or all pixels while the camera stands still. Such a pixel gets its smallest unwarped
+    error, which has no gradient.
 
     Args:
         warped: Photometric errors of the warped source views, ``(S, N, 1, H, W)``.
-        unwarped: Those of the source views as they are, without gradient, of that shape. Noise of
-            N(0, 1e-5) is added to break ties.
+        unwarped: Photometric errors of the source views without warping, of the same shape, without
+            gradient. Noise from N(0, 1e-5) is added to break ties.
 
     Returns:
-        The errors, ``(N, 1, H, W)``; and whether they are those of warped views, bool of that
-        shape.
+        The errors, ``(N, 1, H, W)``; and bool of the same shape, true where the error is that of a
+        warped view.
 
     Source:
         Godard et al., Monodepth2, ICCV 2019, eq. 4 and 5.
@@ -83,25 +83,26 @@ def minimum_reprojection(warped: Tensor, unwarped: Tensor) -> tuple[Tensor, Tens
 
 
 def edge_aware_smoothness(disparity: Tensor, images: Tensor) -> Tensor:
-    """Mean gradient of mean-normalised disparity, where the image has no edge.
+    """Mean gradient of mean-normalized disparity; edges of the image have less weight.
 
     Args:
         disparity: ``(N, 1, H, W)``, floating point, >= 0.
-        images: ``(N, 3, h, w)`` of the same views, 0 .. 1; averaged down to the disparity's size.
+        images: ``(N, 3, h, w)``, 0 .. 1, the same views; averaged down to the disparity's size.
 
     Returns:
-        Scalar; 0 for constant disparity, the same for any multiple of a disparity.
+        Scalar; 0 for constant disparity. A multiple of the disparity gives the same value.
 
     Source:
-        Godard et al., Monodepth2, ICCV 2019, eq. 3; Wang et al., CVPR 2018 (the normalisation).
+        Godard et al., Monodepth2, ICCV 2019, eq. 3; Wang et al., CVPR 2018 (the normalization).
     """
     images = F.interpolate(images, size=disparity.shape[2:], mode='area')
-    normalised = disparity / (disparity.mean((2, 3), keepdim=True) + 1e-7)
-    return inverse_depth_smoothness_loss(normalised, images)
+    normalized = disparity / (disparity.mean((2, 3), keepdim=True) + 1e-7)
+    return inverse_depth_smoothness_loss(normalized, images)
 
 
 def feature_distance(features: Tensor, reference: Tensor) -> Tensor:
-    """L2 norm of the difference of two feature maps, which keeps an encoder near its pretraining.
+    """L2 norm of the difference of two feature maps. As a loss it keeps an encoder near its
+    pretrained weights.
 
     Args:
         features: ``(N, C, H, W)``, floating point.

@@ -25,15 +25,15 @@ NEUTRAL = AugmentationDraws(
 )
 
 
-def normalised(rgb_unit):
-    """(N, 3, H, W) RGB in 0 .. 1 to normalised BGR, float64."""
+def normalized(rgb_unit):
+    """(N, 3, H, W) RGB in 0 .. 1 to normalized BGR, float64."""
     bgr = torch.as_tensor(rgb_unit, dtype=torch.float64).flip(1) * 255
     mean, std = (torch.tensor(x, dtype=torch.float64).view(3, 1, 1) for x in (MEAN_BGR, STD_BGR))
     return (bgr - mean) / std
 
 
 def jittered_pixel(rgb, draws, index):
-    """One RGB pixel through the operations in the order drawn, by the standard library's HSV."""
+    """Apply the operations to one RGB pixel in the order drawn, with the standard library's HSV."""
 
     def clip(values):
         return [min(max(value, 0), 1) for value in values]
@@ -54,7 +54,7 @@ def jittered_pixel(rgb, draws, index):
 
 
 @pytest.mark.parametrize('order', [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1)])
-def test_jitter_equals_the_standard_librarys_colours(order):
+def test_jitter_equals_the_standard_librarys_colors(order):
     rgb = np.random.default_rng(0).random((2, 3, 3, 4))
     draws = dataclasses.replace(
         NEUTRAL,
@@ -69,15 +69,15 @@ def test_jitter_equals_the_standard_librarys_colours(order):
     for n, y, x in np.ndindex(2, 3, 4):
         expected[n, :, y, x] = jittered_pixel(rgb[n, :, y, x], draws, n)
 
-    result = strong_augmentation(normalised(rgb), MEAN_BGR, STD_BGR, draws)
+    result = strong_augmentation(normalized(rgb), MEAN_BGR, STD_BGR, draws)
 
-    torch.testing.assert_close(result, normalised(expected), rtol=0, atol=1e-4)
+    torch.testing.assert_close(result, normalized(expected), rtol=0, atol=1e-4)
 
 
 def test_rgb_order_is_the_flipped_bgr_order():
     rgb = np.random.default_rng(1).random((2, 3, 3, 4))
     draws = dataclasses.replace(NEUTRAL, blur=False, hue=torch.tensor([0.1, -0.2]))
-    bgr = normalised(rgb)
+    bgr = normalized(rgb)
     from_bgr = strong_augmentation(bgr, MEAN_BGR, STD_BGR, draws)
     from_rgb = strong_augmentation(bgr.flip(1), MEAN_BGR[::-1], STD_BGR[::-1], draws, rgb=True)
     torch.testing.assert_close(from_rgb.flip(1), from_bgr)
@@ -105,7 +105,7 @@ def test_blur_equals_scipy(size, kernel):
 
 
 def test_kernel_of_the_published_crop():
-    # An impulse at 512x512 spreads over 51 pixels; sigma far beyond its range shows all taps.
+    # In 512x512 the kernel has 51 pixels. A very large sigma makes all of them visible.
     images = torch.zeros(1, 3, 512, 512, dtype=torch.float64)
     images[:, :, 256, 256] = 1
     draws = dataclasses.replace(NEUTRAL, jitter=False, sigma=torch.tensor([100.0]))
@@ -118,7 +118,7 @@ def test_kernel_of_the_published_crop():
     [(torch.float64, 1e-4), (torch.float32, 1e-3), (torch.float16, 0.1), (torch.bfloat16, 1.0)],
 )
 def test_neutral_strengths_keep_the_image(dtype, tolerance):
-    images = normalised(torch.rand(2, 3, 33, 65, dtype=torch.float64)).to(dtype)
+    images = normalized(torch.rand(2, 3, 33, 65, dtype=torch.float64)).to(dtype)
     result = strong_augmentation(images, MEAN_BGR, torch.tensor(STD_BGR).view(3, 1, 1), NEUTRAL)
     assert result.dtype == dtype
     assert (result - images).abs().max() <= tolerance
@@ -131,7 +131,7 @@ def test_neither_returns_the_images():
 
 
 def test_single_pixel():
-    images = normalised(torch.rand(2, 3, 1, 1))
+    images = normalized(torch.rand(2, 3, 1, 1))
     result = strong_augmentation(images, MEAN_BGR, STD_BGR, NEUTRAL)
     torch.testing.assert_close(result, images, rtol=0, atol=1e-4)
 
@@ -155,13 +155,13 @@ def test_rates_and_ranges_of_the_draws():
         values = torch.cat([getattr(d, name) for d in draws])
         assert values.min() >= low
         assert values.max() <= high
-        # Uniform: mean, and variance of a twelfth of the squared range.
+        # Uniform: the mean, and a variance of the squared range / 12.
         assert values.mean().item() == pytest.approx((low + high) / 2, abs=0.015)
         assert values.var().item() == pytest.approx((high - low) ** 2 / 12, rel=0.05)
 
 
 def test_draws_follow_the_seed():
-    images = normalised(torch.rand(2, 3, 32, 32))
+    images = normalized(torch.rand(2, 3, 32, 32))
 
     def augmented(generator=None):
         return [strong_augmentation(images, MEAN_BGR, STD_BGR, None, generator) for _ in range(4)]
@@ -171,7 +171,7 @@ def test_draws_follow_the_seed():
     torch.manual_seed(5)
     assert torch.equal(first, torch.stack(augmented()))
     assert not torch.equal(first, torch.stack(augmented()))
-    # One image per batch has other strengths than the next.
+    # Two images of a batch have different strengths.
     same = strong_augmentation(images[:1].expand(2, -1, -1, -1), MEAN_BGR, STD_BGR)
     assert not torch.equal(same[0], same[1])
 
@@ -192,7 +192,7 @@ def test_errors(images, message):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 def test_cuda_equals_cpu():
-    images = normalised(torch.rand(2, 3, 64, 96))
+    images = normalized(torch.rand(2, 3, 64, 96))
     on_cpu = strong_augmentation(images, MEAN_BGR, STD_BGR, NEUTRAL)
     on_gpu = strong_augmentation(images.cuda(), MEAN_BGR, STD_BGR, NEUTRAL)
     torch.testing.assert_close(on_gpu.cpu(), on_cpu, rtol=0, atol=1e-3)

@@ -19,7 +19,7 @@ def test_grid_by_hand():
 @pytest.mark.parametrize('size', [(5, 7), (64, 100), (1, 1), (20, 3)])
 @pytest.mark.parametrize('block', [3, 16])
 def test_sides_that_the_block_does_not_divide(size, block):
-    """The nearest whole number of cells, each pixel the cell that floor(y * rows / H) says."""
+    """The number of cells is rounded. A pixel is in the cell floor(y * rows / H)."""
     found = block_mask(3, size, block, 0.4, torch.Generator().manual_seed(0))
     rows, columns = (max(round(side / block), 1) for side in size)
     cells = torch.rand((3, 1, rows, columns), generator=torch.Generator().manual_seed(0)) > 0.4

@@ -64,7 +64,7 @@ def test_draws_follow_the_seed():
 
 
 def test_mask_of_given_classes():
-    """Also classes that the image lacks, more than it has, none, and the ignore value."""
+    """Classes that the image does not have, more than it has, none, and the ignore value."""
     label = torch.tensor([[0, 1, 2], [255, 1, 0], [3, 3, 0]]).unsqueeze(1)
     chosen = [[1, 7], torch.tensor([255, 300]), []]
     mask = class_mask(label, chosen)

@@ -68,15 +68,15 @@ def test_agreement_shape_errors(shape):
 
 @given(arrays(np.float64, (2, 1, 3, 4), elements=st.floats(0, 1)))
 def test_unit_mean(agreement):
-    normalised = unit_mean(torch.from_numpy(agreement)).numpy()
-    assert normalised.mean() == pytest.approx(1)
+    normalized = unit_mean(torch.from_numpy(agreement)).numpy()
+    assert normalized.mean() == pytest.approx(1)
     if agreement.sum() > 0:
-        np.testing.assert_allclose(normalised * agreement.mean(), agreement, rtol=1e-9)
+        np.testing.assert_allclose(normalized * agreement.mean(), agreement, rtol=1e-9)
 
 
 def test_unit_mean_is_common_to_the_batch():
-    normalised = unit_mean(torch.tensor([1.0, 3.0]).view(2, 1, 1, 1))
-    assert normalised.flatten().tolist() == [0.5, 1.5]
+    normalized = unit_mean(torch.tensor([1.0, 3.0]).view(2, 1, 1, 1))
+    assert normalized.flatten().tolist() == [0.5, 1.5]
 
 
 def test_unit_mean_of_no_agreement_is_uniform():

@@ -19,7 +19,7 @@ def test_pseudo_labels_equal_scipy(dtype, tolerance, scale):
     logits = (torch.randn(2, 19, 5, 7) * scale).to(dtype).requires_grad_()
     label, confidence = pseudo_labels(logits)
 
-    # Rounded to its dtype first: what is lost there is no error of the function.
+    # Round to the dtype first. This loss of digits is no error of the function.
     rounded = logits.detach().double().numpy()
     probability = softmax(rounded, axis=1)
     np.testing.assert_allclose(confidence.double().numpy(), probability.max(axis=1), atol=tolerance)
@@ -37,7 +37,7 @@ def test_pseudo_labels_of_uniform_logits():
 
 
 def test_pseudo_labels_beyond_the_resolution_of_the_softmax():
-    # Both probabilities round to one number; the logits still tell the classes apart.
+    # Both probabilities round to the same number, but the logits differ.
     logits = torch.tensor([1000.0, 1000.0001, -1000.0]).double().view(1, 3, 1, 1)
     label, confidence = pseudo_labels(logits)
     assert label.item() == 1

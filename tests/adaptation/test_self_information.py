@@ -43,7 +43,7 @@ def test_hand_computed_shares():
 
 @pytest.mark.parametrize('scale', [0.1, 3, 30])
 def test_is_the_published_formula(scale):
-    """The published 1e-30 keeps a logarithm of 0 away and changes nothing else."""
+    """The release adds 1e-30 to avoid the logarithm of 0. This changes nothing else."""
     logits = random_logits(scale)
     np.testing.assert_allclose(
         weighted_self_information(logits), published(logits), rtol=1e-12, atol=1e-15
@@ -86,12 +86,12 @@ def test_gradient_by_finite_differences(function):
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32])
 def test_extreme_logits_have_finite_gradients(dtype):
-    """A softmax that underflows to 0 has a logarithm of -inf, and a gradient of NaN."""
+    """If the softmax became 0, its logarithm would be -inf, and the gradient NaN."""
     logits = torch.tensor([[1e3, -1e3, 0.0], [-6e4, 6e4, 6e4]], dtype=dtype)
     logits = logits.view(2, 3, 1, 1).requires_grad_()
     mean_entropy(logits).backward()
     assert logits.grad.isfinite().all()
-    # Of the second pixel two classes are equally likely: the entropy is log 2 / log 3.
+    # In the second pixel two classes are equally likely: the entropy is log 2 / log 3.
     torch.testing.assert_close(
         weighted_self_information(logits).sum(1).flatten(),
         torch.tensor([0, math.log(2) / math.log(3)]),

@@ -22,7 +22,7 @@ from tests.models.adversarial_training import (
     adversarial_segmentor,
     alignment,
     make_batch,
-    optimisers,
+    optimizers,
 )
 from tests.models.pair_training import Pairs, make_runner
 from tests.models.tiny_segmentor import IGNORE, tiny_segmentor
@@ -100,7 +100,7 @@ def make_optim_wrapper(case, model):
         optim_wrapper = OptimWrapper(torch.optim.SGD(trained, lr=RATE))
         wrappers = dict(segmentor=optim_wrapper)
     else:
-        optim_wrapper = optimisers(model, accumulative_counts=accumulative_counts(case))
+        optim_wrapper = optimizers(model, accumulative_counts=accumulative_counts(case))
         wrappers = dict(optim_wrapper.items())
     steps = []
 

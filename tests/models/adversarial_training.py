@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Adversarial training of the tiny network: parts of configs, batches, and its two optimisers."""
+"""Adversarial training of the tiny network: parts of configs, batches, and its two optimizers."""
 
 from mmengine.optim import build_optim_wrapper
 
@@ -31,13 +31,13 @@ AUXILIARY = dict(
 
 
 def alignment(space='self_information', **options):
-    """With a weight that shows: the published 0.001 would vanish in any tolerance."""
+    """An alignment with a large weight. The published 0.001 would be lost in the tolerance."""
     discriminator = dict(type='FCNDiscriminator', base_channels=4)
     return dict(space=space, adversarial_weight=0.5, discriminator=discriminator) | options
 
 
 def adversarial_segmentor(decode_head=ADVENT, alignments=None, **options):
-    """Initialised network in float64 and training mode, whose depth is not all near 0."""
+    """Initialized network in float64 and training mode. Its depth is not near 0 everywhere."""
     model = tiny_segmentor(
         decode_head,
         type='AdversarialSegmentor',
@@ -59,7 +59,7 @@ def make_batch(seed=0, batch_size=2, size=SIZE):
     )
 
 
-def optimisers(model, **shared):
+def optimizers(model, **shared):
     """Plain SGD for both; ``shared`` are settings of both wrappers."""
     return build_optim_wrapper(
         model,
@@ -73,7 +73,7 @@ def optimisers(model, **shared):
 
 
 def watch_steps(model, optim_wrapper):
-    """Filled, whenever an optimiser is about to step, with its name, all gradients and weights."""
+    """A list. Each step of an optimizer first adds its name, all gradients and all weights."""
     steps = []
 
     def remember(part):

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""A runner that trains the tiny network on pairs held in memory."""
+"""A runner that trains the tiny network on pairs in memory."""
 
 import numpy as np
 from mmengine.config import ConfigDict
@@ -10,7 +10,7 @@ from tests.models.tiny_segmentor import NUM_CLASSES, make_sample, segmentor_conf
 
 
 class Pairs(Dataset):
-    """Source-target pairs, a pure function of the index."""
+    """Source-target pairs that depend only on the index."""
 
     def __init__(self, length=64, source=None, target=None):
         self.length = length
@@ -68,5 +68,5 @@ def make_runner(work_dir, name, hooks, iterations=4, dataset=None, model=None, *
 
 
 def logged(runner_work_dir):
-    """Everything the runs under a folder have logged."""
+    """Everything that the runs in a folder have logged."""
     return '\n'.join(path.read_text() for path in sorted(runner_work_dir.rglob('*.log')))

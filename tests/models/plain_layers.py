@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The layers of the two-task heads stated again by functions, from parameters by name alone."""
+"""A second implementation of the layers of the two-task heads: functions of parameters by name."""
 
 import torch.nn.functional as F
 

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Self-supervised depth that trains in milliseconds, and batches of a drive for it."""
+"""A tiny model of self-supervised depth that trains in milliseconds, and batches for it."""
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +30,7 @@ def build(seed=0, **options):
 
 
 def make_batch(offsets=(-1, 1), stereo=False, n=2, seed=0):
-    """Frames of a drive, one after the other, as the data loader gives them."""
+    """A batch of frames and their source views, as from the data loader."""
     views = 1 + len(offsets) + stereo
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(n, 3, 12, 20, generator=generator)

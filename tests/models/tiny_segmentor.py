@@ -16,7 +16,7 @@ SIZE = (24, 40)  # height, width; 4 x 6 features
 MEAN, STD = (104.0, 117.0, 123.0), (50.0, 60.0, 70.0)
 FEATURES = 64  # channels of the backbone's last stage
 
-# The published ones. A target branch has none; these tests give it that of mixed images.
+# As published. There, a target branch has no weights; here it has those of mixed images.
 SELF_TRAINING = dict(
     source=dict(seg=1.0, depth=0.01),
     mixed=dict(seg=1.0, depth=0.001),
@@ -30,7 +30,7 @@ LOSS_WEIGHTS = dict(
 
 
 def source_depth(weight):
-    """Weights of a head that learns on the source."""
+    """Weights of the losses of a head that is trained on the source."""
     return dict(source=dict(seg=1.0, depth=weight))
 
 
@@ -65,7 +65,7 @@ def segmentor_config(decode_head=None, **options):
 
 
 def tiny_segmentor(decode_head=None, seed=0, **options):
-    """Initialised network in float64 and training mode. Classifiers get weights that matter."""
+    """Initialized network in float64 and training mode. Classifiers get weights that matter."""
     torch.manual_seed(seed)
     model = MODELS.build(ConfigDict(segmentor_config(decode_head, **options)))
     model.init_weights()
@@ -74,14 +74,14 @@ def tiny_segmentor(decode_head=None, seed=0, **options):
 
 
 def enlarge_classifiers(model):
-    """Weights of N(0, 0.01) would leave every prediction near 0."""
+    """Draw larger weights. With those of N(0, 0.01) every prediction would be near 0."""
     for name, parameter in model.decode_head.named_parameters():
         if 'conv2d_list' in name:
             parameter.data *= 10
 
 
 def make_sample(rng, size=SIZE, depth=True, path='image.png', block=4):
-    """An image (uint8, BGR) and its sample: blocks of classes, an ignored and a depthless one."""
+    """An image (uint8, BGR) and its sample: blocks of classes, one ignored, one without depth."""
     height, width = size
     image = torch.from_numpy(rng.integers(0, 256, (3, height, width), dtype=np.uint8))
     blocks = rng.integers(0, NUM_CLASSES, (-(-height // block), -(-width // block)))
@@ -112,7 +112,7 @@ def make_mixed(seed=0, batch_size=2, **options):
         shape = sample.gt_sem_seg.data.shape
         sample.set_metainfo(dict(branch='mixed', domain=('source', 'target')))
         mask = torch.rand(shape, generator=generator) < 0.5
-        # Weights that float32 holds exactly: MMSeg's cross entropy casts them to it.
+        # float32 has these weights exactly. MMSeg's cross entropy casts them to it.
         weight = torch.randint(0, 65, shape, generator=generator).double() / 64
         sample.mix_mask = PixelData(data=mask)
         sample.seg_weight = PixelData(data=weight)
@@ -127,7 +127,7 @@ def stacked(branch, name):
 
 
 def bilinear_matrix(size, new_size, align_corners):
-    """Rows of weights that resize a line of ``size`` values to ``new_size`` values."""
+    """Matrix (new_size, size) that resizes a line of ``size`` values to ``new_size`` values."""
     index = np.arange(new_size)
     if align_corners:
         position = index * (size - 1) / (new_size - 1)

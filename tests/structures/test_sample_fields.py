@@ -10,7 +10,7 @@ HEIGHT = SampleField('height', 'float', 'meters', 'a transform', 'a loss', paddi
 
 @pytest.fixture
 def table(monkeypatch):
-    """The table is put back after the test."""
+    """Restores the table after the test."""
     kept = dict(module._TABLE)
     yield SAMPLE_FIELDS
     module._TABLE.clear()
@@ -44,6 +44,6 @@ def test_an_unknown_name_is_told_all():
 
 
 def test_padding_is_no_value_of_the_data():
-    """A padded label is ignored, a padded depth is none; made maps are never padded."""
+    """Padding is ignored in labels and invalid in depth. Made maps have no padding."""
     padded = {n: f.padding for n, f in SAMPLE_FIELDS.items() if f.padding is not None}
     assert padded == dict(gt_sem_seg=255, gt_depth_map=0)

@@ -51,7 +51,7 @@ def test_pose_is_that_of_scipy(rotation, translation):
 
 @pytest.mark.parametrize('angle', [0.0, 1e-12, 1e-6, 1e-3, 1e-2])
 def test_small_rotations_and_their_gradients(angle):
-    """What the pose network gives at first; the derivative at 0 is the generators of rotation."""
+    """Poses near 0, as at the start of training. Derivatives at 0: the generators of rotation."""
     axis = np.array([0.6, -0.48, 0.64])
     for dtype, tolerance in ((torch.float64, 1e-14), (torch.float32, 2e-7)):
         rotation = torch.from_numpy(angle * axis).to(dtype)[None]
@@ -91,7 +91,7 @@ def projected_by_opencv(depth, axis_angle, translation, intrinsics):
 
 
 def test_warping_looks_up_what_opencv_projects():
-    """A source image that holds its own coordinates tells where each pixel was looked up."""
+    """The values of the source image are its coordinates: the result shows what was looked up."""
     _, depth, axis_angle, translation, intrinsics = random_views()
     v, u = np.indices(depth.shape[2:])
     coordinates = torch.from_numpy(np.stack([u, v])).double().expand(2, -1, -1, -1)
@@ -101,7 +101,7 @@ def test_warping_looks_up_what_opencv_projects():
             depth[index], axis_angle[index], translation[index], intrinsics[index]
         )
         limits = np.array(depth.shape[:1:-1]) - 1
-        # Outside of the image, the border is looked up.
+        # Outside of the image the border is taken.
         expected = np.clip(expected, 0, limits).transpose(2, 0, 1)
         np.testing.assert_allclose(warped[index], expected, atol=1e-9)
         strictly_inside = (expected > 0) & (expected < limits[:, None, None])
@@ -142,26 +142,26 @@ def test_points_at_and_behind_the_camera_stay_finite():
 
 
 def test_gradients_of_warping_by_finite_differences():
-    """Of a smooth image: bilinear sampling has kinks at pixel centres."""
+    """The image is smooth, because bilinear sampling has kinks at pixel centers."""
     _, depth, axis_angle, translation, intrinsics = random_views(4, shape=(4, 6))
     v, u = np.indices((4, 6))
     images = torch.from_numpy(np.stack([u * v, u - 2.0 * v])).expand(2, -1, -1, -1)
     intrinsics[:, 0, 2], intrinsics[:, 1, 2] = 2.4, 1.3
 
-    def synthesise(depth, axis_angle, translation):
+    def synthesize(depth, axis_angle, translation):
         return warp(images, depth, pose_matrix(axis_angle, translation), intrinsics)
 
     inputs = [x.requires_grad_() for x in (depth, axis_angle, translation)]
-    assert torch.autograd.gradcheck(synthesise, inputs)
+    assert torch.autograd.gradcheck(synthesize, inputs)
 
 
 # -- the street world ------------------------------------------------------------------------------
 
 
 class SceneViews:
-    """Two views of a scene, with what the renderer knows of their geometry.
+    """Two views of a scene, with their exact geometry from the renderer.
 
-    Colours are those before lens and sensor, whose noise has nothing to do with geometry.
+    Colors are those before lens and sensor, whose noise has nothing to do with geometry.
     """
 
     def __init__(self, index, **options):
@@ -189,7 +189,7 @@ class SceneViews:
         return measure(warped, self.target_image)[0, 0]
 
     def static_and_visible(self):
-        """Pixels that the source sees too and that show nothing that moves by itself, bool (H, W).
+        """Pixels that are visible in the source, too, and show no moving object, bool (H, W).
 
         A point is visible where the source has its depth. Inverse depth is linear on planes.
         """
@@ -206,7 +206,7 @@ class SceneViews:
         moving = np.isin(self.source.label_ids, MOVING).astype(np.float32)
         still = cv2.remap(moving, u, v, cv2.INTER_LINEAR) == 0
         good = inside & visible & still & ~np.isin(self.labels, MOVING)
-        # The window of SSIM must not reach beyond.
+        # All of the window of SSIM must be valid.
         return torch.from_numpy(cv2.erode(good.astype(np.uint8), np.ones((3, 3))) > 0)
 
 
@@ -219,16 +219,16 @@ def absolute_difference(prediction, target):
     ('options', 'photometric', 'absolute', 'of_unwarped'),
     [
         (dict(right=True), 0.015, 0.006, 0.1),
-        # Driving on changes how large things appear, and the renderer's textures with it.
+        # A forward motion changes the size of things, and with it the renderer's textures.
         (dict(frame=-1), 0.06, 0.015, 0.5),
         (dict(frame=1), 0.06, 0.015, 0.5),
     ],
 )
-def test_exact_depth_and_pose_reproduce_the_neighbouring_view(
+def test_exact_depth_and_pose_reproduce_the_neighboring_view(
     index, options, photometric, absolute, of_unwarped
 ):
     """Outside of occlusions and traffic: bounds on the photometric error, on the difference of
-    colours (of 1), and near the camera on both as a share of what the unwarped view gives."""
+    colors (of 1), and near the camera on both as a share of what the unwarped view gives."""
     views = SceneViews(index, **options)
     counted = views.static_and_visible()
     near = counted & (views.depth[0, 0] < 15)
@@ -242,7 +242,7 @@ def test_exact_depth_and_pose_reproduce_the_neighbouring_view(
 
 @pytest.mark.parametrize('wrong', ['intrinsics', 'depth', 'pose'])
 def test_wrong_geometry_explains_less(wrong):
-    """What the test above measures does tell right from wrong."""
+    """The errors of the test above are larger with a wrong geometry."""
     views = SceneViews(0, right=True)
     counted = views.static_and_visible() & (views.depth[0, 0] < 15)
     intrinsics = views.intrinsics.clone()

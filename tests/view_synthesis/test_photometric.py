@@ -42,13 +42,13 @@ def test_ssim():
 
 
 def test_ssim_of_constant_images_by_hand():
-    """Only the first factor is left: (2 * 0.2 * 0.6 + 1e-4) / (0.04 + 0.36 + 1e-4)."""
+    """Only the first factor is not 1: (2 * 0.2 * 0.6 + 1e-4) / (0.04 + 0.36 + 1e-4)."""
     x, y = (torch.full((1, 3, 4, 4), value, dtype=torch.float64) for value in (0.2, 0.6))
     torch.testing.assert_close(ssim(x, y), torch.full_like(x, 0.2401 / 0.4001))
 
 
 def test_the_window_is_no_gaussian():
-    """Why kornia's SSIM does not serve."""
+    """kornia's SSIM gives other values, so it cannot be used."""
     x, y = images(0), images(1)
     difference = (ssim(x, y) - kornia.metrics.ssim(x, y, 3)).abs().max()
     assert difference > 0.01
@@ -68,7 +68,7 @@ def test_photometric_error():
 
 
 def test_minimum_over_source_views_and_auto_masking():
-    """One pixel each: warping helps with the first view, with the second, not at all; a tie."""
+    """Four pixels: the first view fits best, the second, the unwarped one; and a tie."""
     warped = torch.tensor([[0.1, 0.9, 0.5, 0.3], [0.8, 0.2, 0.6, 0.3]]).view(2, 1, 1, 1, 4)
     unwarped = torch.tensor([[0.4, 0.5, 0.4, 0.7], [0.3, 0.6, 0.7, 0.8]]).view(2, 1, 1, 1, 4)
     warped.requires_grad_()
@@ -76,17 +76,17 @@ def test_minimum_over_source_views_and_auto_masking():
     assert errors.flatten().tolist() == pytest.approx([0.1, 0.2, 0.4, 0.3], abs=1e-4)
     assert explained.flatten().tolist() == [True, True, False, True]
     errors.sum().backward()
-    # The tie of two views shares the gradient; the masked pixel has none.
+    # In a tie both views share the gradient. The masked pixel has no gradient.
     expected = [[1.0, 0, 0, 0.5], [0, 1.0, 0, 0.5]]
     torch.testing.assert_close(warped.grad.view(2, 4), torch.tensor(expected))
 
 
 def test_noise_breaks_ties_between_warped_and_unwarped():
-    """Where nothing moves, chance decides: noise of 1e-5 per view, the least of two."""
+    """Where nothing moves, the noise decides: the smaller of two draws of 1e-5."""
     errors = torch.full((2, 1, 1, 200, 200), 0.25, dtype=torch.float64)
     torch.manual_seed(0)
     least, explained = minimum_reprojection(errors, errors)
-    # The least of two normal variables is positive with probability 1 / 4.
+    # The smaller of two normal variables is positive with probability 1 / 4.
     assert explained.double().mean().item() == pytest.approx(0.25, abs=0.01)
     noise = least[~explained] - 0.25
     assert noise.min() > -6e-5
@@ -95,11 +95,11 @@ def test_noise_breaks_ties_between_warped_and_unwarped():
 
 
 def smoothness_reference(disparity, image):
-    normalised = disparity / disparity.mean(axis=(2, 3), keepdims=True)
+    normalized = disparity / disparity.mean(axis=(2, 3), keepdims=True)
     total = 0
     for axis in (2, 3):
         weight = np.exp(-np.abs(np.diff(image, axis=axis)).mean(axis=1, keepdims=True))
-        total += (np.abs(np.diff(normalised, axis=axis)) * weight).mean()
+        total += (np.abs(np.diff(normalized, axis=axis)) * weight).mean()
     return total
 
 
@@ -117,7 +117,7 @@ def test_edge_aware_smoothness():
 
 
 def test_smoothness_by_hand():
-    """A step of 1 -> 3 (normalised 0.5 -> 1.5) in one of 3 gaps; no image edge, then one."""
+    """A step of 1 -> 3 (normalized 0.5 -> 1.5) in one of 3 gaps; no image edge, then one."""
     disparity = torch.tensor([1.0, 1.0, 3.0, 3.0]).expand(1, 1, 4, 4)
     image = torch.zeros(1, 3, 4, 4)
     assert edge_aware_smoothness(disparity, image).item() == pytest.approx(1 / 3)
@@ -127,7 +127,7 @@ def test_smoothness_by_hand():
 
 
 def test_feature_distance():
-    """3-4-5 in one image, nothing in the other, whose gradient must not be NaN."""
+    """One image has a distance of 5, from 3 and 4. The other has 0: no NaN in its gradient."""
     features = torch.zeros(2, 2, 1, 2, requires_grad=True)
     reference = torch.zeros(2, 2, 1, 2)
     reference[0, 0, 0, 0], reference[0, 1, 0, 1] = 3, 4

@@ -6,7 +6,7 @@ data_preprocessor = dict(
     mean=[123.675, 116.28, 103.53],  # RGB
     std=[58.395, 57.12, 57.375],
     flip_prob=0.5,
-    colour_jitter=dict(brightness=0.2, contrast=0.2, saturation=0.2, hue=0.1, p=0.5),
+    color_jitter=dict(brightness=0.2, contrast=0.2, saturation=0.2, hue=0.1, p=0.5),
 )
 model = dict(
     type='SelfSupervisedDepth',

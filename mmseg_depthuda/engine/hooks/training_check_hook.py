@@ -22,7 +22,7 @@ from mmseg_depthuda.engine.branch_checks import (
     reached_parameters,
     report_unreached,
 )
-from mmseg_depthuda.models.decode_heads.head_contract import branch_weights
+from mmseg_depthuda.models.decode_heads.head_contract import branch_weights, heads_of
 from mmseg_depthuda.models.segmentors import UDASegmentor
 from mmseg_depthuda.models.wrappers import bare_model
 
@@ -58,10 +58,10 @@ class TrainingCheckHook(Hook):
             ValueError: Something does not fit; the message says what, and how to mend it.
         """
         model = bare_model(runner.model)
-        heads = _heads(model)
+        heads = {name: bare_model(head) for name, head in heads_of(model).items()}
         dataset = runner.train_dataloader.dataset
         classes = _classes(dataset)
-        for name, head in heads:
+        for name, head in heads.items():
             if classes and len(classes) != head.num_classes:
                 raise ValueError(
                     f'model.{name}.num_classes is {head.num_classes}, but the training data have '
@@ -76,7 +76,7 @@ class TrainingCheckHook(Hook):
                     f'{list(validated)}. Give all datasets the same `protocol`.'
                 )
         domains = datasets_by_domain(dataset)
-        for _, head in heads:
+        for head in heads.values():
             _check_depth(head, domains)
         parts = getattr(model, 'parts', None) or {}
         if parts and not isinstance(runner.optim_wrapper, OptimWrapperDict):
@@ -107,17 +107,6 @@ class TrainingCheckHook(Hook):
         report = report_unreached(bare_model(runner.model), self._reached)
         if report:
             runner.logger.warning(report)
-
-
-def _heads(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Decode and auxiliary heads; MMSeg keeps several of a kind in a list."""
-    named = []
-    for name in ('decode_head', 'auxiliary_head'):
-        part = bare_model(getattr(model, name, None))
-        if part is not None:
-            several = isinstance(part, nn.ModuleList)
-            named += [(name, head) for head in (part if several else [part])]
-    return named
 
 
 def _classes(dataset: Dataset) -> tuple[str, ...]:

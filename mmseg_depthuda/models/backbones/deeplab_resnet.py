@@ -1,7 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The ResNet that DeepLab-v2, and with it DACS, CorDA, AdvEnt and DADA, are built on."""
+"""The ResNet of DeepLab-v2, which DACS, CorDA, AdvEnt and DADA use."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.runner import CheckpointLoader
 from mmseg.models.backbones import ResNet
@@ -12,10 +14,14 @@ from mmseg.registry import MODELS
 class DeepLabV2ResNet(ResNet):
     """MMSeg's ResNet in the Caffe layout of DeepLab-v2.
 
-    The stride of a bottleneck sits in its first 1x1 convolution, stages 3 and 4 are dilated by 2
-    and 4 in *every* block (output stride 8), the affine parameters of BatchNorm are frozen while
-    its running statistics are updated, and the max pooling rounds up: a 512x512 image gives 65x65
-    features, where MMSeg's ``ResNet`` gives 64x64. Parameter names are torchvision's.
+    It differs from MMSeg's ``ResNet`` in four ways:
+
+    * A bottleneck has its stride in its first 1x1 convolution.
+    * *Every* block of stages 3 and 4 is dilated, by 2 and 4. The output stride is 8.
+    * The affine parameters of BatchNorm are frozen; its running statistics are updated.
+    * The max pooling rounds up: a 512x512 image gives 65x65 features, not 64x64.
+
+    Parameters have torchvision's names.
 
     Args:
         depth (int): Depth of the network. Defaults to 101.
@@ -23,9 +29,10 @@ class DeepLabV2ResNet(ResNet):
         dilations (Sequence[int]): Dilation of each stage. Defaults to (1, 1, 2, 4).
         style (str): ``'caffe'`` strides in the first 1x1 convolution, ``'pytorch'`` in the 3x3.
             Defaults to 'caffe'.
-        norm_cfg (dict): Normalisation. Defaults to BatchNorm with frozen affine parameters.
-        zero_init_residual (bool): Start the last normalisation of every block at 0. Defaults to
-            False: frozen there, it would silence every block of a network trained from scratch.
+        norm_cfg (dict): Normalization. Defaults to BatchNorm with frozen affine parameters.
+        zero_init_residual (bool): Start the last normalization of every block at 0. Defaults to
+            False. Its parameters are frozen here: at 0 the convolutions of a block would never have
+            an effect in a network trained from scratch.
         **kwargs: The other arguments of :class:`mmseg.models.backbones.ResNet`.
 
     Source: Chen et al., "DeepLab", TPAMI 2017; released implementations of DACS and CorDA.
@@ -33,13 +40,13 @@ class DeepLabV2ResNet(ResNet):
 
     def __init__(
         self,
-        depth=101,
-        strides=(1, 2, 1, 1),
-        dilations=(1, 1, 2, 4),
-        style='caffe',
-        norm_cfg=dict(type='BN', requires_grad=False),
-        zero_init_residual=False,
-        **kwargs,
+        depth: int = 101,
+        strides: Sequence[int] = (1, 2, 1, 1),
+        dilations: Sequence[int] = (1, 1, 2, 4),
+        style: str = 'caffe',
+        norm_cfg: dict = dict(type='BN', requires_grad=False),
+        zero_init_residual: bool = False,
+        **kwargs: Any,
     ):
         super().__init__(
             depth=depth,
@@ -54,13 +61,14 @@ class DeepLabV2ResNet(ResNet):
         self.maxpool.ceil_mode = True
 
     def init_weights(self) -> None:
-        """Initialise the network, by a checkpoint where ``init_cfg`` names one. Inference and
-        resumed weights do not come through here.
+        """Initialize the network, from the checkpoint if ``init_cfg`` names one.
+
+        It is not called for inference or when a run is resumed.
 
         Raises:
             FileNotFoundError: If the checkpoint is a local path at which there is no file.
-            ValueError: If the local checkpoint lacks tensors of the backbone; MMEngine would leave
-                them at random.
+            ValueError: If tensors of the backbone are missing in the local checkpoint. MMEngine
+                would leave their random values.
         """
         init_cfg = self.init_cfg if isinstance(self.init_cfg, dict) else {}
         checkpoint = init_cfg.get('checkpoint', '')
@@ -78,7 +86,7 @@ class DeepLabV2ResNet(ResNet):
                 'which downloads its weights; or, if load_from names all weights, set '
                 'model.backbone.init_cfg=None.'
             )
-        if prefix is not None:  # MMEngine checks the names behind a prefix itself
+        if prefix is not None:  # MMEngine itself checks the names after a prefix
             return
         found = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
         found = {name.removeprefix('module.') for name in found.get('state_dict', found)}
@@ -91,6 +99,6 @@ class DeepLabV2ResNet(ResNet):
         if missing:
             raise ValueError(
                 f'model.backbone.init_cfg.checkpoint: {path} lacks {len(missing)} tensors of the '
-                f'backbone, {missing[0]} the first; it begins with {sorted(found)[:3]}. Convert a '
-                'released initialisation with tools/model_converters/deeplab_init_to_mmseg.py.'
+                f'backbone, such as {missing[0]}; it has {sorted(found)[:3]} and so on. Convert a '
+                'released initialization with tools/model_converters/deeplab_init_to_mmseg.py.'
             )

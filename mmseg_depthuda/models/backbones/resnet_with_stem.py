@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The encoder of Monodepth2."""
+"""A ResNet that also returns the features of its stem: the encoder of Monodepth2."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from torch import Tensor
 
 @MODELS.register_module()
 class ResNetWithStem(ResNet):
-    """MMSeg's ``ResNet`` that also gives the output of its stem, for a skip connection at half the
-    size of the image.
+    """MMSeg's ``ResNet``, which also returns the output of its stem.
+
+    A decoder can use it for a skip connection at half the size of the image.
 
     Args:
-        **kwargs: Those of :class:`mmseg.models.backbones.ResNet`. A frozen encoder is
-            ``frozen_stages=4``.
+        **kwargs: Arguments of :class:`mmseg.models.backbones.ResNet`. ``frozen_stages=4`` freezes
+            the whole encoder.
     """
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Encode images.
 
         Args:
-            x (Tensor): Normalised images, (N, 3, H, W).
+            x (Tensor): Normalized images, (N, 3, H, W).
 
         Returns:
-            tuple[Tensor, ...]: The stem's output at stride 2 behind its activation, then the stages
-            of ``out_indices``: by default strides 2, 4, 8, 16, 32.
+            tuple[Tensor, ...]: The output of the stem after its activation, at stride 2, then those
+            of the stages in ``out_indices``. By default the strides are 2, 4, 8, 16, 32.
         """
         stem = self.stem(x) if self.deep_stem else self.relu(self.norm1(self.conv1(x)))
         outputs = [stem]

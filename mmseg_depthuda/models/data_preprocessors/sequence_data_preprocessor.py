@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Batches of frames with their neighbours."""
+"""Preprocessing of frames with their source views, for self-supervised depth."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from torch import Tensor
 
 @MODELS.register_module()
 class SequenceDataPreProcessor(SegDataPreProcessor):
-    """Stack frames with their source views; mirror them, and jitter what the networks see.
+    """Stack frames with their source views, mirror them, and jitter the colors of the inputs.
 
-    All views of a sample get the same augmentation. A mirrored sample is the mirrored world, seen
-    by a mirrored camera, whose right image lies on the left. The loss compares the images without
-    jitter. Test batches, single frames, go through as in MMSeg.
+    All views of a sample get the same augmentation. In a mirrored sample the camera is mirrored,
+    too: its right image is on the left. The networks see the images with jitter, the loss compares
+    the images without. Test batches have single frames and are treated as in MMSeg.
 
-    What is drawn here, unlike in the pipeline, is the same in a resumed run, with any number of
-    workers (:class:`IterationSeedHook`).
+    The augmentation is drawn here and not in the pipeline, so that a resumed run draws the same,
+    with any number of workers (:class:`IterationSeedHook`).
 
     Args:
         mean (Sequence[float]): Mean of R, G, B, in 0..255.
-        std (Sequence[float]): Their standard deviation.
+        std (Sequence[float]): Standard deviation of R, G, B.
         flip_prob (float): Probability of mirroring a sample. Defaults to 0.
-        colour_jitter (dict, optional): Arguments of kornia's ``ColorJitter``, such as
+        color_jitter (dict, optional): Arguments of kornia's ``ColorJitter``, such as
             Monodepth2's ``dict(brightness=0.2, contrast=0.2, saturation=0.2, hue=0.1, p=0.5)``.
-            None by default.
+            Defaults to None, no jitter.
     """
 
     def __init__(
@@ -37,26 +37,30 @@ class SequenceDataPreProcessor(SegDataPreProcessor):
         mean: Sequence[float],
         std: Sequence[float],
         flip_prob: float = 0.0,
-        colour_jitter: dict | None = None,
+        color_jitter: dict | None = None,
     ):
         super().__init__(mean=mean, std=std, bgr_to_rgb=True)
         self.flip_prob = flip_prob
-        self.colour_jitter = None if colour_jitter is None else ColorJitter(**colour_jitter)
+        self.color_jitter = None if color_jitter is None else ColorJitter(**color_jitter)
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Preprocess a batch.
 
         Args:
-            data (dict): ``inputs``, a list of uint8 BGR images, (3, H, W) in a test and
-                (V, 3, H, W) in training, the frame itself first; ``data_samples``; and in
-                training ``intrinsics``, float (3, 3) each, and with a right view ``stereo_pose``,
-                float (4, 4) each (see :class:`PackSequenceInputs`).
-            training (bool): Whether frames come with their source views.
+            data (dict): From :class:`PackSequenceInputs`:
+
+                * ``inputs``: list of uint8 BGR images. In a test (3, H, W); in training
+                  (V, 3, H, W), the frame first, then its source views.
+                * ``data_samples``.
+                * In training ``intrinsics``, float (3, 3) each.
+                * In training with a right view ``stereo_pose``, float (4, 4) each.
+            training (bool): Whether frames have their source views with them.
 
         Returns:
-            dict: ``inputs`` normalised, float (N, 3, H, W) or (N, V, 3, H, W), and
-            ``data_samples``. In training also ``images``, without jitter, RGB in 0..1, float
-            (N, V, 3, H, W), and the others stacked, those of mirrored samples changed with them.
+            dict: ``inputs`` normalized, float (N, 3, H, W) or (N, V, 3, H, W), and
+            ``data_samples``. In training also ``images``, the views without jitter, RGB in 0..1,
+            float (N, V, 3, H, W); and ``intrinsics`` and ``stereo_pose``, stacked, and changed for
+            mirrored samples.
 
         Raises:
             ValueError: The frames of the batch differ in size.
@@ -87,14 +91,14 @@ class SequenceDataPreProcessor(SegDataPreProcessor):
         views = batch['inputs']
         mirrored = (torch.rand(len(views)) < self.flip_prob).to(views.device)
         views[mirrored] = views[mirrored].flip(-1)
-        centre = batch['intrinsics'][:, 0, 2]
-        centre[mirrored] = views.shape[-1] - 1 - centre[mirrored]
+        center = batch['intrinsics'][:, 0, 2]
+        center[mirrored] = views.shape[-1] - 1 - center[mirrored]
         if 'stereo_pose' in batch:
             batch['stereo_pose'][mirrored, 0, 3] *= -1
 
     def _jitter(self, images: Tensor) -> Tensor:
-        if self.colour_jitter is None:
+        if self.color_jitter is None:
             return images
-        # The views of a sample one below the other are one image, which has one jitter.
+        # All views of a sample, stacked into one high image, get the same jitter.
         stacked = images.transpose(1, 2)
-        return self.colour_jitter(stacked.flatten(2, 3)).view_as(stacked).transpose(1, 2)
+        return self.color_jitter(stacked.flatten(2, 3)).view_as(stacked).transpose(1, 2)

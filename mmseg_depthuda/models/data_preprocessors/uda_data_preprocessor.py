@@ -2,6 +2,7 @@
 """MMSeg's preprocessing for batches of several branches."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmseg.models import SegDataPreProcessor
 from mmseg.registry import MODELS
@@ -12,29 +13,31 @@ from mmseg_depthuda.structures import SAMPLE_FIELDS, is_batch_of_branches, is_pr
 
 @MODELS.register_module()
 class UDADataPreProcessor(SegDataPreProcessor):
-    """Normalise, pad and stack every branch of a batch.
+    """Normalize, pad and stack every branch of a batch.
 
-    A batch of branches is ``{'source': {'inputs': ..., 'data_samples': ...}, 'target': ...}``; each
-    branch is treated as ``SegDataPreProcessor`` treats a batch, and its name is written into the
-    metainfo ``branch`` and ``domain`` of its samples. It happens once: a branch that is stacked and
-    whose samples name their branch passes unchanged, so a hook may preprocess a batch and add
-    branches to it before the model does. Of a domain with several images per draw, all go into the
-    branch. An ordinary MMSeg batch (testing, source-only training) goes through as ever.
+    A batch of branches is ``{'source': {'inputs': ..., 'data_samples': ...}, 'target': ...}``. Each
+    branch is treated as ``SegDataPreProcessor`` treats a batch. Its name is written into the
+    metainfo ``branch`` and ``domain`` of its samples. If a domain has several images per draw, all
+    of them go into its branch. An ordinary batch of MMSeg (testing, source-only training) is
+    treated as in MMSeg.
 
-    What a map is padded with stands in :data:`~mmseg_depthuda.structures.SAMPLE_FIELDS`: MMSeg pads
-    depth with the label's ignore value, which would be a depth. In
-    testing, padding by ``test_cfg`` (``dict(size_divisor=32)``) is cut off the prediction, together
-    with that of :class:`ResizeAndPad`.
+    A branch is preprocessed only once. If it is stacked and its samples name their branch, it
+    passes unchanged. So a hook can preprocess a batch and add branches before the model gets it.
+
+    The padding of each map is the value in :data:`~mmseg_depthuda.structures.SAMPLE_FIELDS`. MMSeg
+    would pad depth with the ignore value of the labels, which is a valid depth. In testing, the
+    padding by ``test_cfg`` (``dict(size_divisor=32)``) is cut off the prediction, together with
+    that of :class:`ResizeAndPad`.
 
     Args:
         mean (Sequence[float]): Mean of each channel, in 0..255.
         std (Sequence[float]): Standard deviation of each channel.
         bgr_to_rgb (bool): Swap the first and the last channel.
-        rgb_to_bgr (bool): Likewise.
+        rgb_to_bgr (bool): Does the same; MMSeg has both names.
         **kwargs: The other arguments of ``SegDataPreProcessor``.
 
     Attributes:
-        is_rgb (bool): Whether preprocessed images are in RGB order; loaders give BGR.
+        is_rgb (bool): Whether preprocessed images are in RGB order. Loaders give BGR.
     """
 
     def __init__(
@@ -43,10 +46,10 @@ class UDADataPreProcessor(SegDataPreProcessor):
         std: Sequence[float],
         bgr_to_rgb: bool = False,
         rgb_to_bgr: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(mean=mean, std=std, bgr_to_rgb=bgr_to_rgb, rgb_to_bgr=rgb_to_bgr, **kwargs)
-        # Both lines of MMSeg keep this too, but under different names.
+        # Both published lines of MMSeg have this attribute, too, but under different names.
         self.is_rgb = bgr_to_rgb or rgb_to_bgr
 
     def forward(self, data: dict, training: bool = False) -> dict:
@@ -57,7 +60,7 @@ class UDADataPreProcessor(SegDataPreProcessor):
             training (bool): Pad and stack the ground truth as well.
 
         Returns:
-            dict: Same structure; ``inputs`` float (N, 3, H, W) on the model's device.
+            dict: Same structure. ``inputs`` is float (N, 3, H, W) on the model's device.
         """
         if not is_batch_of_branches(data):
             return self._forward_branch(data, training)
@@ -72,7 +75,7 @@ class UDADataPreProcessor(SegDataPreProcessor):
         return branch
 
     def _forward_branch(self, branch: dict, training: bool) -> dict:
-        # MMSeg replaces the padding that a transform has noted by its own.
+        # MMSeg overwrites the padding that a transform has noted.
         noted = [
             sample.metainfo.get('img_padding_size', (0, 0, 0, 0))
             for sample in branch.get('data_samples') or ()
@@ -89,9 +92,9 @@ class UDADataPreProcessor(SegDataPreProcessor):
 
 
 def _flat(values: Sequence) -> Sequence:
-    """The images or samples of a domain with several per draw: draw by draw, in one list.
+    """The images or samples of a domain in one list, draw by draw.
 
-    The loader gives a list per position in the draw.
+    If a domain has several per draw, the loader gives a list for each position in the draw.
     """
     if isinstance(values, list | tuple) and isinstance(values[0], list | tuple):
         return [value for draw in zip(*values, strict=True) for value in draw]
@@ -99,7 +102,7 @@ def _flat(values: Sequence) -> Sequence:
 
 
 def _fill_padding(sample: SegDataSample) -> None:
-    """Write into the padding of every map what its field says."""
+    """Fill the padding of every map with the value of its field."""
     _, right, _, bottom = sample.metainfo['padding_size']
     if not (right or bottom):
         return

@@ -1,9 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""CorDA's multi-task head: segmentation and depth that inform each other, depth decoded per
-domain."""
+"""CorDA's multi-task head: segmentation and depth exchange features; each domain has its own depth
+decoder."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.model import BaseModule, ModuleDict
@@ -26,7 +26,7 @@ from .seg_depth_head import SegDepthHead, task_trunk
 
 
 class TaskPredictions(NamedTuple):
-    """Predictions at feature resolution; the depths by name of their decoder."""
+    """Predictions at feature resolution. Depths are by name of their decoder."""
 
     seg: Tensor
     initial_seg: Tensor
@@ -35,8 +35,9 @@ class TaskPredictions(NamedTuple):
 
 
 class AttentionDistillation(BaseModule):
-    """What one task takes from the other: conv(F_other) * sigmoid(conv(F_other)) (CorDA, eq. 6 and
-    7).
+    """Features that one task gets from the other: conv(F_other) * sigmoid(conv(F_other)).
+
+    CorDA, eq. 6 and 7.
 
     Args:
         channels (int): Channels of both tasks' features.
@@ -48,7 +49,7 @@ class AttentionDistillation(BaseModule):
         self.attention = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(N, channels, h, w) to the same shape."""
+        """Features of the other task, (N, channels, h, w), to the same shape."""
         return self.conv(features) * self.attention(features).sigmoid()
 
 
@@ -56,35 +57,38 @@ class AttentionDistillation(BaseModule):
 class CorDAHead(SegDepthHead):
     """Correlation-aware multi-task head.
 
-    One trunk per task gives initial features and predictions; attention distillation exchanges what
-    the tasks know, shared by the domains; final predictions follow. Each domain has a depth
-    decoder. On an image mixed of two domains each pixel's depth is that of its own domain's; where
-    the two decoders disagree, adaptation is difficult and the segmentation loss counts less.
+    Each task has a trunk, which gives initial features and initial predictions. Attention
+    distillation exchanges features between the tasks; all domains share it. Then come the final
+    predictions.
+
+    Each domain has a depth decoder. In an image that is mixed of two domains, the decoder of a
+    pixel is that of its domain. Adaptation is difficult where the two decoders disagree; there the
+    segmentation loss has less weight.
 
     Args:
         in_channels (int): Channels of the backbone's features.
         num_classes (int): Number of classes.
-        initial_seg (str): ``'aspp'``: the DeepLab-v2 classifier straight on the backbone's features
-            (GTA5 configs); ``'conv'``: a 1x1 convolution on the segmentation trunk (SYNTHIA
-            configs).
-        num_summed (int): Summed branches of each :class:`DeepLabV2Classifier`. Defaults to 2, as
-            released; the paper's network is 4.
-        distillation (bool): Exchange features between the tasks (CorDA, eq. 6 and 7). False is the
-            ablation that keeps the trunks: initial features go straight to the final classifiers.
-            Defaults to True.
-        difficulty (str, optional): ``'release'``: agreement of the student's depth decoders on the
-            mixed image, + 0.001, divided by its mean, on every pixel; ``'paper'`` (eq. 9): on the
-            target image, on pseudo-labels alone, not normalised; None: no weighting. Defaults to
-            'release'.
-        difficulty_per_image (bool, optional): Weight each image by its own map (True) or by the
-            mean map of the batch (False). Defaults to None: per batch in the release, per image in
-            the paper.
+        initial_seg (str): Layer of the initial segmentation. ``'aspp'`` is the DeepLab-v2
+            classifier on the backbone's features (GTA5 configs). ``'conv'`` is a 1x1 convolution on
+            the segmentation trunk (SYNTHIA configs).
+        num_summed (int): Summed branches of each :class:`DeepLabV2Classifier`. Defaults to 2, as in
+            the release; the paper has 4.
+        distillation (bool): Whether the tasks exchange features (CorDA, eq. 6 and 7). False is the
+            ablation with trunks: initial features go directly to the final classifiers. Defaults to
+            True.
+        difficulty (str, optional): How the agreement of the depth decoders weights the loss.
+            ``'release'``: the agreement on the mixed image, + 0.001, divided by its mean, weights
+            every pixel. ``'paper'`` (eq. 9): the agreement on the target image weights the
+            pseudo-labels. None: no weights. Defaults to 'release'.
+        difficulty_per_image (bool, optional): Whether the weights of an image are its own map
+            (True) or the mean map of the batch (False). Defaults to None: False for the release,
+            True for the paper.
         depth_decoders (Mapping): Name of the depth decoder of each domain. Defaults to
-            ``dict(source='source', target='target')``; a further domain shares one, as in
-            ``target_labelled='target'``, or has its own.
+            ``dict(source='source', target='target')``. Another domain can share a decoder, as in
+            ``target_labelled='target'``, or have its own.
         predicted_depth (str): Name of the decoder that gives ``pred_depth_map``. Defaults to
-            'target'; choose 'source' where the target has no depth, because the target's decoder is
-            then never trained.
+            'target'. Choose 'source' if the target has no depth, because the target's decoder is
+            not trained then.
         **kwargs: The other arguments of :class:`SegDepthHead`.
 
     Source: Wang et al., "Domain Adaptive Semantic Segmentation with Self-Supervised Depth
@@ -104,7 +108,7 @@ class CorDAHead(SegDepthHead):
         difficulty_per_image: bool | None = None,
         depth_decoders: Mapping[str, str] = dict(source='source', target='target'),
         predicted_depth: str = 'target',
-        **kwargs,
+        **kwargs: Any,
     ):
         if initial_seg not in ('aspp', 'conv'):
             raise ValueError(f"initial_seg must be 'aspp' or 'conv', got {initial_seg!r}")
@@ -136,10 +140,11 @@ class CorDAHead(SegDepthHead):
             task_trunk(self.in_channels, channels, self.norm_cfg) for _ in range(2)
         )
         self.initial_seg_on_backbone = initial_seg == 'aspp'
-        if self.initial_seg_on_backbone:
-            self.initial_seg = DeepLabV2Classifier(self.in_channels, self.out_channels, num_summed)
-        else:
-            self.initial_seg = nn.Conv2d(channels, self.out_channels, 1)
+        self.initial_seg: nn.Module = (
+            DeepLabV2Classifier(self.in_channels, self.out_channels, num_summed)
+            if self.initial_seg_on_backbone
+            else nn.Conv2d(channels, self.out_channels, 1)
+        )
         self.initial_depth = ModuleDict({d: nn.Conv2d(channels, 1, 1) for d in decoders})
 
         self.seg_from_depth = AttentionDistillation(channels) if distillation else None
@@ -152,17 +157,14 @@ class CorDAHead(SegDepthHead):
 
     # -- forward -----------------------------------------------------------------------------------
 
-    def forward(
-        self,
-        inputs: Sequence[Tensor],
-        tasks: Collection[str] | None = None,
-        domain: str | None = None,
-    ) -> Tensor | Predictions:
-        """Final predictions, and the initial segmentation as ``'initial_seg'``; nothing but what is
-        asked for. Depth is that of the decoder of ``domain``, by default of ``predicted_depth``;
-        see :meth:`SegDepthHead.forward`."""
-        if tasks is None:
-            return self.forward(inputs, ('seg',))['seg']
+    def forward_by_task(
+        self, inputs: Sequence[Tensor], tasks: Collection[str], domain: str | None = None
+    ) -> Predictions:
+        """Final predictions, and the initial segmentation as ``'initial_seg'``.
+
+        Depth is that of the decoder of ``domain``, by default of ``predicted_depth``. See
+        :meth:`SegDepthHead.forward_by_task`.
+        """
         predictions = {}
         if 'initial_seg' in tasks:
             predictions['initial_seg'] = self.forward_initial_seg(inputs)
@@ -185,27 +187,17 @@ class CorDAHead(SegDepthHead):
             )
         return self.depth_decoders[domain]
 
-    def forward_seg_depth(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Final logits (N, num_classes, h, w) and the inverse depth (N, 1, h, w) of the decoder
-        ``predicted_depth``, at feature resolution."""
-        _, seg, depth = self._initial_features(inputs)
-        depth_decoder = self.final_depth[self.predicted_depth]
-        return (
-            self.final_seg(self._distilled_seg(seg, depth)),
-            depth_decoder(self._distilled_depth(seg, depth)),
-        )
-
     def _initial_features(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Features of the backbone, of segmentation and of depth."""
+        """Features of the backbone, of the segmentation trunk and of the depth trunk."""
         features = self._transform_inputs(inputs)
         return features, self.seg_trunk(features), self.depth_trunk(features)
 
     def _distilled_seg(self, seg: Tensor, depth: Tensor) -> Tensor:
-        """CorDA, eq. 6."""
+        """Features of segmentation with those from depth added (CorDA, eq. 6)."""
         return seg if self.seg_from_depth is None else seg + self.seg_from_depth(depth)
 
     def _distilled_depth(self, seg: Tensor, depth: Tensor) -> Tensor:
-        """CorDA, eq. 7."""
+        """Features of depth with those from segmentation added (CorDA, eq. 7)."""
         return depth if self.depth_from_seg is None else depth + self.depth_from_seg(seg)
 
     def forward_initial_seg(self, inputs: Sequence[Tensor]) -> Tensor:
@@ -216,7 +208,7 @@ class CorDAHead(SegDepthHead):
         return self.initial_seg(self.seg_trunk(features))
 
     def forward_depths(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Final inverse depth by name of its decoder, (N, 1, h, w) at feature resolution."""
+        """Final inverse depth (N, 1, h, w) of every decoder by its name, at feature resolution."""
         _, seg, depth = self._initial_features(inputs)
         distilled = self._distilled_depth(seg, depth)
         return {name: decoder(distilled) for name, decoder in self.final_depth.items()}
@@ -226,8 +218,8 @@ class CorDAHead(SegDepthHead):
 
         Args:
             inputs (Sequence[Tensor]): Feature maps of the backbone.
-            decoders (Sequence[str]): Depth decoders to run; with none of them the depth
-                predictions are left out.
+            decoders (Sequence[str]): Depth decoders to run. Without any, there is no depth in the
+                result.
 
         Returns:
             TaskPredictions: All at feature resolution.
@@ -255,22 +247,26 @@ class CorDAHead(SegDepthHead):
 
         Args:
             inputs (Sequence[Tensor]): Feature maps of the backbone.
-            batch_data_samples (list[SegDataSample]): With ``gt_sem_seg``; ``gt_depth_map`` if there
-                is depth; in made branches also ``seg_weight`` and ``mix_mask``. Branch and domain
-                are in their metainfo, 'source' if absent.
+            batch_data_samples (list[SegDataSample]): They have ``gt_sem_seg``; ``gt_depth_map`` if
+                there is depth; in made branches also ``seg_weight`` and ``mix_mask``. Their
+                metainfo has branch and domain, 'source' if missing.
             train_cfg (dict): Not used.
-            tasks (Collection[str]): Predictions wanted. The depth of an image of one domain is that
-                of its decoder.
+            tasks (Collection[str]): Predictions to return. Depth is that of the decoder of the
+                domain.
 
         Returns:
-            tuple[dict, dict]: ``loss_seg``, ``loss_initial_seg``, and where there is depth
-            ``loss_depth``, ``loss_initial_depth``; predictions at the size of the labels by task.
+            tuple[dict, dict]: ``loss_seg``, ``loss_initial_seg``, and if there is depth
+            ``loss_depth``, ``loss_initial_depth``; predictions by task, at the size of the labels.
+
+        Raises:
+            ValueError: A domain has no depth decoder; mixed images have no ``mix_mask``; or
+                ``tasks`` want the depth of images that are mixed of two domains.
         """
         gt_depth = self._depth_to_learn(batch_data_samples)
         needs_depth = gt_depth is not None or 'depth' in tasks
         domains = domains_of(batch_data_samples) if needs_depth else ()
         decoders = [self._decoder_of(domain) for domain in domains]
-        predictions = self.forward_tasks(inputs, dict.fromkeys(decoders))
+        predictions = self.forward_tasks(inputs, tuple(dict.fromkeys(decoders)))
         size = batch_data_samples[0].gt_sem_seg.shape
         depth = {k: upsample(v, size, self.align_corners) for k, v in predictions.depth.items()}
         if 'seg' in tasks:
@@ -311,9 +307,9 @@ class CorDAHead(SegDepthHead):
     def loss_by_feat(
         self, seg_logits: Tensor | dict[str, Tensor], batch_data_samples: SampleList
     ) -> dict[str, Tensor]:
-        """Not available: the losses are of initial predictions, too, see :meth:`loss`."""
+        """Not available, because there are also losses of initial predictions; see :meth:`loss`."""
         raise NotImplementedError(
-            'CorDAHead is trained through CorDAHead.loss, which has more predictions than these'
+            'CorDAHead also has losses of its initial predictions: call CorDAHead.loss'
         )
 
     def _seg_losses(
@@ -335,7 +331,8 @@ class CorDAHead(SegDepthHead):
         decoders: Sequence[str],
         gt_depth: Tensor | None,
     ) -> Tensor | None:
-        """The samples' ``seg_weight``, on images of two decoders times the agreement of these."""
+        """``seg_weight`` of the samples. On images mixed of two domains it is multiplied by the
+        agreement of the two decoders."""
         seg_weight = stack_pixel_data(batch_data_samples, 'seg_weight')
         compared = len(set(decoders)) == 2 and self.difficulty == 'release'
         if seg_weight is None or gt_depth is None or not compared:
@@ -348,25 +345,25 @@ class CorDAHead(SegDepthHead):
     def _depth_hint(self) -> str:
         return (
             f' pred_depth_map comes from the decoder {self.predicted_depth!r}, which may stay '
-            'untrained: choose one that learns by model.decode_head.predicted_depth.'
+            'untrained: set model.decode_head.predicted_depth to a decoder that is trained.'
         )
 
     @property
     def judges_pseudo_labels(self) -> bool:
-        """bool: Whether ``agreement`` weights pseudo-labels, as the paper has it."""
+        """bool: Whether ``agreement`` weights pseudo-labels, as in the paper."""
         return self.difficulty == 'paper'
 
     @torch.no_grad()
     def agreement(self, inputs: Sequence[Tensor], batch_data_samples: SampleList) -> Tensor | None:
-        """Agreement of the first two depth decoders on target images, the weight of the paper's
-        eq. 9.
+        """Agreement of the first two depth decoders on target images: the weight in eq. 9 of the
+        paper.
 
         Args:
             inputs (Sequence[Tensor]): Feature maps of the target images.
             batch_data_samples (list[SegDataSample]): Target samples with ``gt_depth_map``.
 
         Returns:
-            Tensor, optional: (N, 1, H, W) in 0..1; None where the target has no depth.
+            Tensor, optional: (N, 1, H, W) in 0..1; None if the target has no depth.
         """
         gt_depth = stack_pixel_data(batch_data_samples, 'gt_depth_map')
         if gt_depth is None:
@@ -382,14 +379,22 @@ class CorDAHead(SegDepthHead):
         batch_data_samples: SampleList,
         offset: float = 0.0,
     ) -> Tensor:
-        """Agreement as it weights the images; ``depth_agreement`` of a sample is its own map."""
-        agreement = depth_agreement(*pair, gt_depth, offset)
+        """Agreement that weights the images. Writes each image's own map into its sample, as
+        ``depth_agreement``."""
+        first, second = pair
+        agreement = depth_agreement(first, second, gt_depth, offset)
         pack_pixel_data(batch_data_samples, dict(depth_agreement=agreement))
         return agreement if self.difficulty_per_image else batch_mean(agreement)
 
 
 def _by_pixel(depth: Mapping[str, Tensor], decoders: Sequence[str], mask: Tensor | None) -> Tensor:
-    """The prediction of each pixel's own decoder: the first where ``mask``, else the last."""
+    """Depth of each pixel by the decoder of its domain: the first where ``mask`` is true, else the
+    second."""
     if len(set(decoders)) == 1:
         return depth[decoders[0]]
+    if mask is None:
+        raise ValueError(
+            f'images mixed of two domains, with the depth decoders {list(decoders)}, have no '
+            'mix_mask. The branch maker that writes the pair of domains must write mix_mask, too.'
+        )
     return torch.where(mask, depth[decoders[0]], depth[decoders[1]])

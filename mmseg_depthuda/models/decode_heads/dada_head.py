@@ -1,8 +1,8 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""DADA's head: depth out of a residual auxiliary block, whose features go back into the main
-stream."""
+"""DADA's head: a residual auxiliary block predicts depth and feeds it back into the features."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
@@ -14,18 +14,18 @@ from .seg_depth_head import SegDepthHead
 
 
 class ResidualAuxiliaryBlock(BaseModule):
-    """Encodes features into depth and decodes the encoding into factors of the features.
+    """Encodes features into depth, decodes the encoding, and multiplies the features by the result.
 
-    Convolution weights are drawn from N(0, 0.01).
+    The weights of its convolutions are drawn from a normal distribution, N(0, 0.01).
 
     Args:
         in_channels (int): Channels of the features, a multiple of 16.
         channels (int): Channels of the first two convolutions; the third has a quarter.
-        fusion (bool): Multiply the features by what the encoding decodes to. Without it the block
-            predicts depth and leaves the features as they are.
+        fusion (bool): Whether to multiply the features by the decoded encoding. If not, the block
+            predicts depth and does not change the features.
 
-    Source: Mordan et al., "Revisiting Multi-Task Learning with ROCK", NeurIPS 2018; with the
-        product as in DADA, sec. 3.1.
+    Source: Mordan et al., "Revisiting Multi-Task Learning with ROCK", NeurIPS 2018; the
+        product is that of DADA, sec. 3.1.
     """
 
     def __init__(self, in_channels: int, channels: int, fusion: bool):
@@ -40,15 +40,15 @@ class ResidualAuxiliaryBlock(BaseModule):
         self.decoder = nn.Conv2d(channels // 4, in_channels, 1) if fusion else None
 
     def encode(self, features: Tensor) -> Tensor:
-        """(N, in_channels, h, w) to the encoding (N, channels / 4, h, w)."""
+        """Encode features (N, in_channels, h, w) to (N, channels / 4, h, w)."""
         return self.encoder(features)
 
     def depth(self, encoding: Tensor) -> Tensor:
-        """Mean of the encoding over its channels, (N, 1, h, w)."""
+        """Inverse depth (N, 1, h, w): the mean of the encoding over its channels."""
         return encoding.mean(dim=1, keepdim=True)
 
     def fuse(self, features: Tensor, encoding: Tensor) -> Tensor:
-        """Features (N, in_channels, h, w) times the decoded encoding."""
+        """Multiply features (N, in_channels, h, w) by the decoded encoding."""
         if self.decoder is None:
             return features
         return features * self.decoder(encoding).relu()
@@ -63,8 +63,8 @@ class DADAHead(SegDepthHead):
         num_classes (int): Number of classes.
         channels (int, optional): Width of the block's encoder. Defaults to None: a quarter of
             ``in_channels``, as published.
-        feature_fusion (bool): Feed depth back into the features ("Feat. Fusion" of DADA's Table 3).
-            Defaults to True.
+        feature_fusion (bool): Whether depth is fed back into the features ("Feat. Fusion" of DADA's
+            Table 3). Defaults to True.
         num_summed (int): Summed branches of :class:`DeepLabV2Classifier`. Defaults to 4.
         **kwargs: The other arguments of :class:`SegDepthHead`. The published weight of depth on
             the source is 0.001.
@@ -82,7 +82,7 @@ class DADAHead(SegDepthHead):
         channels: int | None = None,
         feature_fusion: bool = True,
         num_summed: int = 4,
-        **kwargs,
+        **kwargs: Any,
     ):
         channels = in_channels // 4 if channels is None else channels
         if channels % 4:
@@ -99,25 +99,15 @@ class DADAHead(SegDepthHead):
         self.auxiliary_block = ResidualAuxiliaryBlock(in_channels, channels, feature_fusion)
         self.classifier = DeepLabV2Classifier(in_channels, self.out_channels, num_summed)
 
-    def forward_seg_depth(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Logits (N, num_classes, h, w) and inverse depth (N, 1, h, w) at feature resolution."""
-        predictions = self.forward(inputs, tasks=('seg', 'depth'))
-        return predictions['seg'], predictions['depth']
-
-    def forward(
-        self,
-        inputs: Sequence[Tensor],
-        tasks: Collection[str] | None = None,
-        domain: str | None = None,
-    ) -> Tensor | Predictions:
-        """Predictions at feature resolution, and nothing but those asked for; see
-        :meth:`SegDepthHead.forward`."""
+    def forward_by_task(
+        self, inputs: Sequence[Tensor], tasks: Collection[str], domain: str | None = None
+    ) -> Predictions:
+        """See :meth:`SegDepthHead.forward_by_task`."""
         features, block = self._transform_inputs(inputs), self.auxiliary_block
-        wanted = ('seg',) if tasks is None else tasks
         predictions = {}
         encoding = block.encode(features)
-        if 'seg' in wanted:
+        if 'seg' in tasks:
             predictions['seg'] = self.classifier(block.fuse(features, encoding))
-        if 'depth' in wanted:
+        if 'depth' in tasks:
             predictions['depth'] = block.depth(encoding)
-        return predictions['seg'] if tasks is None else predictions
+        return predictions

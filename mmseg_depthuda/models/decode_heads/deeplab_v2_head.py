@@ -1,7 +1,8 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""DeepLab-v2's classifier and the head that is nothing but this classifier (source-only, DACS)."""
+"""DeepLab-v2's classifier, and the head that is only this classifier (source-only, DACS)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmengine.model import BaseModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -12,15 +13,16 @@ from .seg_weight_mixin import SegWeightMixin
 
 
 class DeepLabV2Classifier(BaseModule):
-    """Sum of parallel dilated 3x3 convolutions ("ASPP" of DeepLab-v2), weights drawn from N(0,
-    0.01).
+    """Sum of parallel dilated 3x3 convolutions ("ASPP" of DeepLab-v2).
+
+    Their weights are drawn from a normal distribution, N(0, 0.01).
 
     Args:
         in_channels (int): Channels of the features.
         out_channels (int): Channels of the prediction.
-        num_summed (int): How many branches, from the first, contribute. The releases of DACS and
-            CorDA stop after 2 (dilations 6 and 12) and carry the others along unused; DeepLab-v2,
-            AdvEnt and DADA sum all 4.
+        num_summed (int): Number of branches that are summed, from the first on. The releases of
+            DACS and CorDA sum 2 (dilations 6 and 12) and keep the others without using them.
+            DeepLab-v2, AdvEnt and DADA sum all 4.
         dilations (Sequence[int]): Dilation, and padding, of each branch. Defaults to (6, 12, 18,
             24).
     """
@@ -40,12 +42,11 @@ class DeepLabV2Classifier(BaseModule):
             nn.Conv2d(in_channels, out_channels, 3, padding=dilation, dilation=dilation)
             for dilation in dilations
         )
-        # No gradient ever reaches these; saying so spares the optimiser and DistributedDataParallel
-        # the search for it.
+        # These have no gradient. The optimizer and DistributedDataParallel need not look for one.
         self.conv2d_list[num_summed:].requires_grad_(False)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(N, in_channels, h, w) to (N, out_channels, h, w)."""
+        """Predict (N, out_channels, h, w) from features (N, in_channels, h, w)."""
         prediction = self.conv2d_list[0](features)
         for conv in self.conv2d_list[1 : self.num_summed]:
             prediction = prediction + conv(features)
@@ -61,7 +62,8 @@ class DeepLabV2Head(SegWeightMixin, BaseDecodeHead):
         num_classes (int): Number of classes.
         num_summed (int): Summed branches of :class:`DeepLabV2Classifier`. Defaults to 4.
         align_corners (bool): How logits are upsampled. Defaults to True, as published.
-        loss_decode (dict): Defaults to the cross entropy averaged over the labelled pixels.
+        loss_decode (dict): Config of the segmentation loss. Defaults to the cross entropy averaged
+            over labeled pixels.
         **kwargs: The other arguments of MMSeg's ``BaseDecodeHead``.
     """
 
@@ -74,7 +76,7 @@ class DeepLabV2Head(SegWeightMixin, BaseDecodeHead):
         loss_decode: dict = dict(
             type='CrossEntropyLoss', loss_name='loss_seg', avg_non_ignore=True
         ),
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(
             in_channels=in_channels,

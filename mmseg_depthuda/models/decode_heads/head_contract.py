@@ -1,30 +1,31 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""What training asks of a decode head, and the one place that looks up what a head offers.
+"""What a decode head can offer to training. All other code looks it up here.
 
-Every head of MMSegmentation can be trained. A head of several tasks offers more; all of it is
-optional:
+Every head of MMSegmentation can be trained. A head of several tasks can have more attributes and
+methods. All of them are optional:
 
-* ``tasks``: names of what ``forward`` can predict, ``('seg',)`` if absent. ``'seg'`` are the
-  logits, ``'initial_seg'`` those of an earlier stage of the head, ``'depth'`` the inverse depth,
-  and further names are free.
-* ``forward(features, tasks=None, domain=None)``: without ``tasks`` the logits, as in MMSeg; with
-  them a dictionary of predictions (N, channels, h, w) by task. ``domain`` chooses the decoder where
-  a head has one for each domain.
+* ``tasks``: names of what ``forward`` can predict. ``('seg',)`` if it is missing. ``'seg'`` are the
+  logits, ``'initial_seg'`` the logits of an earlier stage of the head, and ``'depth'`` the inverse
+  depth. Other names are free.
+* ``forward(features, tasks=None, domain=None)``: without ``tasks`` it gives the logits, as in
+  MMSeg. With ``tasks`` it gives a dictionary of predictions (N, channels, h, w) by task. ``domain``
+  chooses the decoder if the head has one for each domain.
 * ``loss_and_predict(features, data_samples, train_cfg, tasks)``: the losses of a branch, and the
-  predictions of ``tasks`` at the size of the labels that the same pass gave.
-* ``predicted_tasks``: the tasks, each in the registry ``TASKS``, whose prediction follows the
-  logits in ``predict``, channel by channel.
-* ``loss_weights``: weight by branch and task, None where every branch counts as 1.
-* ``forward_depths(features)``: inverse depth by each of several depth decoders, of which the first
+  predictions of ``tasks`` in the same pass, at the size of the labels.
+* ``predicted_tasks``: tasks of the registry ``TASKS``. ``predict`` gives their predictions as
+  further channels after the logits.
+* ``loss_weights``: weights by branch and task. None if every branch has weight 1.
+* ``forward_depths(features)``: a dictionary of the inverse depth of each depth decoder. The first
   two are compared.
 * ``judges_pseudo_labels`` and ``agreement(features, data_samples)``: trust in pseudo-labels,
-  (N, 1, H, W) in 0..1, or None where the samples do not allow it.
+  (N, 1, H, W) in 0..1. None if the samples have no depth to compare with.
 
-Under ``torch.distributed`` a head may be wrapped: :func:`bare_model` looks through.
+Under ``torch.distributed`` a head may be wrapped; :func:`bare_model` finds it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
 
@@ -33,6 +34,29 @@ from mmseg_depthuda.structures import upsample
 
 Predictions = dict[str, Tensor]
 """(N, channels, H, W) by task."""
+
+
+def heads_of(model: nn.Module) -> dict[str, BaseDecodeHead]:
+    """Decode heads and auxiliary heads of a model.
+
+    Args:
+        model (nn.Module): Any model; one without heads gives an empty dictionary.
+
+    Returns:
+        dict[str, BaseDecodeHead]: Head by its name in the model: ``decode_head`` and
+        ``auxiliary_head``. Several heads of a kind are ``auxiliary_head.0`` and so on.
+    """
+    heads: dict[str, BaseDecodeHead] = {}
+    for name in ('decode_head', 'auxiliary_head'):
+        head = getattr(model, name, None)
+        if head is None:
+            continue
+        several = bare_model(head)
+        if isinstance(several, nn.ModuleList):
+            heads |= {f'{name}.{index}': one for index, one in enumerate(several)}
+        else:
+            heads[name] = head
+    return heads
 
 
 def head_tasks(head: nn.Module) -> tuple[str, ...]:
@@ -48,7 +72,7 @@ def head_tasks(head: nn.Module) -> tuple[str, ...]:
 
 
 def predicted_tasks(head: nn.Module) -> tuple[str, ...]:
-    """Tasks whose prediction follows the logits when a head predicts.
+    """Tasks whose predictions ``predict`` of a head gives after the logits.
 
     Args:
         head (nn.Module): Any decode head.
@@ -60,7 +84,7 @@ def predicted_tasks(head: nn.Module) -> tuple[str, ...]:
 
 
 def judges_pseudo_labels(head: nn.Module) -> bool:
-    """Whether a head weights pseudo-labels by an ``agreement``.
+    """Whether a head weights pseudo-labels by its ``agreement``.
 
     Args:
         head (nn.Module): Any decode head.
@@ -72,7 +96,7 @@ def judges_pseudo_labels(head: nn.Module) -> bool:
 
 
 def has_depth_decoders(head: nn.Module) -> bool:
-    """Whether a head has two depth decoders, whose agreement says where adaptation is difficult.
+    """Whether a head has several depth decoders. Adaptation is difficult where they disagree.
 
     Args:
         head (nn.Module): Any decode head.
@@ -84,26 +108,27 @@ def has_depth_decoders(head: nn.Module) -> bool:
 
 
 def depths_by_decoder(head: nn.Module, features: Sequence[Tensor]) -> list[Tensor]:
-    """Inverse depth by each depth decoder of a head that has several.
+    """Inverse depth of each depth decoder of a head that has several.
 
     Args:
-        head (nn.Module): With :func:`has_depth_decoders`.
+        head (nn.Module): A head for which :func:`has_depth_decoders` is true.
         features (Sequence[Tensor]): Feature maps of the backbone.
 
     Returns:
         list[Tensor]: (N, 1, h, w) each, in the order of the decoders.
     """
-    return list(bare_model(head).forward_depths(features).values())
+    bare: BaseDecodeHead = bare_model(head)
+    return list(bare.forward_depths(features).values())
 
 
 def branch_weights(head: nn.Module) -> Mapping[str, Mapping[str, float]] | None:
-    """The weights of a head's losses.
+    """Weights of the losses of a head.
 
     Args:
         head (nn.Module): Any decode head.
 
     Returns:
-        Mapping, optional: Branch -> task -> weight; None where no branch is named and all count 1.
+        Mapping, optional: Branch -> task -> weight. None if every branch has weight 1.
     """
     return getattr(bare_model(head), 'loss_weights', None)
 
@@ -113,36 +138,44 @@ def predict_tasks(
     features: Sequence[Tensor],
     tasks: Collection[str],
     domain: str | None = None,
+    size: Sequence[int] | None = None,
 ) -> Predictions:
-    """Predictions of some tasks at feature resolution.
+    """Predictions of some tasks.
 
     Args:
         head (nn.Module): Any decode head.
         features (Sequence[Tensor]): Feature maps of the backbone.
-        tasks (Collection[str]): Of :func:`head_tasks`.
-        domain (str, optional): Domain of the images, for heads with a decoder for each.
+        tasks (Collection[str]): Some of :func:`head_tasks`.
+        domain (str, optional): Domain of the images, for heads with a decoder for each domain.
+        size (Sequence[int], optional): Height and width of the result. Defaults to those of the
+            features.
 
     Returns:
-        dict[str, Tensor]: By task.
+        dict[str, Tensor]: (N, channels, H, W) by task.
 
     Raises:
         ValueError: The head cannot predict one of the tasks.
     """
     require_tasks(head, tasks)
-    if not hasattr(bare_model(head), 'tasks'):
-        return dict(seg=head(features)) if tasks else {}
-    return head(features, tasks=tuple(tasks), domain=domain)
+    bare: BaseDecodeHead = bare_model(head)
+    if hasattr(bare, 'tasks'):
+        predictions = head(features, tasks=tuple(tasks), domain=domain)
+    else:
+        predictions = dict(seg=head(features)) if tasks else {}
+    if size is None:
+        return predictions
+    return {name: upsample(one, size, bare.align_corners) for name, one in predictions.items()}
 
 
 def require_tasks(head: nn.Module, tasks: Collection[str]) -> None:
-    """Refuse tasks that a head cannot predict.
+    """Raise an error for tasks that a head cannot predict.
 
     Args:
         head (nn.Module): Any decode head.
-        tasks (Collection[str]): What is wanted of it.
+        tasks (Collection[str]): Predictions that are needed.
 
     Raises:
-        ValueError: Names what is missing.
+        ValueError: The head cannot predict some of them; the message names these.
     """
     missing = sorted(set(tasks) - set(head_tasks(head)))
     if missing:
@@ -159,20 +192,20 @@ def loss_and_predict(
     train_cfg: ConfigType,
     tasks: Collection[str] = (),
 ) -> tuple[dict[str, Tensor], Predictions]:
-    """Losses of a branch, and predictions out of the same pass.
+    """Losses of a branch, and predictions of the same pass.
 
     Args:
-        head (nn.Module): Any decode head. With ``tasks``, a head of MMSeg must have the losses
+        head (nn.Module): Any decode head. With ``tasks``, the losses of a head of MMSeg must be
             ``loss_by_feat(forward(features))``.
         features (Sequence[Tensor]): Feature maps of the backbone.
         data_samples (list[SegDataSample]): Samples of the branch.
         train_cfg (dict): MMSeg's.
-        tasks (Collection[str]): Predictions wanted; none by default.
+        tasks (Collection[str]): Predictions to return; none by default.
 
     Returns:
-        tuple[dict, dict]: Losses by name; predictions at the size of the labels by task.
+        tuple[dict, dict]: Losses by name; predictions by task, at the size of the labels.
     """
-    bare = bare_model(head)
+    bare: BaseDecodeHead = bare_model(head)
     if hasattr(bare, 'loss_and_predict'):
         return bare.loss_and_predict(features, data_samples, train_cfg, tasks)
     if not tasks:

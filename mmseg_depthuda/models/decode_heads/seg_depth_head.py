@@ -1,9 +1,10 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""What the heads share that predict segmentation and depth."""
+"""Base class of the heads that predict segmentation and depth."""
 
 import logging
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from mmcv.cnn import build_norm_layer
 from mmengine.logging import print_log
@@ -20,15 +21,15 @@ from .seg_weight_mixin import SegWeightMixin
 
 
 def task_trunk(in_channels: int, channels: int, norm_cfg: dict) -> nn.Sequential:
-    """Two residual bottlenecks that turn backbone features into the features of one task.
+    """Build two residual bottlenecks that make the features of one task.
 
     Args:
         in_channels (int): Channels of the backbone's features.
-        channels (int): Channels of the result; the bottlenecks are a quarter as wide.
-        norm_cfg (dict): Normalisation layer.
+        channels (int): Channels of the result. Within the bottlenecks there are a quarter of them.
+        norm_cfg (dict): Normalization layer.
 
     Returns:
-        nn.Sequential: (N, in_channels, h, w) to (N, channels, h, w).
+        nn.Sequential: A module from (N, in_channels, h, w) to (N, channels, h, w).
     """
     planes = channels // Bottleneck.expansion
     projection = nn.Sequential(
@@ -43,19 +44,20 @@ def task_trunk(in_channels: int, channels: int, norm_cfg: dict) -> nn.Sequential
 class SegDepthHead(SegWeightMixin, BaseDecodeHead):
     """Base of the heads that predict segmentation and inverse depth.
 
-    What such a head offers to training stands in :mod:`.head_contract`.
+    :mod:`.head_contract` describes what such a head offers to training.
 
     Args:
         in_channels (int): Channels of the backbone's features.
         num_classes (int): Number of classes.
-        loss_weights (Mapping): Weight of the losses by branch and task, as in
-            ``dict(source=dict(seg=1, depth=0.01), mixed=dict(seg=1, depth=0.001))``. A task that a
-            branch does not name has no loss there.
-        channels (int): Width of the head; what it means is up to the head. Defaults to 256.
+        loss_weights (Mapping): Weights of the losses by branch and task, as in
+            ``dict(source=dict(seg=1, depth=0.01), mixed=dict(seg=1, depth=0.001))``. If a branch
+            does not name a task, the task has no loss there.
+        channels (int): Width of the head. Each head says which layers have it. Defaults to 256.
         norm_cfg (dict): Normalization of the head's layers. Defaults to BatchNorm.
         align_corners (bool): How predictions are upsampled. Defaults to True, as published.
-        loss_decode (dict): Defaults to the cross entropy averaged over labelled pixels.
-        loss_depth (dict): Defaults to berHu.
+        loss_decode (dict): Config of the segmentation loss. Defaults to the cross entropy averaged
+            over labeled pixels.
+        loss_depth (dict): Config of the depth loss. Defaults to berHu.
         **kwargs: The other arguments of MMSeg's ``BaseDecodeHead``.
 
     Raises:
@@ -65,8 +67,8 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
     tasks: tuple[str, ...] = ('seg', 'depth')
     predicted_tasks = ('depth',)
     needs_depth = False
-    """Whether missing depth is an error on a branch whose ``loss_weights`` name depth, rather than
-    training without it."""
+    """Whether missing depth is an error on a branch whose ``loss_weights`` name depth. If not, the
+    branch is trained without a depth loss."""
 
     def __init__(
         self,
@@ -80,7 +82,7 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
             type='CrossEntropyLoss', loss_name='loss_seg', avg_non_ignore=True
         ),
         loss_depth: dict = dict(type='BerHuLoss'),
-        **kwargs,
+        **kwargs: Any,
     ):
         name = type(self).__name__
         if kwargs.get('sampler') is not None:
@@ -110,9 +112,20 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
         self._without_depth: set[str] = set()
 
     @abstractmethod
-    def forward_seg_depth(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Segmentation logits (N, num_classes, h, w) and inverse depth (N, 1, h, w) at feature
-        resolution."""
+    def forward_by_task(
+        self, inputs: Sequence[Tensor], tasks: Collection[str], domain: str | None = None
+    ) -> Predictions:
+        """Predictions of some tasks at feature resolution.
+
+        Args:
+            inputs (Sequence[Tensor]): Feature maps of the backbone.
+            tasks (Collection[str]): Some of ``tasks`` of the head.
+            domain (str, optional): Domain of the images, for heads with a decoder for each domain.
+
+        Returns:
+            dict[str, Tensor]: By task: ``'seg'`` the logits (N, num_classes, h, w), ``'depth'`` the
+            inverse depth (N, 1, h, w). It has only the tasks that are asked for.
+        """
 
     def forward(
         self,
@@ -125,16 +138,15 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
         Args:
             inputs (Sequence[Tensor]): Feature maps of the backbone.
             tasks (Collection[str], optional): Some of ``tasks`` of the head. Defaults to None.
-            domain (str, optional): Domain of the images, for heads with a decoder for each.
+            domain (str, optional): Domain of the images, for heads with a decoder for each domain.
 
         Returns:
-            Tensor | dict[str, Tensor]: The logits (N, num_classes, h, w) alone, as MMSeg's heads
-            give them; or, with ``tasks``, the predictions by task, ``'depth'`` (N, 1, h, w).
+            Tensor | dict[str, Tensor]: Without ``tasks`` the logits (N, num_classes, h, w), as in
+            MMSeg. With ``tasks`` the predictions of :meth:`forward_by_task`.
         """
         if tasks is None:
-            return self.forward_seg_depth(inputs)[0]
-        seg, depth = self.forward_seg_depth(inputs)
-        return {k: v for k, v in dict(seg=seg, depth=depth).items() if k in tasks}
+            return self.forward_by_task(inputs, ('seg',))['seg']
+        return self.forward_by_task(inputs, tasks, domain)
 
     # -- training ----------------------------------------------------------------------------------
 
@@ -157,11 +169,11 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
             inputs (Sequence[Tensor]): Feature maps of the backbone.
             batch_data_samples (list[SegDataSample]): See :meth:`loss_by_feat`.
             train_cfg (dict): Not used.
-            tasks (Collection[str]): Predictions wanted.
+            tasks (Collection[str]): Predictions to return.
 
         Returns:
-            tuple[dict, dict]: ``loss_seg`` and, where there is depth, ``loss_depth``; predictions
-            at the size of the labels by task.
+            tuple[dict, dict]: ``loss_seg`` and, if there is depth, ``loss_depth``; predictions by
+            task, at the size of the labels.
         """
         predictions = self(inputs, tasks=('seg', 'depth'))
         if tasks:
@@ -177,13 +189,13 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
 
         Args:
             seg_logits (Tensor | dict[str, Tensor]): Predictions of :meth:`forward`.
-            batch_data_samples (list[SegDataSample]): With ``gt_sem_seg``; ``gt_depth_map`` if there
-                is depth; ``seg_weight`` in branches with pseudo-labels. The branch is in their
-                metainfo, 'source' if absent.
+            batch_data_samples (list[SegDataSample]): They have ``gt_sem_seg``; ``gt_depth_map`` if
+                there is depth; ``seg_weight`` in branches with pseudo-labels. Their metainfo has
+                the branch, 'source' if it is missing.
 
         Returns:
-            dict[str, Tensor]: ``loss_seg`` and, where depth is predicted, known and weighted,
-            ``loss_depth``.
+            dict[str, Tensor]: ``loss_seg``; also ``loss_depth``, if depth is predicted, the samples
+            have depth, and ``loss_weights`` name it for the branch.
 
         Raises:
             ValueError: Depth is missing and the head needs it.
@@ -205,20 +217,20 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
         """Weighted depth losses of a branch.
 
         Args:
-            predictions (Mapping[str, Tensor]): (N, 1, H, W) by name of the loss.
-            gt_depth (Tensor): Inverse depth, (N, 1, H, W).
+            predictions (Mapping[str, Tensor]): Inverse depth (N, 1, H, W), by name of its loss.
+            gt_depth (Tensor): True inverse depth, (N, 1, H, W).
             branch (str): Name of the branch.
 
         Returns:
-            dict[str, Tensor]: Same names.
+            dict[str, Tensor]: The losses, with the same names.
         """
         losses = {name: self.loss_depth(one, gt_depth) for name, one in predictions.items()}
         return self.weighted(losses, branch, 'depth')
 
     def _depth_to_learn(self, batch_data_samples: SampleList) -> Tensor | None:
-        """The depth of a branch that has a loss on depth, (N, 1, H, W), else None.
+        """True depth (N, 1, H, W) of a branch with a depth loss, else None.
 
-        Says once for each branch that its depth is missing.
+        Logs a warning, once for each branch, if the depth is missing.
 
         Raises:
             ValueError: Depth is missing and the head needs it.
@@ -247,7 +259,7 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
         return None
 
     def _depth_hint(self) -> str:
-        """What else a user should know whose depth is missing."""
+        """What else the warning about missing depth should say."""
         return ''
 
     def _upsample(self, prediction: Tensor, like: Tensor) -> Tensor:

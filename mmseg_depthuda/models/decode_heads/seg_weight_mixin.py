@@ -1,7 +1,8 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Per-pixel weights for the segmentation loss of any MMSeg decode head."""
+"""Weights by pixel and by branch for the segmentation loss of any decode head of MMSeg."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.dist import all_reduce
@@ -11,29 +12,37 @@ from torch import Tensor, nn
 
 from mmseg_depthuda.structures import branch_of, stack_pixel_data, upsample
 
+if TYPE_CHECKING:  # the mixin stands before a head, and uses its attributes and methods
+    from mmseg.models.decode_heads.decode_head import BaseDecodeHead as _Head
+else:
+    _Head = object
 
-class SegWeightMixin:
-    """Lets a decode head weight its segmentation loss, by pixel and by branch.
 
-    Put it before a head to use that head in self-training, ``class MyHead(SegWeightMixin,
-    SegformerHead)``. A sample with a ``seg_weight`` (:obj:`PixelData`, float, (1, H, W)) gets the
-    loss sum(weight * CE) / number of *all* pixels, ignored ones included, as in DACS: a batch with
-    few confident pixels then moves the network less. Without it the head behaves as MMSeg wrote it.
+class SegWeightMixin(_Head):
+    """Adds weights to the segmentation loss of a decode head, by pixel and by branch.
 
-    Under ``torch.distributed`` a mean over labelled pixels is one over the pixels of all processes.
+    Put it before a head to use this head in self-training: ``class MyHead(SegWeightMixin,
+    SegformerHead)``. If the samples have a ``seg_weight`` (:obj:`PixelData`, float, (1, H, W)), the
+    loss is sum(weight * CE) / number of *all* pixels, with ignored pixels, as in DACS. So a batch
+    with few confident pixels has a smaller gradient. Without ``seg_weight`` the loss is MMSeg's.
+
+    Under ``torch.distributed``, a mean over labeled pixels is over those of all processes.
 
     Args:
-        loss_weights (Mapping, optional): Weight of the losses by branch and task, as in
-            ``dict(source=dict(seg=1), masked=dict(seg=0.5))``. A task that a branch does not name
-            has no loss there. Defaults to None: every branch counts as 1.
+        loss_weights (Mapping, optional): Weights of the losses by branch and task, as in
+            ``dict(source=dict(seg=1), masked=dict(seg=0.5))``. If a branch does not name a task,
+            the task has no loss there. Defaults to None: every branch has weight 1.
         **kwargs: Arguments of the head.
 
     Raises:
-        ValueError: ``loss_weights`` has another form, or names a task that the head has not.
+        ValueError: ``loss_weights`` has another form, or names a task that the head does not have.
     """
 
     def __init__(
-        self, *args, loss_weights: Mapping[str, Mapping[str, float]] | None = None, **kwargs
+        self,
+        *args: Any,
+        loss_weights: Mapping[str, Mapping[str, float]] | None = None,
+        **kwargs: Any,
     ):
         super().__init__(*args, **kwargs)
         self.loss_weights = _checked(loss_weights, getattr(self, 'tasks', ('seg',)))
@@ -46,21 +55,21 @@ class SegWeightMixin:
             task (str): ``'seg'`` or another task of the head.
 
         Returns:
-            float: 0 where the branch does not name the task.
+            float: The weight; 0 if the branch does not name the task.
         """
         if self.loss_weights is None:
             return 1.0
         return float(self.loss_weights[branch][task]) if self.teaches(branch, task) else 0.0
 
     def teaches(self, branch: str, task: str) -> bool:
-        """Whether a branch has losses on a task; with a weight of 0 it has, and they count nothing.
+        """Whether a branch has losses of a task. It has them also if their weight is 0.
 
         Args:
             branch (str): Name of the branch.
             task (str): ``'seg'`` or another task of the head.
 
         Returns:
-            bool: Whether ``loss_weights`` names the task for the branch.
+            bool: True if ``loss_weights`` names the task for the branch.
 
         Raises:
             ValueError: ``loss_weights`` does not name the branch.
@@ -70,19 +79,19 @@ class SegWeightMixin:
         if branch not in self.loss_weights:
             raise ValueError(
                 f'the branch {branch!r} is trained, but loss_weights of {type(self).__name__} '
-                f'names {list(self.loss_weights)} alone. Add {branch}=dict(seg=1.0), with further '
-                'tasks that it shall teach, to model.decode_head.loss_weights; or declare it in '
+                f'names only {list(self.loss_weights)}. Add {branch}=dict(seg=1.0), with its other '
+                'tasks if it has any, to model.decode_head.loss_weights; or add the branch to '
                 'model.unlabelled.'
             )
         return task in self.loss_weights[branch]
 
     def weighted(self, losses: dict[str, Tensor], branch: str, task: str) -> dict[str, Tensor]:
-        """Losses times their weight on a branch.
+        """Multiply losses by their weight on a branch.
 
         Args:
-            losses (dict[str, Tensor]): By name; only ``loss...`` is weighted.
+            losses (dict[str, Tensor]): By name. Only names that begin with ``loss`` are weighted.
             branch (str): Name of the branch.
-            task (str): Task that the losses teach.
+            task (str): Task of the losses.
 
         Returns:
             dict[str, Tensor]: Same names.
@@ -97,8 +106,8 @@ class SegWeightMixin:
 
         Args:
             seg_logits (Tensor): (N, num_classes, h, w).
-            batch_data_samples (list[SegDataSample]): With ``gt_sem_seg`` and perhaps
-                ``seg_weight``, both (1, H, W); the branch is in their metainfo.
+            batch_data_samples (list[SegDataSample]): They have ``gt_sem_seg`` and may have
+                ``seg_weight``, both (1, H, W). Their metainfo has the branch.
 
         Returns:
             dict[str, Tensor]: The losses by name, and ``acc_seg``.
@@ -114,7 +123,7 @@ class SegWeightMixin:
     def predict(
         self, inputs: Sequence[Tensor], batch_img_metas: list[dict], test_cfg: ConfigType
     ) -> Tensor:
-        """Logits at image resolution, and after them the channels of ``predicted_tasks``.
+        """Logits at image resolution, followed by the channels of ``predicted_tasks``.
 
         Args:
             inputs (Sequence[Tensor]): Feature maps of the backbone.
@@ -122,7 +131,7 @@ class SegWeightMixin:
             test_cfg (dict): MMSeg's.
 
         Returns:
-            Tensor: (N, num_classes, H, W), with depth (N, num_classes + 1, H, W).
+            Tensor: (N, num_classes, H, W); with depth (N, num_classes + 1, H, W).
         """
         tasks = getattr(self, 'predicted_tasks', ())
         if not tasks:
@@ -139,30 +148,30 @@ class SegWeightMixin:
         seg_weight: Tensor | None = None,
         with_accuracy: bool = True,
     ) -> dict[str, Tensor]:
-        """Segmentation losses of logits at any resolution, weighted or not.
+        """Segmentation losses of logits at any resolution, with or without weights.
 
         Args:
             seg_logits (Tensor): (N, num_classes, h, w).
             seg_label (Tensor): int64, (N, 1, H, W).
             seg_weight (Tensor, optional): Float, broadcastable to (N, 1, H, W). With it the losses
-                are averaged over all pixels, without it as the loss is configured.
-            with_accuracy (bool): Whether to add ``acc_seg``, which costs as much as the loss.
+                are averaged over all pixels. Without it the config of the loss decides.
+            with_accuracy (bool): Whether to add ``acc_seg``, which takes as long as the loss.
 
         Returns:
             dict[str, Tensor]: The losses by name, and ``acc_seg``.
         """
         seg_logits = upsample(seg_logits, seg_label.shape[2:], self.align_corners)
-        options = dict(ignore_index=self.ignore_index)
+        options: dict[str, Any] = dict(ignore_index=self.ignore_index)
         if seg_weight is not None:
             options['weight'] = seg_weight.expand(seg_label.shape).squeeze(1)
             options['avg_factor'] = seg_label.numel()
         seg_label = seg_label.squeeze(1)
-        losses = {}
+        losses: dict[str, Tensor] = {}
         is_list = isinstance(self.loss_decode, nn.ModuleList)
         for loss_decode in self.loss_decode if is_list else [self.loss_decode]:
             average = {}
-            if seg_weight is None and _averages_labelled_pixels(loss_decode):
-                average['avg_factor'] = _labelled_pixels_per_process(seg_label, self.ignore_index)
+            if seg_weight is None and _averages_labeled_pixels(loss_decode):
+                average['avg_factor'] = _labeled_pixels_per_process(seg_label, self.ignore_index)
             loss = loss_decode(seg_logits, seg_label, **options, **average)
             losses[loss_decode.loss_name] = losses.get(loss_decode.loss_name, 0) + loss
         if with_accuracy:
@@ -170,8 +179,8 @@ class SegWeightMixin:
         return losses
 
 
-def _averages_labelled_pixels(loss_decode: nn.Module) -> bool:
-    """Whether a loss is the cross entropy per labelled pixel, all classes alike."""
+def _averages_labeled_pixels(loss_decode: nn.Module) -> bool:
+    """Whether a loss is the mean cross entropy over labeled pixels, without weights of classes."""
     return (
         isinstance(loss_decode, CrossEntropyLoss)
         and loss_decode.avg_non_ignore
@@ -181,11 +190,11 @@ def _averages_labelled_pixels(loss_decode: nn.Module) -> bool:
     )
 
 
-def _labelled_pixels_per_process(seg_label: Tensor, ignore_index: int) -> Tensor:
-    """Mean number over all processes, a float32 scalar.
+def _labeled_pixels_per_process(seg_label: Tensor, ignore_index: int) -> Tensor:
+    """Mean number of labeled pixels over all processes, a float32 scalar.
 
-    A process that divides its sum by it contributes to the mean of the gradients, which
-    ``DistributedDataParallel`` takes, what its pixels contribute to the loss of the whole batch.
+    Each process divides its sum of losses by it. ``DistributedDataParallel`` then takes the mean of
+    the gradients, and this is the gradient of the mean over the labeled pixels of all processes.
     """
     pixels = (seg_label != ignore_index).sum().float()
     all_reduce(pixels, 'mean')
@@ -195,10 +204,10 @@ def _labelled_pixels_per_process(seg_label: Tensor, ignore_index: int) -> Tensor
 def _checked(
     loss_weights: Mapping[str, Mapping[str, float]] | None, tasks: Collection[str]
 ) -> Mapping[str, Mapping[str, float]] | None:
-    """Weights of the right form, copied.
+    """Check the form of the weights, and copy them.
 
     Raises:
-        ValueError: A branch has no mapping, a task is unknown, or a weight no number >= 0.
+        ValueError: A branch has no mapping, a task is unknown, or a weight is not a number >= 0.
     """
     if loss_weights is None:
         return None

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Depth decoder: from the features of an encoder to disparity at four scales."""
+"""Depth decoder of Monodepth2: from the features of an encoder to disparity at four scales."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ SCALES = 4
 
 
 class _BottleneckASPP(BaseModule):
-    """Atrous spatial pyramid pooling (DeepLab-v3) with image pooling, at the coarsest features.
+    """Atrous spatial pyramid pooling (DeepLab-v3) with image pooling, for the coarsest features.
 
-    The image pooling normalises one value per image and channel, so that a process needs at least
-    two images for training.
+    After the image pooling, BatchNorm has one value per image and channel. So each process needs at
+    least two images in training.
     """
 
     def __init__(self, in_channels: int, channels: int, dilations: Sequence[int]):
@@ -39,7 +39,7 @@ class _BottleneckASPP(BaseModule):
     def forward(self, x: Tensor) -> Tensor:
         if self.training and len(x) == 1:
             raise ValueError(
-                'aspp_dilations: the image pooling of the ASPP cannot be normalised over a single '
+                'aspp_dilations: the image pooling of the ASPP cannot be normalized over a single '
                 'image. Set train_dataloader.batch_size to 2 or more, or aspp_dilations=None.'
             )
         image = self.image_pooling(x).expand(-1, -1, *x.shape[2:])
@@ -50,29 +50,32 @@ class _BottleneckASPP(BaseModule):
 class UNetDepthHead(BaseModule):
     """U-Net decoder with five up-convolution stages.
 
-    Each stage convolves, enlarges to the next finer features of the encoder (nearest; by two where
-    there are none), appends them, and convolves again. The four finest stages give disparity.
+    Each stage has a convolution, enlarges the result to the size of the next finer features of the
+    encoder (nearest neighbors), concatenates these features, and has another convolution. Where the
+    encoder has no finer features, it enlarges by two. The four finest stages give disparity.
     Convolutions are 3x3 with reflected borders, followed by ELU.
 
-    Any encoder of MMSeg serves. With :class:`ResNetWithStem`, whose features begin at stride 2,
-    four stages have a skip connection; with another, whose features begin at stride 4, three.
+    Any encoder of MMSeg can be used. With :class:`ResNetWithStem`, whose features begin at stride
+    2, four stages have a skip connection. With an encoder whose features begin at stride 4, three
+    stages have one.
 
     Args:
         in_channels (Sequence[int]): Channels of the encoder's features, fine to coarse.
         channels (Sequence[int]): Channels of the stages, fine to coarse. Defaults to Monodepth2's
             (16, 32, 64, 128, 256). The variant "dec6" has (64, 128, 128, 256, 256).
-        aspp_dilations (Sequence[int], optional): Rates of an ASPP that takes the place of the first
-            convolution, beside a 1x1 branch and image pooling; dropout of 0.5 follows, as in
-            DeepLab-v3. "dec6" has (6, 12, 18), on features of stride 16. Defaults to none.
-        initial_disparity (float): Disparity that the decoder begins with, in 0..1. Defaults to 0.5,
-            a depth of 0.2, as Monodepth2. A pixel that is projected outside of its source view has
-            no gradient: with right images, whose distance is given in metres, begin where the
-            scene is; 0.01 is 9 m.
+        aspp_dilations (Sequence[int], optional): Dilations of an ASPP that replaces the first
+            convolution. It also has a 1x1 branch and image pooling, and is followed by dropout of
+            0.5, as in DeepLab-v3. "dec6" has (6, 12, 18), on features of stride 16. Defaults to
+            None, no ASPP.
+        initial_disparity (float): Disparity at the start of the training, in 0..1. Defaults to 0.5,
+            a depth of 0.2, as in Monodepth2. A pixel that is projected outside of its source view
+            has no gradient. So begin near the true depth if right images are used, whose distance
+            is in meters; 0.01 is 9 m.
         init_cfg (dict, optional): As in MMEngine.
 
     Raises:
-        ValueError: The number of features or stages does not fit, the disparity is no disparity, or
-            an ASPP is trained with one image per process.
+        ValueError: The number of features or stages does not fit, the disparity is not within
+            0..1, or an ASPP is trained with one image per process.
 
     Source: Godard et al., Monodepth2, ICCV 2019; "dec6": Hoyer et al., IJCV 2023.
     """
@@ -95,9 +98,10 @@ class UNetDepthHead(BaseModule):
             raise ValueError(f'initial_disparity must be within 0..1, got {initial_disparity}.')
         self.in_channels = tuple(in_channels)
         width = in_channels[-1]
-        # The stage that ends at the finest features of the encoder, and coarser ones, have a skip.
+        # The finest stages have no features of the encoder to concatenate.
         skips = (0,) * (STAGES - len(in_channels) + 1) + tuple(in_channels[:-1])
-        before, after = [], []
+        before: list[nn.Module] = []
+        after: list[nn.Module] = []
         for stage_width, skip in zip(reversed(channels), reversed(skips), strict=True):
             if aspp_dilations is not None and not before:
                 before.append(_BottleneckASPP(width, stage_width, aspp_dilations))
@@ -105,7 +109,7 @@ class UNetDepthHead(BaseModule):
                 before.append(_up_convolution(width, stage_width))
             after.append(_up_convolution(stage_width + skip, stage_width))
             width = stage_width
-        # In the order in which they are run, coarse to fine.
+        # In the order of the forward pass, coarse to fine.
         self.before, self.after = ModuleList(before), ModuleList(after)
         self.disparity = ModuleList(_convolution(width, 1) for width in reversed(channels[:SCALES]))
 
@@ -118,7 +122,7 @@ class UNetDepthHead(BaseModule):
         """Decode features.
 
         Args:
-            features (Sequence[Tensor]): Of the encoder, (N, C, h, w), fine to coarse.
+            features (Sequence[Tensor]): Features of the encoder, (N, C, h, w), fine to coarse.
 
         Returns:
             list[Tensor]: Disparity in 0 (far) .. 1 (near), float (N, 1, h, w), fine to coarse. The
@@ -149,8 +153,11 @@ class UNetDepthHead(BaseModule):
 
 
 def _convolution(in_channels: int, out_channels: int) -> nn.Module:
-    """With PyTorch's initialisation: that of MMCV's ``ConvModule`` is made for layers with a
-    normalisation behind them, and ten without one would saturate the sigmoid from the start."""
+    """A convolution with PyTorch's initialization.
+
+    The initialization of MMCV's ``ConvModule`` is for layers with a normalization after them. Here
+    there is none, and ten such layers in a row would saturate the sigmoid at the start.
+    """
     return nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode='reflect')
 
 

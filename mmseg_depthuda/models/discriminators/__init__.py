@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Discriminators, and the spaces that they look at."""
+"""Discriminators, and the spaces that are their inputs."""
 
 from .fcn_discriminator import DiscriminatorDict, FCNDiscriminator
 from .spaces import DepthAwareSpace, DepthSpace, SelfInformationSpace, Space

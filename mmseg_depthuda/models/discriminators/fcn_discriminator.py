@@ -10,16 +10,17 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class FCNDiscriminator(BaseModule):
-    """DCGAN's discriminator without normalisation, one decision per patch.
+    """DCGAN's discriminator without normalization, with one decision per patch.
 
-    Five 4x4 convolutions of stride 2, LeakyReLU(0.2) between them; PyTorch's own initialisation.
+    It has five 4x4 convolutions of stride 2, LeakyReLU(0.2) between them, and PyTorch's default
+    initialization.
 
     Args:
-        in_channels (int): Channels of what is told apart: the number of classes for
-            self-information, 1 for depth.
-        base_channels (int): Channels of the first convolution, doubled by each of the next three.
+        in_channels (int): Channels of the input: the number of classes for self-information, 1 for
+            depth.
+        base_channels (int): Channels of the first convolution. Each of the next three doubles them.
             Defaults to 64.
-        init_cfg (dict, optional): MMEngine's initialisation. Defaults to None.
+        init_cfg (dict, optional): MMEngine's initialization. Defaults to None.
 
     Source: Radford et al., "Unsupervised Representation Learning with Deep Convolutional Generative
         Adversarial Networks", ICLR 2016, as ADVENT and DADA use it.
@@ -30,13 +31,13 @@ class FCNDiscriminator(BaseModule):
         self.in_channels = in_channels
         widths = [in_channels, *(base_channels * factor for factor in (1, 2, 4, 8)), 1]
         self.layers = nn.Sequential()
-        for index, (before, behind) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for index, (before, after) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
             if index:
                 self.layers.append(nn.LeakyReLU(0.2))
-            self.layers.append(nn.Conv2d(before, behind, 4, stride=2, padding=1))
+            self.layers.append(nn.Conv2d(before, after, 4, stride=2, padding=1))
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Domain of each patch.
+        """Predict the domain of each patch.
 
         Args:
             maps (Tensor): (N, in_channels, H, W), H and W at least 32.
@@ -45,7 +46,7 @@ class FCNDiscriminator(BaseModule):
             Tensor: Logits (N, 1, H // 32, W // 32); positive means target.
 
         Raises:
-            ValueError: Another number of channels, or a map smaller than a patch.
+            ValueError: The maps have another number of channels, or are smaller than a patch.
         """
         if maps.shape[1] != self.in_channels or min(maps.shape[2:]) < 32:
             raise ValueError(
@@ -56,8 +57,11 @@ class FCNDiscriminator(BaseModule):
 
 
 class DiscriminatorDict(ModuleDict):
-    """Discriminators by name, called at once: ``DistributedDataParallel`` wraps what is called."""
+    """Discriminators by name.
+
+    One call runs all of them, so that ``DistributedDataParallel`` can wrap it.
+    """
 
     def forward(self, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Logits (N, 1, h, w) of every map, by its discriminator's name."""
+        """Logits (N, 1, h, w) of every map, by name of its discriminator."""
         return {name: self[name](one) for name, one in maps.items()}

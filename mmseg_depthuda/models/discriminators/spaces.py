@@ -1,40 +1,41 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""What a discriminator looks at: maps made of the predictions of a head."""
+"""Spaces: the input of a discriminator, made from the predictions of a head."""
 
 from collections.abc import Mapping
 
-from torch import Tensor, nn
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from torch import Tensor
 
 from mmseg_depthuda.adaptation.self_information import fuse_with_depth, weighted_self_information
 from mmseg_depthuda.registry import SPACES
 
 
 class Space:
-    """A function of predictions; subclass it and register the class under the space's name.
+    """Makes the input of a discriminator. Subclass it, and register the class under a name.
 
     Attributes:
-        tasks (tuple[str, ...]): Predictions that it is made of.
+        tasks (tuple[str, ...]): Predictions that it needs.
     """
 
     tasks: tuple[str, ...] = ()
 
-    def channels(self, head: nn.Module) -> int:
-        """Channels of the map.
+    def channels(self, head: BaseDecodeHead) -> int:
+        """Channels of the input.
 
         Args:
-            head (nn.Module): The decode head whose predictions it is made of.
+            head (BaseDecodeHead): The head that gives the predictions.
 
         Returns:
-            int: One per class, unless a subclass says otherwise.
+            int: One per class, unless a subclass has another number.
         """
         return head.out_channels
 
     def __call__(self, predictions: Mapping[str, Tensor]) -> Tensor:
-        """Make the map.
+        """Make the input.
 
         Args:
-            predictions (Mapping[str, Tensor]): Of ``tasks``, each (N, C, H, W) at the size of the
-                images.
+            predictions (Mapping[str, Tensor]): Predictions of ``tasks`` by name, each (N, C, H, W)
+                at the size of the images.
 
         Returns:
             Tensor: (N, channels, H, W).
@@ -59,7 +60,7 @@ class DepthSpace(Space):
 
     tasks = ('depth',)
 
-    def channels(self, head: nn.Module) -> int:
+    def channels(self, head: BaseDecodeHead) -> int:
         """One."""
         return 1
 

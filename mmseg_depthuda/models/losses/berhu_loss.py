@@ -19,15 +19,16 @@ def berhu_loss(prediction: Tensor, target: Tensor, valid: Tensor | None = None) 
     ``(e^2 + c^2) / (2 c)`` above. ``c`` is a fifth of the largest ``|e|`` over the valid pixels of
     the whole batch and carries no gradient.
 
-    Under ``torch.distributed`` the batch is that of all processes: they exchange the largest error
-    and the number of valid pixels, and each returns its part of the sum, scaled so that the mean
-    over the processes, which ``DistributedDataParallel`` takes of the gradients, is the loss of one
-    process with all images. Every process must call it, even one without a valid pixel.
+    Under ``torch.distributed`` the batch is that of all processes. They exchange the largest error
+    and the number of valid pixels. Each process returns its part of the sum, scaled so that the
+    mean over the processes is the loss of one process with all images. This is the mean that
+    ``DistributedDataParallel`` takes of the gradients. Every process must call the function, even
+    if it has no valid pixel.
 
     Args:
         prediction: Any shape with at least one element, floating point, in units of ``target``.
-        target: Of the shape of ``prediction``. Values at invalid pixels, even NaN, have no effect.
-        valid: Bool of the shape of ``prediction``, true on the pixels to use; all if ``None``.
+        target: Same shape as ``prediction``. Values at invalid pixels, even NaN, have no effect.
+        valid: Bool, same shape as ``prediction``, true on the pixels to use; all if ``None``.
 
     Returns:
         Scalar, not negative, float32 (float64 for float64 predictions). Without any valid pixel, or
@@ -82,12 +83,12 @@ class BerHuLoss(nn.Module):
 
     Args:
         loss_weight: Factor of the loss.
-        loss_name: Name in the log; MMSeg adds up what contains ``loss``.
+        loss_name: Name in the log. MMSeg adds up the values whose name contains ``loss``.
         ignore_invalid: Whether to leave out the pixels without depth, as CorDA does. DADA and depth
-            distribution, trained on complete depth, use all pixels.
+            distribution use all pixels, because their depth is complete.
 
     Raises:
-        ValueError: If ``loss_name`` does not contain ``loss``, so that it would never be trained.
+        ValueError: If ``loss_name`` does not contain ``loss``: MMSeg would not train it.
 
     Source:
         Wang et al., CorDA, ICCV 2021; Vu et al., DADA, ICCV 2019.

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Camera motion between two frames."""
+"""A network for the motion of the camera between two frames."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ POSE_SCALE = 0.01
 
 @MODELS.register_module()
 class PoseNet(BaseModule):
-    """Rigid motion of the camera, seen in two frames.
+    """Predicts the rigid motion of the camera between two frames.
 
-    An encoder on the concatenated frames, four convolutions, and a mean over the image.
+    The two frames are concatenated and go through an encoder and four convolutions. The result is
+    averaged over the image.
 
     Args:
-        backbone (dict): Encoder, such as ``dict(type='ResNet', depth=18)``; it gets 6 input
-            channels. Pretrained weights of single images serve: those of the first convolution
-            are repeated and halved.
+        backbone (dict): Encoder, such as ``dict(type='ResNet', depth=18)``. It is built with 6
+            input channels. Weights that are pretrained on single images can be used: those of the
+            first convolution are repeated and halved.
         in_channels (int): Channels of its last features. Defaults to 512.
         channels (int): Channels of the convolutions. Defaults to 256.
         init_cfg (dict, optional): As in MMEngine.
@@ -51,7 +52,8 @@ class PoseNet(BaseModule):
         )
 
     def init_weights(self) -> None:
-        """Initialise; by a checkpoint for single images where ``backbone.init_cfg`` names one."""
+        """Initialize the network, with the weights for single images that ``backbone.init_cfg``
+        names, if any."""
         super().init_weights()
         if (self.single_frame_backbone.get('init_cfg') or {}).get('type') != 'Pretrained':
             return
@@ -65,11 +67,11 @@ class PoseNet(BaseModule):
         self.backbone.load_state_dict(weights)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """Motion between frames.
+        """Predict the motion between two frames.
 
         Args:
-            first (Tensor): Normalised images, (N, 3, H, W).
-            second (Tensor): Later images, likewise.
+            first (Tensor): Normalized images, (N, 3, H, W).
+            second (Tensor): Normalized images of a later time, (N, 3, H, W).
 
         Returns:
             Tensor: Float32 (N, 4, 4), from the camera coordinates of the first frame to those of
@@ -77,6 +79,6 @@ class PoseNet(BaseModule):
         """
         features = self.backbone(torch.cat([first, second], dim=1))[-1]
         pose = POSE_SCALE * self.pose(features).float().mean((2, 3))
-        # In half precision, in which kornia 0.8 would compute them, most cosines are 1.
+        # kornia 0.8 would compute in half precision, where most of these cosines are 1.
         with torch.autocast(pose.device.type, enabled=False):
             return pose_matrix(pose[:, :3], pose[:, 3:])

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Segmentors: how branches of a batch become losses."""
+"""Segmentors: they compute the losses of the branches of a batch."""
 
 from .adversarial_segmentor import AdversarialSegmentor
 from .branch_training import train_passes

@@ -1,15 +1,15 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Adversarial adaptation: segmentor and discriminators trained in turn."""
+"""Adversarial adaptation: segmentor and discriminators are trained in turn."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmseg.registry import MODELS
-from mmseg.utils import ConfigType, OptSampleList, SampleList
+from mmseg.utils import ConfigType, ForwardResults, OptSampleList, SampleList
 from torch import Tensor, nn
 
 from mmseg_depthuda.models.decode_heads.head_contract import Predictions, require_tasks
@@ -23,11 +23,11 @@ from .uda_segmentor import UDASegmentor
 SOURCE, TARGET = 0.0, 1.0  # labels of the domains
 
 Maps = dict[str, Tensor]
-"""What is aligned at input resolution, (N, channels, H, W), by name of its discriminator."""
+"""Input of each discriminator by its name, (N, channels, H, W), at the size of the images."""
 
 
 class Alignment(NamedTuple):
-    """What a discriminator looks at, and how much it counts."""
+    """What one discriminator compares, and the weights of its losses."""
 
     head: str
     space: Space
@@ -39,34 +39,41 @@ class Alignment(NamedTuple):
 
 @MODELS.register_module()
 class AdversarialSegmentor(UDASegmentor):
-    """Encoder-decoder whose target predictions learn to pass for source predictions.
+    """Encoder-decoder that aligns its predictions on the target with those on the source.
 
-    In each iteration the segmentor learns what the heads learn on every labelled branch and,
-    against frozen discriminators, to have its target predictions taken for source predictions; then
-    the discriminators learn to tell the two apart. At most one graph of the segmentor is in memory.
+    Each iteration has two steps:
 
-    What is aligned decides the method: ``'self_information'`` is ADVENT, ``'depth_aware'`` (the
-    product of self-information and inverse depth) DADA, ``'depth'`` an ablation of DADA. Every
-    backbone, every head of :mod:`~mmseg_depthuda.models.decode_heads.head_contract` that predicts
-    what the space is made of, and every branch that a hook makes can be used.
+    1. The segmentor is trained by the losses of its heads on the labeled branches, and by the
+       adversarial loss: it learns to make target predictions that frozen discriminators take for
+       source predictions.
+    2. The discriminators are trained to tell source predictions from target predictions.
+
+    At most one graph of the segmentor is in memory.
+
+    The space, which is the input of the discriminators, decides the method: ``'self_information'``
+    is ADVENT; ``'depth_aware'``, the product of self-information and inverse depth, is DADA;
+    ``'depth'`` is an ablation of DADA. Every backbone can be used, every branch that a hook makes,
+    and every head that predicts the tasks of the space (see
+    :mod:`~mmseg_depthuda.models.decode_heads.head_contract`).
 
     Args:
-        alignments (Mapping[str, Mapping]): By name, each with
+        alignments (Mapping[str, Mapping]): Name of an alignment -> its settings:
 
-            * ``discriminator`` (dict): defaults to ``dict(type='FCNDiscriminator')``; its
-              ``in_channels`` are those of what it looks at;
-            * ``space`` (str | dict): a name of the registry ``SPACES``, or its config;
-            * ``head`` (str): ``'decode_head'`` (default) or ``'auxiliary_head'``;
-            * ``source``, ``target`` (str): branches that it tells apart, by default those names;
-            * ``adversarial_weight`` (float): weight of the loss of being recognized (default
-              0.001);
-            * ``discriminator_weight`` (float): weight of the discriminator's own losses, on either
-              domain (default 1; ADVENT takes 0.5).
+            * ``discriminator`` (dict): its config, by default ``dict(type='FCNDiscriminator')``.
+              ``in_channels`` are by default the channels of the space.
+            * ``space`` (str | dict): a name of the registry ``SPACES``, or its config.
+            * ``head`` (str): ``'decode_head'`` (default) or ``'auxiliary_head'``.
+            * ``source``, ``target`` (str): the two branches that the discriminator tells apart, by
+              default ``'source'`` and ``'target'``.
+            * ``adversarial_weight`` (float): weight of the adversarial loss of the segmentor,
+              by default 0.001.
+            * ``discriminator_weight`` (float): weight of the discriminator's loss on each domain,
+              by default 1. ADVENT has 0.5.
         **kwargs: Arguments of :class:`UDASegmentor`.
 
     Raises:
-        ValueError: There is no alignment, an alignment has a wrong space or head, its discriminator
-            another number of channels than what it looks at, or there are several auxiliary heads.
+        ValueError: There is no alignment; an alignment has a wrong space or head; its discriminator
+            has another number of channels than its space; or there are several auxiliary heads.
 
     Source: Vu et al., "ADVENT", CVPR 2019; Vu et al., "DADA", ICCV 2019, eq. 6 and 7.
     """
@@ -74,7 +81,7 @@ class AdversarialSegmentor(UDASegmentor):
     parts = dict(discriminator=('discriminators',))
     training_only = ('^discriminators',)  # for StrictLoadHook
 
-    def __init__(self, alignments: Mapping[str, Mapping], **kwargs):
+    def __init__(self, alignments: Mapping[str, Mapping], **kwargs: Any):
         super().__init__(**kwargs)
         if not alignments:
             raise ValueError('alignments is empty: name at least one discriminator')
@@ -109,8 +116,8 @@ class AdversarialSegmentor(UDASegmentor):
         heads = {head_name: module for head_name, _, module in self.named_heads()}
         if head not in heads:
             raise ValueError(
-                f"{where}.head must be 'decode_head' or 'auxiliary_head', and the model have it; "
-                f'got {head!r}'
+                f'{where}.head must be a head of the model, {" or ".join(map(repr, heads))}, got '
+                f'{head!r}'
             )
         built = SPACES.build(config)
         try:
@@ -134,7 +141,7 @@ class AdversarialSegmentor(UDASegmentor):
 
     @property
     def unsupervised(self) -> tuple[str, ...]:
-        """tuple[str, ...]: The targets of the alignments."""
+        """tuple[str, ...]: The target branches of the alignments."""
         return tuple(dict.fromkeys(a.target for a in self.alignments.values()))
 
     # -- training --------------------------------------------------------------------------------
@@ -142,18 +149,18 @@ class AdversarialSegmentor(UDASegmentor):
     def train_on_branches(
         self, model: nn.Module, data: dict, optim_wrapper: OptimWrapperDict
     ) -> dict[str, Tensor]:
-        """One step of the segmentor on all branches, then one of the discriminators.
+        """One step of the segmentor on all branches, then one step of the discriminators.
 
         Args:
             model (nn.Module): What is called: this model or its distributed wrapper.
-            data (dict): Batch with the branches of the alignments, and perhaps others.
+            data (dict): Batch with the branches of the alignments. It may have other branches.
             optim_wrapper (OptimWrapperDict): ``segmentor`` and ``discriminator``, as
                 :class:`PartsOptimWrapperConstructor` builds them.
 
         Returns:
-            dict[str, Tensor]: ``BRANCH.loss_NAME``, ``target.loss_adversarial_NAME`` and their sum
-            ``loss``; ``discriminator.loss_NAME_DOMAIN``; and ``discriminator.acc_NAME_DOMAIN``, the
-            percentage of patches whose domain is recognized.
+            dict[str, Tensor]: ``BRANCH.loss_NAME`` and ``target.loss_adversarial_NAME``, and their
+            sum ``loss``. Of the discriminators ``discriminator.loss_NAME_DOMAIN``, and
+            ``discriminator.acc_NAME_DOMAIN``, the percentage of patches whose domain is recognized.
 
         Raises:
             ValueError: A branch or an optimizer is missing.
@@ -171,19 +178,23 @@ class AdversarialSegmentor(UDASegmentor):
         own.pop('loss')
         return log | {f'discriminator.{k.partition(".")[2]}': v for k, v in own.items()}
 
-    def forward(self, inputs, data_samples: OptSampleList = None, mode: str = 'tensor'):
-        """As in MMSeg, with one more mode for the discriminators.
+    def forward(
+        self, inputs: Tensor | Maps, data_samples: OptSampleList = None, mode: str = 'tensor'
+    ) -> ForwardResults:
+        """As in MMSeg, with two more modes for the discriminators.
 
         Args:
-            inputs (Tensor | dict[str, Tensor]): Images; or maps by name of their discriminator.
-            data_samples (list[SegDataSample], optional): Samples.
-            mode (str): Of MMSeg; or ``'discriminate_source'`` and ``'discriminate_target'``.
+            inputs (Tensor | dict[str, Tensor]): Images. For the discriminators, their inputs by
+                name.
+            data_samples (list[SegDataSample], optional): Samples of the images.
+            mode (str): A mode of MMSeg, or ``'discriminate_source'`` or ``'discriminate_target'``.
 
         Returns:
-            As in MMSeg; in the modes of the discriminators their losses.
+            As in MMSeg; or :meth:`discriminator_losses`.
         """
         if mode.startswith('discriminate_'):
-            return self.discriminator_losses(inputs, mode.removeprefix('discriminate_'))
+            domain = mode.removeprefix('discriminate_')
+            return self.discriminator_losses(cast(Maps, inputs), domain)
         return super().forward(inputs, data_samples, mode)
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict[str, Tensor]:
@@ -194,8 +205,8 @@ class AdversarialSegmentor(UDASegmentor):
             data_samples (list[SegDataSample]): Their samples, with branch and domain.
 
         Returns:
-            dict[str, Tensor]: Of a labelled branch as :meth:`UDASegmentor.loss`; of the target of
-            an alignment ``loss_adversarial_NAME``, too.
+            dict[str, Tensor]: Of a labeled branch those of :meth:`UDASegmentor.loss`. Of the target
+            of an alignment also ``loss_adversarial_NAME``.
         """
         branch = branch_of(data_samples)
         features = self.extract_feat(inputs)
@@ -209,7 +220,7 @@ class AdversarialSegmentor(UDASegmentor):
             self._see('source', self._maps(predictions, 'source', branch))
         aligned = self._maps(predictions, 'target', branch)
         self._see('target', aligned)
-        # Frozen discriminators; their gradient flows into the predictions.
+        # The discriminators are frozen. The gradient goes through them into the predictions.
         logits = self.discriminators(aligned)
         return losses | {
             f'loss_adversarial_{name}': self.alignments[name].adversarial_weight
@@ -221,7 +232,7 @@ class AdversarialSegmentor(UDASegmentor):
         """Losses of the discriminators on one domain.
 
         Args:
-            maps (dict[str, Tensor]): By name, without gradient.
+            maps (dict[str, Tensor]): Inputs by name of the discriminator, without gradient.
             domain (str): ``'source'`` or ``'target'``.
 
         Returns:
@@ -251,7 +262,7 @@ class AdversarialSegmentor(UDASegmentor):
         return tasks
 
     def _maps(self, predictions: Mapping[str, Predictions], side: str, branch: str) -> Maps:
-        """What the discriminators whose source or target a branch is look at."""
+        """Inputs of the discriminators for which a branch is the ``side``: source or target."""
         return {
             name: alignment.space(predictions[alignment.head])
             for name, alignment in self.alignments.items()
@@ -259,7 +270,7 @@ class AdversarialSegmentor(UDASegmentor):
         }
 
     def _see(self, domain: str, maps: Maps) -> None:
-        """Keep maps for the discriminators, without their graph."""
+        """Keep maps, without their graph, for the step of the discriminators."""
         detached = {name: one.detach() for name, one in maps.items()}
         self._seen.setdefault(domain, {}).update(detached)
 
@@ -282,13 +293,13 @@ class AdversarialSegmentor(UDASegmentor):
 
 
 def _domain_loss(logits: Tensor, label: float) -> Tensor:
-    """Binary cross entropy against one label for all patches."""
+    """Binary cross entropy with the same label for all patches."""
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
 
 
 @contextmanager
 def _frozen(module: nn.Module) -> Iterator[None]:
-    """Let no parameter have a gradient; also where the block fails, they have one again."""
+    """Switch the gradients of a module off, and on again at the end, also after an error."""
     module.requires_grad_(False)
     try:
         yield

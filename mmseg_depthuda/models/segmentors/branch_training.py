@@ -1,37 +1,38 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""One optimizer step over the losses of several passes, one graph in memory at a time."""
+"""One step of the optimizer on the losses of several passes, with one graph in memory at a time."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import nullcontext
 
+from mmengine.model import BaseModel, MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def train_passes(
-    model: nn.Module,
-    module: nn.Module,
+    model: BaseModel | MMDistributedDataParallel,
+    module: BaseModel,
     passes: Mapping[str, Mapping],
     optim_wrapper: OptimWrapper,
 ) -> dict[str, Tensor]:
-    """Forward and backward of each pass in turn, then one step of the optimizer.
+    """Run forward and backward of each pass in turn, then one step of the optimizer.
 
-    The gradient is that of the sum of all losses, but the activations of one pass are freed before
-    the next one needs its own. Under ``DistributedDataParallel`` gradients are exchanged once, in
-    the last pass. Gradient accumulation and mixed precision work as in MMEngine.
+    The gradient is that of the sum of all losses. The activations of a pass are freed before the
+    next pass begins. Under ``DistributedDataParallel`` gradients are exchanged once, in the last
+    pass. Gradient accumulation and mixed precision work as in MMEngine.
 
     Args:
-        model (nn.Module): What is called: ``module`` itself or its distributed wrapper.
-        module (UDASegmentor): The segmentor.
-        passes (Mapping[str, Mapping]): By name, the arguments of a call of ``model`` that gives
-            losses by name.
+        model (BaseModel | MMDistributedDataParallel): What is called: ``module`` itself or its
+            distributed wrapper.
+        module (BaseModel): The segmentor.
+        passes (Mapping[str, Mapping]): Name of a pass -> the arguments of ``model`` for it.
+            ``model`` returns losses by name.
         optim_wrapper (OptimWrapper): Wrapper of the optimizer.
 
     Returns:
-        dict[str, Tensor]: ``PASS.NAME`` for every entry of the losses, and their sum ``loss``.
+        dict[str, Tensor]: ``PASS.NAME`` for every loss, and the sum of all, ``loss``.
     """
-    log_vars = OrderedDict(loss=0.0)
+    log_vars: dict[str, Tensor] = {}
     for index, (name, arguments) in enumerate(passes.items()):
         is_last = index == len(passes) - 1
         exchanges = is_last and optim_wrapper.should_sync()
@@ -44,7 +45,7 @@ def train_passes(
             else:
                 add_gradient(loss, optim_wrapper)
         log = {key: value.detach() for key, value in log.items()}
-        log_vars['loss'] = log_vars['loss'] + log.pop('loss')
+        log_vars['loss'] = log_vars.get('loss', 0.0) + log.pop('loss')
         log_vars.update({f'{name}.{key}': value for key, value in log.items()})
     return log_vars
 
@@ -53,9 +54,9 @@ def add_gradient(loss: Tensor, optim_wrapper: OptimWrapper) -> None:
     """Add the gradient of one of several losses of an iteration, without a step.
 
     Args:
-        loss (Tensor): Scalar; its graph is freed.
-        optim_wrapper (OptimWrapper): Wrapper of the optimizer. Its count of iterations, by which it
-            accumulates gradients, stays as it is.
+        loss (Tensor): Scalar. Its graph is freed.
+        optim_wrapper (OptimWrapper): Wrapper of the optimizer. Its count of iterations, which it
+            uses to accumulate gradients, does not change.
     """
     optim_wrapper.backward(optim_wrapper.scale_loss(loss))
     optim_wrapper._inner_count -= 1  # backward() counts every call as one iteration

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Test-time augmentation of segmentation and depth."""
+"""Test-time augmentation for segmentation and depth."""
 
 import math
 from collections.abc import Sequence
@@ -13,28 +13,28 @@ from mmseg.utils import SampleList
 
 @MODELS.register_module()
 class DepthTTAModel(SegTTAModel):
-    """MMSeg's merging of augmented predictions, of depth too.
+    """MMSeg's ``SegTTAModel``, which also merges depth.
 
-    An image scaled by ``s`` is what a camera of ``s`` times the focal length sees: everything looks
-    about ``s`` times as near, and a network trained at one focal length is wrong elsewhere. So
-    depth is merged over the views whose scale is nearest to 1 alone (both flips, as a rule), and
-    divided by that scale.
+    A camera with ``s`` times the focal length would take an image that is scaled by ``s``. In it
+    everything looks about ``s`` times as near, and a network that was trained with one focal length
+    is wrong at others. So depth is averaged only over the views whose scale is nearest to 1 (as a
+    rule with and without flip). The mean is divided by this scale.
 
     Args:
         **kwargs: Arguments of MMSeg's ``SegTTAModel``.
     """
 
     def merge_preds(self, data_samples_list: Sequence[SampleList]) -> SampleList:
-        """Merge the predictions of all views.
+        """Merge the predictions of all views of each image.
 
         Args:
-            data_samples_list (Sequence[Sequence[SegDataSample]]): Per image the samples of its
-                views, with ``seg_logits`` and perhaps ``pred_depth_map`` in the size and
-                orientation of the image; the metainfo ``scale_factor`` is the scale of the view.
+            data_samples_list (Sequence[Sequence[SegDataSample]]): For each image the samples of its
+                views. They have ``seg_logits`` and may have ``pred_depth_map``, in the size and
+                orientation of the image. Their metainfo ``scale_factor`` is the scale of the view.
 
         Returns:
-            list[SegDataSample]: Per image one with ``pred_sem_seg`` and perhaps ``pred_depth_map``,
-            float, (1, H, W), inverse depth at scale 1.
+            list[SegDataSample]: One sample for each image, with ``pred_sem_seg``. If the views have
+            depth, also with ``pred_depth_map``: inverse depth at scale 1, float, (1, H, W).
         """
         depths = [_mean_depth(views) for views in data_samples_list]
         merged = super().merge_preds(data_samples_list)

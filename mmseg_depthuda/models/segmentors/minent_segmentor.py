@@ -1,23 +1,27 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Adaptation by confident predictions on the target."""
+"""Adaptation by minimal entropy: predictions on the target become confident."""
 
+from typing import Any
+
+import torch
 from mmseg.registry import MODELS
 from mmseg.utils import SampleList
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmseg_depthuda.adaptation.self_information import mean_entropy
-from mmseg_depthuda.structures import branch_of, upsample
+from mmseg_depthuda.models.decode_heads.head_contract import predict_tasks
+from mmseg_depthuda.structures import branch_of
 
 from .uda_segmentor import UDASegmentor
 
 
 @MODELS.register_module()
 class MinEntSegmentor(UDASegmentor):
-    """Encoder-decoder that also learns to be certain on unlabelled target images.
+    """Encoder-decoder that also minimizes the entropy of its predictions on unlabeled images.
 
-    Unlabelled branches add the mean entropy of the predictions of the decode head and, if there is
-    one, of every auxiliary head. Other branches, those that a hook makes included, are trained as
-    ever.
+    The loss of an unlabeled branch is the mean entropy of the predictions of the decode head and of
+    every auxiliary head. All other branches are trained as in :class:`UDASegmentor`, also those
+    that a hook makes.
 
     Args:
         entropy_weight (float): Weight of the decode head's entropy. Defaults to 0.001.
@@ -30,7 +34,7 @@ class MinEntSegmentor(UDASegmentor):
     """
 
     def __init__(
-        self, entropy_weight: float = 0.001, auxiliary_entropy_weight: float = 0.0002, **kwargs
+        self, entropy_weight: float = 0.001, auxiliary_entropy_weight: float = 0.0002, **kwargs: Any
     ):
         super().__init__(**kwargs)
         self.entropy_weight = entropy_weight
@@ -38,32 +42,29 @@ class MinEntSegmentor(UDASegmentor):
 
     @property
     def unsupervised(self) -> tuple[str, ...]:
-        """tuple[str, ...]: All unlabelled branches."""
+        """tuple[str, ...]: All unlabeled branches."""
         return self.unlabelled
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict[str, Tensor]:
         """Losses of one branch.
 
         Args:
-            inputs (Tensor): Normalised images, (N, 3, H, W).
+            inputs (Tensor): Normalized images, (N, 3, H, W).
             data_samples (list[SegDataSample]): Their samples, with branch and domain.
 
         Returns:
-            dict[str, Tensor]: On an unlabelled branch ``loss_entropy`` and ``aux.loss_entropy``,
-            the latter summed over the auxiliary heads; elsewhere as :meth:`UDASegmentor.loss`.
+            dict[str, Tensor]: On an unlabeled branch ``loss_entropy`` and ``aux.loss_entropy``, the
+            sum over the auxiliary heads. On other branches those of :meth:`UDASegmentor.loss`.
         """
         if branch_of(data_samples) not in self.unlabelled:
             return super().loss(inputs, data_samples)
         features = self.extract_feat(inputs)
-        size = inputs.shape[2:]
-        heads = [head for _, _, head in self.named_heads()]
-        losses = {'loss_entropy': self.entropy_weight * _entropy(heads[0], features, size)}
-        if len(heads) > 1:
-            losses['aux.loss_entropy'] = self.auxiliary_entropy_weight * sum(
-                _entropy(head, features, size) for head in heads[1:]
-            )
+        entropy, *auxiliary = (
+            mean_entropy(predict_tasks(head, features, ['seg'], size=inputs.shape[2:])['seg'])
+            for _, _, head in self.named_heads()
+        )
+        losses = {'loss_entropy': self.entropy_weight * entropy}
+        if auxiliary:
+            total = torch.stack(auxiliary).sum()
+            losses['aux.loss_entropy'] = self.auxiliary_entropy_weight * total
         return losses
-
-
-def _entropy(head: nn.Module, features: tuple[Tensor, ...], size: tuple[int, int]) -> Tensor:
-    return mean_entropy(upsample(head(features), size, head.align_corners))

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Monocular depth that learns from video: Monodepth2 as an MMEngine model."""
+"""Self-supervised monocular depth from video: Monodepth2 as a model of MMEngine."""
 
 from __future__ import annotations
 
@@ -26,19 +26,21 @@ from mmseg_depthuda.view_synthesis import (
 
 @MODELS.register_module()
 class SelfSupervisedDepth(BaseModel):
-    """A depth network, and the pose network that it is trained with.
+    """A depth network, and a pose network for its training.
 
-    Trained on frames with their source views: neighbouring frames, whose pose the pose network
-    predicts, and the right image of a stereo pair, whose pose is known. Depth is right where the
-    source views, warped by it, look like the frame.
+    It is trained on frames with their source views. A source view is a neighboring frame, whose
+    pose the pose network predicts, or the right image of a stereo pair, whose pose is known. The
+    depth of the frame warps the source views into the frame. The loss compares the result with the
+    frame.
 
-    Depth from neighbouring frames alone has an unknown unit; a right image makes it metres.
+    The unit of depth is meters if there are right images. From neighboring frames alone the unit is
+    unknown.
 
     Args:
         data_preprocessor (dict): :class:`SequenceDataPreProcessor`.
         backbone (dict): Encoder, such as :class:`ResNetWithStem`.
         decode_head (dict): :class:`UNetDepthHead`.
-        pose_net (dict, optional): :class:`PoseNet`. None where the right image is the only source
+        pose_net (dict, optional): :class:`PoseNet`. None if the right image is the only source
             view.
         smoothness_weight (float): Weight of the edge-aware smoothness at the finest scale, halved
             at each coarser one. Defaults to 1e-3.
@@ -53,7 +55,7 @@ class SelfSupervisedDepth(BaseModel):
     """
 
     predicts_depth = True
-    # A test does without them.
+    # Modules that a test does not need, for StrictLoadHook.
     training_only = ('^pose_net', '^pretrained_encoder')
 
     def __init__(
@@ -80,10 +82,10 @@ class SelfSupervisedDepth(BaseModel):
             self.pretrained_encoder = MODELS.build(backbone).requires_grad_(False)
 
     def init_weights(self) -> None:
-        """Initialise the networks.
+        """Initialize the networks.
 
         Raises:
-            ValueError: The feature distance would be that to random weights.
+            ValueError: There is a feature distance, but no pretrained weights to measure it from.
         """
         super().init_weights()
         if self.pretrained_encoder is not None:
@@ -96,7 +98,7 @@ class SelfSupervisedDepth(BaseModel):
                 )
 
     def train(self, mode: bool = True) -> SelfSupervisedDepth:
-        """Switch between training and testing; the pretrained encoder stays as it is."""
+        """Switch between training and testing. The pretrained encoder stays in testing mode."""
         super().train(mode)
         if self.pretrained_encoder is not None:
             self.pretrained_encoder.eval()
@@ -112,8 +114,8 @@ class SelfSupervisedDepth(BaseModel):
         """As in MMEngine.
 
         Args:
-            inputs (Tensor): Normalised images, (N, 3, H, W); for the loss (N, V, 3, H, W).
-            data_samples (Sequence[SegDataSample], optional): One per frame.
+            inputs (Tensor): Normalized images, (N, 3, H, W); for the loss (N, V, 3, H, W).
+            data_samples (Sequence[SegDataSample], optional): One per frame. The loss needs them.
             mode (str): ``'loss'``, ``'predict'``, or ``'tensor'`` for the finest disparity of the
                 network, (N, 1, H, W), 0..1.
             **views: For the loss, ``images``, ``intrinsics`` and ``stereo_pose`` of
@@ -121,14 +123,23 @@ class SelfSupervisedDepth(BaseModel):
 
         Returns:
             See :meth:`loss` and :meth:`predict`.
+
+        Raises:
+            ValueError: There is no such mode, or the loss has no ``data_samples``.
         """
         if mode == 'loss':
+            if data_samples is None:
+                raise ValueError('the loss needs data_samples: they name the frame_offsets')
             return self.loss(inputs, data_samples, **views)
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         if mode == 'tensor':
-            return _resized(self.decode_head(self.backbone(inputs))[0], inputs.shape[2:])
+            return self._disparity(inputs)
         raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}.")
+
+    def _disparity(self, inputs: Tensor) -> Tensor:
+        """Finest disparity of the network, (N, 1, H, W), 0..1."""
+        return _resized(self.decode_head(self.backbone(inputs))[0], inputs.shape[2:])
 
     def predict(
         self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None
@@ -136,16 +147,16 @@ class SelfSupervisedDepth(BaseModel):
         """Predict depth.
 
         Args:
-            inputs (Tensor): Normalised images, (N, 3, H, W).
-            data_samples (Sequence[SegDataSample], optional): Their ``ori_shape`` is the size of the
-                prediction, ``img_padding_size`` (left, right, top, bottom) what is cut off before.
+            inputs (Tensor): Normalized images, (N, 3, H, W).
+            data_samples (Sequence[SegDataSample], optional): Their ``img_padding_size`` (left,
+                right, top, bottom) is cut off. Then the prediction is resized to ``ori_shape``.
 
         Returns:
             list[SegDataSample]: With ``pred_depth_map``: inverse depth ``1 / depth``, float32
-            (1, H, W), in 0.01 (far) .. 10 (near) per metre, or per unit if the training had no
-            right images.
+            (1, H, W), in 0.01 (far) .. 10 (near) per meter. If the training had no right images,
+            the unit is unknown.
         """
-        inverse_depth = 1 / disparity_to_depth(self.forward(inputs).float())
+        inverse_depth = 1 / disparity_to_depth(self._disparity(inputs).float())
         if data_samples is None:
             data_samples = [SegDataSample() for _ in inputs]
         for sample, prediction in zip(data_samples, inverse_depth, strict=True):
@@ -167,18 +178,18 @@ class SelfSupervisedDepth(BaseModel):
         """Losses of a batch.
 
         Args:
-            inputs (Tensor): What the networks see, normalised, (N, V, 3, H, W): the frame, the
+            inputs (Tensor): Images for the networks, normalized, (N, V, 3, H, W): the frame, the
                 source frames in the order of ``frame_offsets``, and the right image, if any.
             data_samples (Sequence[SegDataSample]): With the metainfo ``frame_offsets``.
-            images (Tensor): What the loss compares, 0..1, likewise.
+            images (Tensor): Images for the loss, 0..1, same shape and order.
             intrinsics (Tensor): Camera matrices in pixels, (N, 3, 3).
             stereo_pose (Tensor, optional): Motion of points from the left camera to the right,
-                (N, 4, 4), metres.
+                (N, 4, 4), meters.
 
         Returns:
-            dict[str, Tensor]: ``loss_photometric``, ``loss_smoothness``, and with a weight
-            ``loss_feature_distance``; and ``explained``, the share in 0..1 of the pixels that
-            warping explains better than standing still, at the finest scale.
+            dict[str, Tensor]: ``loss_photometric``, ``loss_smoothness``, and if it has a weight
+            ``loss_feature_distance``. Also ``explained``: the share of the pixels, 0..1, for which
+            the error at the finest scale is smaller with warping than without.
         """
         frame = inputs[:, 0]
         features = self.backbone(frame)
@@ -186,7 +197,7 @@ class SelfSupervisedDepth(BaseModel):
         poses = self.predict_poses(inputs, data_samples[0].metainfo['frame_offsets'])
         if stereo_pose is not None:
             poses.append(stereo_pose)
-        # Coordinates of pixels do not survive half precision.
+        # Half precision is too coarse for coordinates of pixels.
         with torch.autocast(inputs.device.type, enabled=False):
             losses = self._view_synthesis_losses(disparities, poses, images, intrinsics)
         if self.pretrained_encoder is not None:
@@ -197,35 +208,36 @@ class SelfSupervisedDepth(BaseModel):
         return losses
 
     def predict_poses(self, views: Tensor, frame_offsets: Sequence[int]) -> list[Tensor]:
-        """Predict the motion from each frame to its neighbours.
+        """Predict the motion from each frame to its neighbors.
 
-        The pose network always sees a pair in the order of time; what it says of an earlier
-        neighbour is inverted.
+        The pose network always gets the two frames in the order of time. If the neighbor is the
+        earlier one, its result is inverted.
 
         Args:
-            views (Tensor): Normalised images, (N, V, 3, H, W), the frame first.
-            frame_offsets (Sequence[int]): Of the source frames that follow it, in frames.
+            views (Tensor): Normalized images, (N, V, 3, H, W), the frame first.
+            frame_offsets (Sequence[int]): Offset of each source frame from the frame, in frames.
 
         Returns:
-            list[Tensor]: Per source frame the motion of points from the frame's camera coordinates
-            to the source's, (N, 4, 4).
+            list[Tensor]: For each source frame the motion of points from the camera coordinates of
+            the frame to those of the source frame, (N, 4, 4).
 
         Raises:
-            ValueError: There are source frames, but no pose network, or the other way round: such
-                a network would learn nothing, and distributed training would wait for its
-                gradients.
+            ValueError: There are source frames, but no pose network; or there is a pose network,
+                but no source frame. Such a network would learn nothing, and distributed training
+                would wait for its gradients for ever.
         """
         if not frame_offsets:
             if self.pose_net is not None:
                 raise ValueError(
-                    'the dataset gives no neighbouring frames (frame_offsets=()), from which '
+                    'the dataset gives no neighboring frames (frame_offsets=()), from which '
                     'model.pose_net could learn. Set model.pose_net=None.'
                 )
             return []
         if self.pose_net is None:
             raise ValueError(
-                f'the dataset gives the frames at {tuple(frame_offsets)}, whose pose nobody knows. '
-                'Set model.pose_net, or frame_offsets=() of the dataset for stereo alone.'
+                f'the dataset gives the frames at {tuple(frame_offsets)}, but the model has no '
+                'pose network. Set model.pose_net, or frame_offsets=() of the dataset for stereo '
+                'alone.'
             )
         frame = views[:, 0]
         pairs = [

@@ -2,11 +2,13 @@
 """MMSeg's encoder-decoder for batches of several branches and heads of several tasks."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.structures import PixelData
 from mmseg.models import EncoderDecoder
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils import ConfigType, OptSampleList, SampleList
@@ -14,42 +16,40 @@ from torch import Tensor, nn
 
 from mmseg_depthuda.models.decode_heads.head_contract import (
     Predictions,
+    heads_of,
     judges_pseudo_labels,
     loss_and_predict,
     predict_tasks,
     predicted_tasks,
 )
 from mmseg_depthuda.models.wrappers.bare_model import bare_model
-from mmseg_depthuda.structures import (
-    dense_task,
-    domains_of,
-    is_batch_of_branches,
-    upsample,
-)
+from mmseg_depthuda.structures import dense_task, domains_of, is_batch_of_branches
 
 from .branch_training import train_passes
 
 
 @MODELS.register_module()
 class UDASegmentor(EncoderDecoder):
-    """Encoder-decoder trained on branches (``source``, ``mixed``) and, by its head, several tasks.
+    """Encoder-decoder that is trained on branches, such as ``source`` and ``mixed``.
 
-    Every branch of a batch is trained by the losses of the heads, but those declared unlabelled.
-    Any MMSeg backbone, neck and head can be used. What a head offers beyond MMSeg's is in
-    :mod:`~mmseg_depthuda.models.decode_heads.head_contract`. Its ``predicted_tasks`` are channels
-    after the logits in ``predict``; they go through whole, sliding-window and flipped inference
-    with the logits, and end in the field of their task, depth in ``pred_depth_map``.
+    The losses of the heads train every branch of a batch, except the branches in ``unlabelled``.
+    Every backbone, neck and head of MMSeg can be used. What a head can offer in addition is in
+    :mod:`~mmseg_depthuda.models.decode_heads.head_contract`.
+
+    The predictions of further tasks of a head (its ``predicted_tasks``) are channels after the
+    logits. So they go through whole, sliding-window and flipped inference together with the logits.
+    The result of each task has a field of its own in the sample: of depth ``pred_depth_map``.
 
     Args:
-        unlabelled (Sequence[str]): Branches whose labels are never looked at. Defaults to
-            ``('target',)``: what the target teaches in self-training is in ``mixed``.
+        unlabelled (Sequence[str]): Branches whose labels are never used. Defaults to
+            ``('target',)``. In self-training, target images are trained as part of ``mixed``.
         **kwargs: Arguments of MMSeg's ``EncoderDecoder``.
     """
 
     parts: Mapping[str, Sequence[str]] = {}
-    """Part -> names of its modules, of the parts that have an optimizer beside the segmentor's."""
+    """Name of a part -> names of its modules. These parts have optimizers of their own."""
 
-    def __init__(self, unlabelled: Sequence[str] = ('target',), **kwargs):
+    def __init__(self, unlabelled: Sequence[str] = ('target',), **kwargs: Any):
         super().__init__(**kwargs)
         if isinstance(unlabelled, str):
             raise ValueError(f'unlabelled must be a list of branches, got {unlabelled!r}')
@@ -70,20 +70,17 @@ class UDASegmentor(EncoderDecoder):
         # Sliding-window inference allocates its canvas with this many channels.
         self.out_channels += sum(dense_task(t).channels for t in predicted_tasks(self.decode_head))
 
-    def named_heads(self) -> Iterator[tuple[str, str, nn.Module]]:
-        """Heads with their name in the model and the prefix of their losses.
+    def named_heads(self) -> Iterator[tuple[str, str, BaseDecodeHead]]:
+        """Heads, with their name in the model and the prefix of their losses.
 
         Yields:
-            tuple[str, str, nn.Module]: ``decode_head`` and '', ``auxiliary_head`` and 'aux.', of
-            several ``auxiliary_head.0`` and 'aux_0.'.
+            tuple[str, str, BaseDecodeHead]: Name, prefix and head: ``decode_head`` and '', then
+            ``auxiliary_head`` and 'aux.', or for several ``auxiliary_head.0`` and 'aux_0.'.
         """
-        yield 'decode_head', '', self.decode_head
-        auxiliary = getattr(self, 'auxiliary_head', None)
-        if isinstance(auxiliary, nn.ModuleList):
-            for index, head in enumerate(auxiliary):
-                yield f'auxiliary_head.{index}', f'aux_{index}.', head
-        elif auxiliary is not None:
-            yield 'auxiliary_head', 'aux.', auxiliary
+        for name, head in heads_of(self).items():
+            kind, _, index = name.partition('.')
+            auxiliary = f'aux_{index}.' if index else 'aux.'
+            yield name, '' if kind == 'decode_head' else auxiliary, head
 
     # -- training --------------------------------------------------------------------------------
 
@@ -91,10 +88,10 @@ class UDASegmentor(EncoderDecoder):
         """The branches of a batch that have a loss.
 
         Args:
-            branches (Collection[str]): Names.
+            branches (Collection[str]): Names of the branches of a batch.
 
         Returns:
-            list[str]: In the same order.
+            list[str]: Those that have a loss, in the same order.
         """
         return [
             name for name in branches if name not in self.unlabelled or name in self.unsupervised
@@ -127,26 +124,26 @@ class UDASegmentor(EncoderDecoder):
     def train_on_branches(
         self, model: nn.Module, data: dict, optim_wrapper: OptimWrapper
     ) -> dict[str, Tensor]:
-        """The branches in turn: loss, backward, free; then one step.
+        """Compute loss and gradient of each branch in turn, then make one step of the optimizer.
 
         Args:
             model (nn.Module): What is called: this model or its distributed wrapper.
-            data (dict): Branches by name, from the data loader or already preprocessed.
+            data (dict): Branches by name, from the data loader or preprocessed.
             optim_wrapper (OptimWrapper): Wrapper of the optimizer.
 
         Returns:
             dict[str, Tensor]: Losses by ``BRANCH.loss_NAME``, and their sum ``loss``.
 
         Raises:
-            ValueError: No branch of the batch carries a loss, or one that does has no labels.
+            ValueError: No branch of the batch has a loss, or a branch needs labels and has none.
         """
         with optim_wrapper.optim_context(self):
             branches = self.data_preprocessor(data, training=True)
         names = self.trained_branches(branches)
         if not names:
             raise ValueError(
-                f'The batch has the branches {sorted(branches)}, none of which carries a loss: '
-                f'{list(self.unlabelled)} are unlabelled. Take SourceTargetDataset as the training '
+                f'The batch has the branches {sorted(branches)}, none of which has a loss: '
+                f'{list(self.unlabelled)} are unlabeled. Take SourceTargetDataset as the training '
                 'dataset, or mend model.unlabelled.'
             )
         self._check_labels({name: branches[name] for name in names})
@@ -171,8 +168,8 @@ class UDASegmentor(EncoderDecoder):
             data_samples (list[SegDataSample]): Their samples, with branch and domain.
 
         Returns:
-            dict[str, Tensor]: ``loss_NAME`` of the decode head, ``aux.loss_NAME`` of auxiliary
-            heads.
+            dict[str, Tensor]: ``loss_NAME`` of the decode head and ``aux.loss_NAME`` of the
+            auxiliary heads.
         """
         return self.supervised_loss(self.extract_feat(inputs), data_samples)[0]
 
@@ -182,17 +179,18 @@ class UDASegmentor(EncoderDecoder):
         data_samples: SampleList,
         tasks: Mapping[str, Collection[str]] = {},
     ) -> tuple[dict[str, Tensor], dict[str, Predictions]]:
-        """Losses of all heads on a labelled branch, and predictions out of the same pass.
+        """Losses of all heads on a labeled branch, and predictions of the same pass.
 
         Args:
             features (Sequence[Tensor]): Feature maps of the backbone.
             data_samples (list[SegDataSample]): Samples of the branch.
-            tasks (Mapping[str, Collection[str]]): Predictions wanted, by name of the head.
+            tasks (Mapping[str, Collection[str]]): Name of a head -> predictions to return.
 
         Returns:
             tuple[dict, dict]: Losses by name; predictions (N, channels, H, W) by head and task.
         """
-        losses, predictions = {}, {}
+        losses: dict[str, Tensor] = {}
+        predictions: dict[str, Predictions] = {}
         for name, prefix, head in self.named_heads():
             own, predictions[name] = loss_and_predict(
                 head, features, data_samples, self.train_cfg, tasks.get(name, ())
@@ -211,54 +209,52 @@ class UDASegmentor(EncoderDecoder):
 
         Args:
             features (Sequence[Tensor]): Feature maps of the backbone.
-            data_samples (list[SegDataSample]): Samples of the branch; the first of their domains
+            data_samples (list[SegDataSample]): Samples of the branch. The first of their domains
                 chooses the decoder.
-            tasks (Mapping[str, Collection[str]]): Predictions wanted, by name of the head.
+            tasks (Mapping[str, Collection[str]]): Name of a head -> predictions to return.
             size (Sequence[int]): Height and width of the result.
 
         Returns:
             dict[str, dict[str, Tensor]]: (N, channels, H, W) by head and task.
         """
         domain = domains_of(data_samples)[0]
-        predictions = {}
-        for name, _, head in self.named_heads():
-            if name in tasks:
-                low = predict_tasks(head, features, tasks[name], domain)
-                align = bare_model(head).align_corners
-                predictions[name] = {k: upsample(v, size, align) for k, v in low.items()}
-        return predictions
+        return {
+            name: predict_tasks(head, features, tasks[name], domain, size)
+            for name, _, head in self.named_heads()
+            if name in tasks
+        }
 
     @torch.no_grad()
     def pseudo_label_logits(self, inputs: Tensor, initial: bool = False) -> Tensor:
-        """Logits that pseudo-labels are made of.
+        """Logits for pseudo-labels.
 
         Args:
             inputs (Tensor): Normalized images, (N, 3, H, W).
-            initial (bool): The head's initial prediction instead of its final one.
+            initial (bool): Whether to take the head's initial prediction, not its final one.
 
         Returns:
             Tensor: (N, num_classes, H, W).
         """
         task = 'initial_seg' if initial else 'seg'
-        head = self.decode_head
-        logits = predict_tasks(head, self.extract_feat(inputs), [task])[task]
-        return upsample(logits, inputs.shape[2:], head.align_corners)
+        features = self.extract_feat(inputs)
+        return predict_tasks(self.decode_head, features, [task], size=inputs.shape[2:])[task]
 
     @torch.no_grad()
     def pseudo_label_agreement(self, inputs: Tensor, data_samples: SampleList) -> Tensor | None:
-        """Trust of the head in pseudo-labels, beside the teacher's confidence.
+        """Trust of the head in pseudo-labels, in addition to the teacher's confidence.
 
         Args:
             inputs (Tensor): Normalized images, (N, 3, H, W).
             data_samples (list[SegDataSample]): Their samples.
 
         Returns:
-            Tensor, optional: (N, 1, H, W) in 0..1; None where the head does not judge, or the
-            images have no depth to judge by.
+            Tensor, optional: (N, 1, H, W) in 0..1. None if the head does not judge pseudo-labels,
+            or the samples have no depth, which it needs for that.
         """
         if not judges_pseudo_labels(self.decode_head):
             return None
-        return bare_model(self.decode_head).agreement(self.extract_feat(inputs), data_samples)
+        head: BaseDecodeHead = bare_model(self.decode_head)
+        return head.agreement(self.extract_feat(inputs), data_samples)
 
     # -- inference -------------------------------------------------------------------------------
 
@@ -268,16 +264,16 @@ class UDASegmentor(EncoderDecoder):
         """Undo padding, flip and resize of the predictions.
 
         Args:
-            seg_logits (Tensor): (N, num_classes, H, W), with the channels of further tasks after.
+            seg_logits (Tensor): (N, num_classes, H, W), followed by the channels of further tasks.
             data_samples (list[SegDataSample], optional): Samples to write into.
 
         Returns:
             list[SegDataSample]: With ``seg_logits``, ``pred_sem_seg`` and the field of each further
-            task; of depth ``pred_depth_map`` (float, (1, H, W), inverse depth in the encoding
-            trained on).
+            task. Of depth this is ``pred_depth_map``: inverse depth, float, (1, H, W), in the
+            encoding of the training.
         """
         head = getattr(self, 'decode_head', None)  # a subclass may predict without one
-        tasks = [dense_task(name) for name in predicted_tasks(head)]
+        tasks = [] if head is None else [dense_task(name) for name in predicted_tasks(head)]
         if not tasks:
             return super().postprocess_result(seg_logits, data_samples)
         channels = [task.channels for task in tasks]
@@ -288,7 +284,7 @@ class UDASegmentor(EncoderDecoder):
             metainfo = [SegDataSample(metainfo=sample.metainfo) for sample in data_samples]
         extra = []
         for task, values in zip(tasks, maps, strict=True):
-            # MMSeg takes a single channel for a binary segmentation and squashes it; two it leaves.
+            # MMSeg would apply a sigmoid to a single channel, as for two classes, but not to two.
             values = values.expand(-1, 2, -1, -1) if task.channels == 1 else values
             extra.append(super().postprocess_result(values, metainfo))
             metainfo = metainfo and [SegDataSample(metainfo=s.metainfo) for s in data_samples]

@@ -10,21 +10,23 @@ from torch.nn.modules.dropout import _DropoutNd
 from mmseg_depthuda.adaptation.ema import ema_alpha, ema_update
 
 RANDOM_LAYERS = (_DropoutNd, DropPath, nn.MultiheadAttention)
-"""Layers that drop at random in training; none of them has statistics of the batch."""
+"""Layers that drop at random in training. None of them has statistics of the batch."""
 
 DROP_PATHS = ('DropPath', 'StochasticDepth')
-"""Names of the drop path of timm and of torchvision, which need not be installed."""
+"""Class names of drop path in timm and in torchvision, which may not be installed."""
 
 
 @MODELS.register_module()
 class TeacherEMA(BaseAveragedModel):
     """Exponential moving average of a student's *parameters*; the buffers are the teacher's own.
 
-    MMEngine's ``ExponentialMovingAverage`` copies the student's buffers, has no published warm-up
-    of the decay and updates one parameter at a time. This one follows the release: decay ``min(1 -
-    1 / (iteration + 1), alpha)``, all parameters in one fused operation. It stays in training mode,
-    so that its BatchNorm layers use the statistics of the batch, but its dropout and drop path are
-    off.
+    This is the teacher of the release. Its decay is ``min(1 - 1 / (iteration + 1), alpha)``. It
+    stays in training mode, so that its BatchNorm layers use the statistics of the batch, but its
+    dropout and drop path are off.
+
+    MMEngine's ``ExponentialMovingAverage`` cannot be used: it copies the student's buffers, and its
+    decay has another warm-up. It also updates one parameter at a time; here one fused operation
+    updates all of them.
 
     Args:
         model (nn.Module): The student.
@@ -40,13 +42,13 @@ class TeacherEMA(BaseAveragedModel):
 
     def __init__(self, model: nn.Module, alpha: float = 0.999, dropout: bool = False):
         super().__init__(model)
-        ema_alpha(0, alpha)  # refuses an alpha out of range before the first iteration is done
+        ema_alpha(0, alpha)  # refuses an alpha outside 0..1 right away
         self.alpha = alpha
         self.dropout = dropout
         self.train()
 
     def train(self, mode: bool = True) -> 'TeacherEMA':
-        """Set the mode of the teacher; dropout stays off unless it was asked for."""
+        """Set the mode of the teacher. Without ``dropout``, dropout and drop path stay off."""
         super().train(mode)
         if not self.dropout:
             for layer in self.module.modules():
@@ -55,7 +57,7 @@ class TeacherEMA(BaseAveragedModel):
         return self
 
     def update_parameters(self, model: nn.Module) -> None:
-        """Move the teacher towards ``model``, after the ``steps``-th step of the optimizer."""
+        """Move the teacher towards ``model`` after a step of the optimizer."""
         alpha = ema_alpha(int(self.steps), self.alpha)
         student = [parameter.data for parameter in model.parameters()]
         ema_update([parameter.data for parameter in self.module.parameters()], student, alpha)

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Distributed wrappers, and the model under them."""
+"""A wrapper for distributed training, and a function that takes wrappers off."""
 
 from .bare_model import bare_model
 from .uda_distributed import UDADistributedDataParallel

@@ -1,5 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The segmentor under everything that a runner may wrap around it."""
+"""The segmentor without the wrappers that a runner may put around it."""
+
+from typing import cast
 
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import nn
@@ -12,8 +14,8 @@ def bare_model(model: nn.Module) -> nn.Module:
         model (nn.Module): The model of a runner.
 
     Returns:
-        nn.Module: The segmentor itself.
+        nn.Module: The model that is wrapped; ``model`` itself if nothing wraps it.
     """
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-        model = model.module
+        model = cast(nn.Module, model.module)
     return model

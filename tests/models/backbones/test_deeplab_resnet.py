@@ -115,7 +115,7 @@ def test_pooling_differs_from_mmseg_only_in_rounding():
     )
     theirs.load_state_dict(ours.state_dict())
     odd, even = torch.randn(1, 3, 61, 61), torch.randn(1, 3, 64, 64)
-    # 61 -> 31 after the stem: nothing to round in the pooling, so the networks agree.
+    # 61 -> 31 after the stem: the pooling has nothing to round, so both networks agree.
     ours.eval()
     theirs.eval()
     for a, b in zip(ours(odd), theirs(odd), strict=True):
@@ -124,7 +124,7 @@ def test_pooling_differs_from_mmseg_only_in_rounding():
     assert theirs(even)[0].shape[2:] == (16, 16)
 
 
-# -- initialisation from a file --------------------------------------------------------------------
+# -- initialization from a file --------------------------------------------------------------------
 
 
 def tiny(checkpoint=None):

@@ -11,7 +11,7 @@ def test_the_stem_is_added_to_mmsegs_features(deep_stem):
     plain = MODELS.build(dict(type='ResNet', **options))
     with_stem = MODELS.build(dict(type='ResNetWithStem', **options))
     with_stem.load_state_dict(plain.state_dict())
-    # MMSeg's ResNet.train() gives nothing back.
+    # MMSeg's ResNet.train() returns None.
     plain.eval(), with_stem.eval()
     images, seen = torch.rand(2, 3, 64, 96), []
     plain.maxpool.register_forward_hook(lambda module, inputs, output: seen.extend(inputs))

@@ -25,8 +25,8 @@ def batch(shape=(3, 3, 8, 12), n=2):
     )
 
 
-def normalised(images):
-    """RGB in 0..1 as the network sees it."""
+def normalized(images):
+    """RGB in 0..1, normalized for the network."""
     return (255 * images - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
 
 
@@ -35,7 +35,7 @@ def test_without_jitter_networks_and_loss_see_the_same():
     out = build()(data, training=True)
     expected = torch.stack(data['inputs'])[:, :, [2, 1, 0]].float() / 255
     torch.testing.assert_close(out['images'], expected)
-    torch.testing.assert_close(out['inputs'], normalised(expected))
+    torch.testing.assert_close(out['inputs'], normalized(expected))
     assert out['intrinsics'].shape == (2, 3, 3) and out['stereo_pose'].shape == (2, 4, 4)
     assert out['intrinsics'][1, 0, 0] == 2 and out['stereo_pose'][1, 0, 0] == 2
     assert [sample.img_path for sample in out['data_samples']] == ['0.png', '1.png']
@@ -45,16 +45,16 @@ def test_without_jitter_networks_and_loss_see_the_same():
 
 def test_jitter_is_one_per_sample_and_not_seen_by_the_loss():
     data = batch(n=3)
-    model = build(colour_jitter=dict(JITTER, contrast=0.0))
+    model = build(color_jitter=dict(JITTER, contrast=0.0))
     torch.manual_seed(0)
     out = model(data, training=True)
     plain = build()(data, training=True)
     torch.testing.assert_close(out['images'], plain['images'])
-    # The same draws, applied to each view by itself: all of them work pixel by pixel.
-    parameters = model.colour_jitter._params
+    # Each view on its own with the same draws. All operations work pixel by pixel.
+    parameters = model.color_jitter._params
     for view in range(3):
-        alone = model.colour_jitter(plain['images'][:, view], params=parameters)
-        torch.testing.assert_close(out['inputs'][:, view], normalised(alone), rtol=1e-4, atol=1e-4)
+        alone = model.color_jitter(plain['images'][:, view], params=parameters)
+        torch.testing.assert_close(out['inputs'][:, view], normalized(alone), rtol=1e-4, atol=1e-4)
     differences = (out['inputs'] - plain['inputs']).abs().mean((1, 2, 3, 4))
     assert differences.min() > 0.01 and len(set(differences.tolist())) == 3
 
@@ -62,20 +62,20 @@ def test_jitter_is_one_per_sample_and_not_seen_by_the_loss():
 def test_jitter_sometimes():
     torch.manual_seed(0)
     data = batch(n=40)
-    out = build(colour_jitter=dict(JITTER, p=0.5))(data, training=True)
-    jittered = ((out['inputs'] - normalised(out['images'])).abs().amax((1, 2, 3, 4)) > 1e-4).sum()
+    out = build(color_jitter=dict(JITTER, p=0.5))(data, training=True)
+    jittered = ((out['inputs'] - normalized(out['images'])).abs().amax((1, 2, 3, 4)) > 1e-4).sum()
     assert 8 < jittered < 32
 
 
 def test_a_mirrored_sample_by_hand():
-    """Width 12 (pixel centres are integers): the principal point at 4 comes to 7."""
+    """The width is 12 and pixel centers are integers: the principal point moves from 4 to 7."""
     data = batch(n=1)
     data['intrinsics'][0][0] = torch.tensor([9.0, 0.0, 4.0])
     data['stereo_pose'][0][0, 3] = -0.25
     before = [data[key][0].clone() for key in ('inputs', 'intrinsics', 'stereo_pose')]
     out = build(flip_prob=1.0)(data, training=True)
     assert torch.equal(out['images'], build()(data, training=True)['images'].flip(-1))
-    torch.testing.assert_close(out['inputs'], normalised(out['images']))
+    torch.testing.assert_close(out['inputs'], normalized(out['images']))
     assert out['intrinsics'][0].tolist() == [[9, 0, 7], [0, 1, 0], [0, 0, 1]]
     expected = torch.eye(4)
     expected[0, 3] = 0.25
@@ -99,9 +99,9 @@ def test_some_samples_are_mirrored_with_their_camera():
 
 def test_tests_are_those_of_mmseg():
     data = batch(shape=(3, 8, 12))
-    out = build(colour_jitter=JITTER)(data, training=False)
+    out = build(color_jitter=JITTER)(data, training=False)
     expected = torch.stack(data['inputs'])[:, [2, 1, 0]].float() / 255
-    torch.testing.assert_close(out['inputs'], normalised(expected))
+    torch.testing.assert_close(out['inputs'], normalized(expected))
 
 
 def test_frames_of_different_size_are_an_error():
@@ -113,5 +113,5 @@ def test_frames_of_different_size_are_an_error():
 
 def test_kornias_jitter_takes_the_published_arguments():
     assert isinstance(
-        build(colour_jitter=dict(JITTER, p=0.5)).colour_jitter, kornia.augmentation.ColorJitter
+        build(color_jitter=dict(JITTER, p=0.5)).color_jitter, kornia.augmentation.ColorJitter
     )

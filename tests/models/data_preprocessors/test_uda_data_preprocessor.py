@@ -16,21 +16,21 @@ def build(**options):
 
 
 def unequal_branch():
-    """Two images of different size; the first is wider, the second higher."""
+    """Two images of different size: the first is wider, the second higher."""
     rng = np.random.default_rng(0)
     pairs = [make_sample(rng, size=size) for size in ((20, 40), (24, 33))]
     images, samples = zip(*pairs, strict=True)
     return dict(inputs=list(images), data_samples=list(samples))
 
 
-def normalised(image, rgb=False):
+def normalized(image, rgb=False):
     image = image.numpy().astype(np.float64)
     image = image[::-1] if rgb else image
     return (image - np.array(MEAN)[:, None, None]) / np.array(STD)[:, None, None]
 
 
 @pytest.mark.parametrize('rgb', [False, True])
-def test_every_branch_is_normalised_and_knows_its_domain(rgb):
+def test_every_branch_is_normalized_and_knows_its_domain(rgb):
     batch = dict(source=make_branch(0), target=make_branch(1, depth=False))
     images = {name: list(branch['inputs']) for name, branch in batch.items()}
     preprocessor = build(bgr_to_rgb=rgb, size=SIZE)
@@ -40,7 +40,7 @@ def test_every_branch_is_normalised_and_knows_its_domain(rgb):
     for name, branch in result.items():
         assert [s.metainfo['domain'] for s in branch['data_samples']] == [name] * 2
         assert branch['inputs'].dtype == torch.float32
-        expected = np.stack([normalised(image, rgb) for image in images[name]])
+        expected = np.stack([normalized(image, rgb) for image in images[name]])
         np.testing.assert_allclose(branch['inputs'].numpy(), expected, atol=1e-5)
     assert 'gt_depth_map' not in result['target']['data_samples'][0]
 
@@ -53,7 +53,7 @@ def test_preprocessing_twice_is_preprocessing_once():
     for name, branch in inputs.items():
         torch.testing.assert_close(twice[name]['inputs'], branch, rtol=0, atol=0)
         assert twice[name] is once[name]
-    # A branch that a hook has added keeps the domain the hook gave it.
+    # A branch that a hook has added keeps the domain that the hook wrote.
     assert twice['mixed']['data_samples'][0].metainfo['domain'] == 'source'
 
 
@@ -105,8 +105,8 @@ def test_an_ordinary_batch_goes_through_as_in_mmseg(training):
         assert torch.equal(a.gt_sem_seg.data, b.gt_sem_seg.data)
 
 
-def test_normalisation_is_not_optional():
-    """Hooks undo it, so mean and std must be there."""
+def test_normalization_is_not_optional():
+    """Hooks undo the normalization, so mean and std are needed."""
     with pytest.raises(TypeError, match='mean'):
         MODELS.build(dict(type='UDADataPreProcessor', size=(32, 48)))
 

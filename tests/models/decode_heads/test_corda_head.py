@@ -27,7 +27,7 @@ FEATURE_SIZE = (6, 9)
 
 
 def build(seed=0, **options):
-    """Head in float64 whose normalisations and classifiers do something."""
+    """Head in float64. Its normalizations and classifiers have random weights that matter."""
     torch.manual_seed(seed)
     config = head_config(in_channels=IN, in_index=0, channels=CHANNELS)
     head = MODELS.build(config | options)
@@ -58,7 +58,7 @@ def as_branch(seed=0, domain='source', **options):
 
 
 def expected_shapes(initial_seg, distillation=True):
-    """Parameters by name, buffers left out, as the released network has them (tiny widths)."""
+    """Shapes of the parameters of the released network, with tiny widths."""
     shapes = trunk_shapes('seg_trunk', IN, CHANNELS) | trunk_shapes('depth_trunk', IN, CHANNELS)
 
     def pointwise_shapes(prefix, out):
@@ -80,7 +80,7 @@ def expected_shapes(initial_seg, distillation=True):
 
 
 def plain_forward(features, head, initial_seg, num_summed, distillation=True):
-    """The network of the paper by functions, from the head's parameters alone."""
+    """The network of the paper, computed by functions from the head's parameters."""
     p = dict(head.named_parameters())
 
     def distilled(own, other, prefix):
@@ -133,7 +133,7 @@ def test_predictions(features, initial_seg, num_summed, distillation):
 
 
 @pytest.mark.parametrize('predicted_depth', ['source', 'target'])
-def test_prediction_carries_depth_behind_the_logits(features, predicted_depth):
+def test_prediction_has_depth_after_the_logits(features, predicted_depth):
     head = build(predicted_depth=predicted_depth)
     expected = plain_forward(features[0], head, 'aspp', 2)
     metas = [dict(img_shape=SIZE)] * 2
@@ -183,11 +183,11 @@ def test_losses_of_the_source_branch(features):
     losses = values(head.loss(features, branch['data_samples'], None))
     plain = numpy_predictions(head, features)
     label, depth = stacked(branch, 'gt_sem_seg')[:, 0], stacked(branch, 'gt_depth_map')
-    labelled = (label != IGNORE).sum()
+    labeled = (label != IGNORE).sum()
     assert losses == pytest.approx(
         dict(
-            loss_seg=cross_entropy_map(plain['seg'], label).sum() / labelled,
-            loss_initial_seg=cross_entropy_map(plain['initial_seg'], label).sum() / labelled,
+            loss_seg=cross_entropy_map(plain['seg'], label).sum() / labeled,
+            loss_initial_seg=cross_entropy_map(plain['initial_seg'], label).sum() / labeled,
             loss_depth=0.01 * berhu(plain['depth']['source'], depth),
             loss_initial_depth=0.01 * berhu(plain['initial_depth']['source'], depth),
         ),
@@ -220,7 +220,7 @@ def expected_mixed_losses(head, features, branch, agreement):
 
 
 def larger_depths(head):
-    """Predictions of the order of the true depth: some agree, others do not."""
+    """Predictions as large as the true depth: in some pixels the decoders agree, in others not."""
     head.final_depth['source'].conv2d_list[0].weight.data *= 30
     head.final_depth['target'].conv2d_list[0].weight.data *= 30
     return head
@@ -355,6 +355,14 @@ def test_a_single_sample_without_depth_is_named(features):
     samples = as_branch(name='frankfurt')['data_samples']
     del samples[1].gt_depth_map
     with pytest.raises(ValueError, match=r"gt_depth_map.*\['frankfurt_1.png'\]"):
+        build().loss(features, samples, None)
+
+
+def test_mixed_images_without_the_mask_of_their_domains(features):
+    samples = make_mixed()['data_samples']
+    for sample in samples:
+        del sample.mix_mask
+    with pytest.raises(ValueError, match=r"decoders \['source', 'target'\], have no mix_mask"):
         build().loss(features, samples, None)
 
 

@@ -44,7 +44,7 @@ def features():
 
 
 def plain_forward(head, features, fusion=True, num_summed=4):
-    """Segmentation logits and inverse depth by functions, from parameters by name."""
+    """Segmentation logits and inverse depth, computed by functions from parameters by name."""
     p, x = dict(head.named_parameters()), features[0]
     e = F.relu(pointwise(x, p, f'{BLOCK}.encoder.0'))
     weight, bias = (p[f'{BLOCK}.encoder.2.{part}'] for part in ('weight', 'bias'))
@@ -89,7 +89,7 @@ def numpy_predictions(head, features):
 
 @pytest.mark.parametrize('fusion', [True, False])
 def test_published_widths(fusion):
-    """2048 channels are encoded in 512, 512 and 128."""
+    """The encoder has 2048, 512, 512 and 128 channels."""
     with torch.device('meta'):
         head = MODELS.build(
             head_config('DADAHead', in_channels=2048, num_classes=16, feature_fusion=fusion)
@@ -116,7 +116,6 @@ def test_initial_weights_are_drawn_from_a_narrow_normal_distribution():
 def test_predictions(features, fusion, num_summed):
     head = build(feature_fusion=fusion, num_summed=num_summed)
     seg, depth = plain_forward(head, features, fusion, num_summed)
-    torch.testing.assert_close(head.forward_seg_depth(features), (seg, depth))
     torch.testing.assert_close(head(features), seg)
     assert seg.std() > 1e-2 and depth.std() > 1e-2
     for tasks in (('seg',), ('depth',), {'seg', 'depth'}):
@@ -140,7 +139,7 @@ def test_depth_and_classes_meet_in_the_encoder_if_features_are_fused(features, f
     assert reached == ({BLOCK, 'classifier'} if fusion else {'classifier'})
 
 
-def test_prediction_carries_depth_behind_the_logits(features):
+def test_prediction_has_depth_after_the_logits(features):
     head = build()
     with torch.no_grad():
         metas = [dict(img_shape=SIZE)] * 2
@@ -188,7 +187,7 @@ def test_refuses_widths_that_cannot_be_quartered(options):
         build(**options)
 
 
-def test_in_the_segmentor_depth_is_predicted_beside_the_classes():
+def test_the_segmentor_predicts_depth_and_classes():
     model = tiny_segmentor(head_config('DADAHead')).eval()
     assert model.predicts_depth and model.out_channels == 6
     inputs = make_mixed()['inputs']

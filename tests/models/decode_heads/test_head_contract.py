@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import torch
 from mmseg.models.decode_heads import FCNHead
+from torch import nn
 
 from mmseg_depthuda.models.decode_heads import head_contract as contract
 from tests.models.tiny_segmentor import (
@@ -34,6 +35,19 @@ def fcn():
     ).double()
 
 
+def test_heads_of_a_model_by_name():
+    decode, first, second = (nn.Identity() for _ in range(3))
+    model = nn.Module()
+    assert contract.heads_of(model) == {}
+    model.decode_head = decode
+    assert contract.heads_of(model) == {'decode_head': decode}
+    model.auxiliary_head = nn.ModuleList([first, second])
+    found = contract.heads_of(model)
+    assert found == {'decode_head': decode, 'auxiliary_head.0': first, 'auxiliary_head.1': second}
+    model.auxiliary_head = first
+    assert contract.heads_of(model) == {'decode_head': decode, 'auxiliary_head': first}
+
+
 def test_a_head_of_mmseg_offers_the_logits_alone(fcn):
     assert contract.head_tasks(fcn) == ('seg',)
     assert contract.predicted_tasks(fcn) == ()
@@ -44,7 +58,7 @@ def test_a_head_of_mmseg_offers_the_logits_alone(fcn):
 
 
 def test_losses_and_logits_of_a_head_of_mmseg(fcn):
-    """Its classifier is one convolution of 1x1, here a product of matrices."""
+    """The classifier is one 1x1 convolution. The test computes it as a product of matrices."""
     branch = make_branch()
     samples = branch['data_samples']
     losses, predictions = contract.loss_and_predict(fcn, FEATURES, samples, {}, ['seg'])
@@ -80,4 +94,6 @@ def test_a_head_of_several_tasks():
         found = contract.predict_tasks(head, features, ['depth'], domain)
         assert list(found) == ['depth']
         torch.testing.assert_close(found['depth'], depth)
+        enlarged = contract.predict_tasks(head, features, ['depth'], domain, SIZE)['depth']
+        np.testing.assert_allclose(enlarged.detach(), upsample(depth.detach(), SIZE), atol=1e-12)
     assert not torch.equal(*by_decoder)

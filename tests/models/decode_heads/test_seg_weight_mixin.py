@@ -75,7 +75,7 @@ def test_without_weights_the_head_is_the_one_of_mmseg(name, batch):
     logits, label, _ = batch
     losses = head_class(**options).loss_by_feat(torch.from_numpy(logits), samples_of(label))
     upsampled = upsample(logits, LABEL_SIZE, align_corners=name == 'deeplab')
-    # MMSeg's own default counts ignored pixels; DeepLabV2Head asks for labelled pixels only.
+    # MMSeg's own default counts ignored pixels; DeepLabV2Head asks for labeled pixels only.
     pixels = (label != IGNORE).sum() if name == 'deeplab' else label.size
     expected = cross_entropy_map(upsampled, label).sum() / pixels
     loss = losses['loss_seg' if name == 'deeplab' else 'loss_ce']

@@ -24,7 +24,7 @@ IN, CHANNELS, CLASSES = 12, 16, 5
 
 
 def build(num_summed=2, **options):
-    """Head in float64 whose normalisations and classifiers do something."""
+    """Head in float64. Its normalizations and classifiers have random weights that matter."""
     torch.manual_seed(0)
     config = head_config('SimpleAuxHead', in_channels=IN, in_index=0, channels=CHANNELS)
     head = MODELS.build(config | options | dict(num_summed=num_summed))
@@ -44,7 +44,7 @@ def features():
 
 
 def plain_forward(head, features, num_summed=2):
-    """Segmentation logits and inverse depth by functions."""
+    """Segmentation logits and inverse depth, computed by functions."""
     p = dict(head.named_parameters())
     seg, depth = (trunk(features[0], p, f'{task}_trunk') for task in ('seg', 'depth'))
     return aspp(seg, p, 'final_seg', num_summed), aspp(depth, p, 'final_depth', num_summed)
@@ -81,9 +81,9 @@ def test_without_trunks_the_classifiers_sit_on_the_backbone(features):
     parameters = dict(head.named_parameters())
     shapes = {name: tuple(p.shape) for name, p in parameters.items()}
     assert shapes == aspp_shapes('final_seg', IN, CLASSES) | aspp_shapes('final_depth', IN, 1)
-    seg, depth = head.forward_seg_depth(features)
-    torch.testing.assert_close(seg, aspp(features[0], parameters, 'final_seg', 2))
-    torch.testing.assert_close(depth, aspp(features[0], parameters, 'final_depth', 2))
+    found = head(features, tasks=('seg', 'depth'))
+    torch.testing.assert_close(found['seg'], aspp(features[0], parameters, 'final_seg', 2))
+    torch.testing.assert_close(found['depth'], aspp(features[0], parameters, 'final_depth', 2))
 
 
 def test_published_size():
@@ -101,12 +101,13 @@ def test_published_size():
 def test_predictions(features, num_summed):
     head = build(num_summed)
     seg, depth = plain_forward(head, features, num_summed)
-    torch.testing.assert_close(head.forward_seg_depth(features), (seg, depth))
+    found = head(features, tasks=('seg', 'depth'))
+    torch.testing.assert_close(found, dict(seg=seg, depth=depth))
     torch.testing.assert_close(head(features), seg)
     assert seg.std() > 1e-2 and depth.std() > 1e-3
 
 
-def test_prediction_carries_depth_behind_the_logits(features):
+def test_prediction_has_depth_after_the_logits(features):
     head = build()
     with torch.no_grad():
         metas = [dict(img_shape=SIZE)] * 2
@@ -117,7 +118,7 @@ def test_prediction_carries_depth_behind_the_logits(features):
 
 
 @pytest.mark.parametrize(('domain', 'weight'), [('source', 0.01), ('target', 0.001)])
-def test_losses_of_labelled_images(features, domain, weight):
+def test_losses_of_labeled_images(features, domain, weight):
     head, branch = build(), as_branch(domain)
     seg, depth = numpy_predictions(head, features)
     label = stacked(branch, 'gt_sem_seg')[:, 0]

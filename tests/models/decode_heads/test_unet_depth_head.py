@@ -19,7 +19,7 @@ def features(channels, size=(64, 96), first_stride=2):
 
 
 def convolved(module, x):
-    """3x3 with reflected borders."""
+    """3x3 convolution with reflected borders."""
     return F.conv2d(F.pad(x, (1, 1, 1, 1), mode='reflect'), module.weight, module.bias)
 
 
@@ -44,8 +44,8 @@ def test_decoder_against_its_description(has_stem):
         torch.testing.assert_close(disparity, reference)
 
 
-def normalised(module, x):
-    """Convolution, BatchNorm of the running statistics, ReLU."""
+def normalized(module, x):
+    """Convolution, BatchNorm with the running statistics, ReLU."""
     conv, norm = module.conv, module.bn
     x = F.conv2d(x, conv.weight, padding=conv.padding, dilation=conv.dilation)
     mean, variance, weight, bias = (
@@ -56,7 +56,7 @@ def normalised(module, x):
 
 
 def test_dec6_has_an_aspp_in_place_of_the_first_convolution():
-    """Features at stride 16, twice, as of a dilated encoder."""
+    """Features of a dilated encoder: two of them are at stride 16."""
     channels = (3, 4, 5, 6, 7)
     head = build(
         in_channels=channels, channels=(64, 128, 128, 256, 256), aspp_dilations=(6, 12, 18)
@@ -75,9 +75,9 @@ def test_dec6_has_an_aspp_in_place_of_the_first_convolution():
             module.running_mean.uniform_(-0.5, 0.5)
             module.running_var.uniform_(0.5, 2)
     x = encoded[4]
-    pooled = normalised(aspp.image_pooling[1], x.mean((2, 3), keepdim=True)).expand(-1, -1, 4, 6)
-    branches = [normalised(branch, x) for branch in aspp.branches]
-    expected = normalised(aspp.project[0], torch.cat([*branches, pooled], dim=1))
+    pooled = normalized(aspp.image_pooling[1], x.mean((2, 3), keepdim=True)).expand(-1, -1, 4, 6)
+    branches = [normalized(branch, x) for branch in aspp.branches]
+    expected = normalized(aspp.project[0], torch.cat([*branches, pooled], dim=1))
     seen = []
     head.after[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     assert head(encoded)[0].shape == (2, 1, 64, 96)
@@ -92,7 +92,7 @@ def test_dec6_cannot_be_trained_with_one_image_per_process():
 
 
 def test_sizes_that_are_no_multiple_of_32():
-    """1920x1080 and its like: features are as large as the encoder rounds them."""
+    """Sizes such as 1920x1080, where the encoder rounds the size of its features."""
     channels = (3, 4, 5, 6, 7)
     head = build(in_channels=channels, channels=(2, 3, 4, 5, 6))
     sizes = [(50, 65), (25, 33), (13, 17), (7, 9), (4, 5)]
@@ -122,7 +122,7 @@ def test_the_disparity_to_begin_with():
 
 
 def test_the_sigmoid_is_not_saturated_at_the_start():
-    """Where it is, nothing is learnt: the gradient of the disparity is d (1 - d)."""
+    """In a saturated sigmoid nothing is learned: the gradient of the disparity is d (1 - d)."""
     head = build(in_channels=(32, 32, 64, 128, 256))
     head.init_weights()
     for disparity in head(features((32, 32, 64, 128, 256))):

@@ -14,7 +14,7 @@ def build(in_channels=5, base_channels=4, seed=0):
 
 
 def plain_forward(discriminator, x):
-    """By functions, from the parameters by name."""
+    """A second implementation: functions of the parameters by name."""
     p = dict(discriminator.named_parameters())
     for index in (0, 2, 4, 6, 8):
         x = F.conv2d(x, p[f'layers.{index}.weight'], p[f'layers.{index}.bias'], 2, 1)

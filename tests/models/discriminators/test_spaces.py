@@ -14,7 +14,7 @@ SEG, DEPTH = RNG.normal(size=(2, 4, 3, 5)), RNG.normal(size=(2, 1, 3, 5))
 
 
 def information():
-    """Of each class -p log p, over the logarithm of the number of classes."""
+    """-p log p of each class, divided by the logarithm of the number of classes."""
     probability = np.exp(SEG) / np.exp(SEG).sum(axis=1, keepdims=True)
     return -probability * np.log(probability) / np.log(4)
 

@@ -32,7 +32,7 @@ def test_hand_computed():
     assert loss.item() == pytest.approx((1.45 + 5.2) / 3)
 
 
-# Coarser than the resolution of float64, whose limits have a test of their own.
+# Coarser than the resolution of float64. The limits of float64 have their own test.
 NUMBERS = st.floats(-1e3, 1e3).map(lambda value: round(value, 6))
 VALUES = arrays(np.float64, (2, 1, 3, 2), elements=NUMBERS)
 
@@ -71,7 +71,7 @@ def test_value_and_slope_are_continuous_at_the_threshold(largest):
 def test_gradient_equals_finite_differences_with_the_threshold_held(prediction, target, valid):
     error = np.abs(prediction - target)
     assume(valid.any() and error[valid].max() > 1e-2)
-    # Where |e| is not differentiable, or the step crosses the threshold, there is no difference.
+    # No finite difference where |e| has no derivative or the step crosses the threshold.
     c = 0.2 * error[valid].max()
     step = 1e-6 * c
     smooth = (error > 2 * step) & (np.abs(error - c) > 2 * step)

@@ -24,7 +24,7 @@ from tests.models.adversarial_training import (
     adversarial_segmentor,
     alignment,
     make_batch,
-    optimisers,
+    optimizers,
     watch_steps,
     weights_of,
 )
@@ -42,7 +42,7 @@ def in_discriminators(name):
 
 
 def split(named):
-    """Entries of the segmentor, and of the discriminators."""
+    """Split values by name of their parameter: those of the segmentor, of the discriminators."""
     return [{n: v for n, v in named.items() if in_discriminators(n) == d} for d in (False, True)]
 
 
@@ -57,7 +57,7 @@ def assert_same(actual, expected):
 @pytest.mark.parametrize('method', METHODS)
 def test_each_step_moves_its_own_part_alone(method):
     model = adversarial_segmentor(*METHODS[method])
-    optim_wrapper = optimisers(model)
+    optim_wrapper = optimizers(model)
     steps, start = watch_steps(model, optim_wrapper), weights_of(model)
     flags = []
     model.discriminators[next(iter(model.alignments))].register_forward_pre_hook(
@@ -83,13 +83,13 @@ def test_each_step_moves_its_own_part_alone(method):
         expected = {n: between[n] - DISCRIMINATOR_RATE * telling[n] for n in moved}
         torch.testing.assert_close(moved, expected)
         assert all(p.requires_grad and p.grad is None for p in model.discriminators.parameters())
-    # Fooling, then source and target.
+    # The adversarial loss of the segmentor, then the losses on source and on target.
     assert flags == [({False}, True), ({True}, False), ({True}, False)] * 2
 
 
 def test_discriminators_learn_again_after_a_step_that_failed(monkeypatch):
     model = adversarial_segmentor(DADA, dict(main=alignment('depth_aware')))
-    optim_wrapper = optimisers(model)
+    optim_wrapper = optimizers(model)
     with monkeypatch.context() as patch, pytest.raises(MemoryError):
         patch.setattr(model, 'loss', Mock(side_effect=MemoryError))
         model.train_step(make_batch(), optim_wrapper)
@@ -100,19 +100,19 @@ def test_discriminators_learn_again_after_a_step_that_failed(monkeypatch):
 
 
 def test_only_target_images_fool():
-    """Without labelled pixels and depth nothing but the target is left to learn from."""
+    """Without labeled pixels and depth, only the target has a loss."""
     model, batch = adversarial_segmentor(DADA, dict(main=alignment('depth_aware'))), make_batch()
     for sample in batch['source']['data_samples']:
         sample.gt_sem_seg.data[:] = IGNORE
         sample.gt_depth_map.data[:] = 0
-    optim_wrapper = optimisers(model)
+    optim_wrapper = optimizers(model)
     steps = watch_steps(model, optim_wrapper)
     log = model.train_step(batch, optim_wrapper)
     _, gradients, _ = steps[0]
     assert float(log['source.loss_seg']) == float(log['source.loss_depth']) == 0
     assert float(log['loss']) == float(log['target.loss_adversarial_main']) > 0
 
-    # By automatic differentiation of the plain formula.
+    # Expected: the gradient of the plain formula.
     branch = model.data_preprocessor(make_batch(), training=True)['target']
     reference = copy.deepcopy(model)
     reference.load_state_dict(model.state_dict())
@@ -138,7 +138,7 @@ def fooling_loss(model, images, weight=0.5):
 
 def test_one_graph_at_a_time():
     class Saved:
-        """Stands for a saved tensor in the graph; lives as long as the graph does."""
+        """Replaces a saved tensor in the graph, and lives as long as the graph."""
 
         def __init__(self, tensor):
             self.tensor = tensor
@@ -157,7 +157,7 @@ def test_one_graph_at_a_time():
     model.decode_head.register_forward_hook(lambda *_: count('predictions'))
     model.discriminators['main'].register_forward_pre_hook(lambda *_: count('maps'))
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda entry: entry.tensor):
-        model.train_step(make_batch(), optimisers(model))
+        model.train_step(make_batch(), optimizers(model))
     assert [place for place, _ in alive] == [
         *('images', 'predictions'),  # source
         *('images', 'predictions', 'maps'),  # target, fooling
@@ -165,7 +165,7 @@ def test_one_graph_at_a_time():
     ]
     source, learning, target, fooling, maps, own_source, own_target = (n for _, n in alive)
     assert source == target == own_source == own_target == 0
-    # Between forward and backward the graph must be alive, or the count would prove nothing.
+    # The graph must be alive between forward and backward. Else the count is no proof.
     assert learning > 100 and maps > fooling > 100
 
 
@@ -175,11 +175,11 @@ def test_gradient_accumulation_takes_the_mean(method):
     single = []
     for batch in batches:
         other = copy.deepcopy(model)
-        optim_wrapper = optimisers(other)
+        optim_wrapper = optimizers(other)
         steps = watch_steps(other, optim_wrapper)
         other.train_step(copy.deepcopy(batch), optim_wrapper)
         single.append({n: g for _, gradients, _ in steps for n, g in gradients.items()})
-    optim_wrapper = optimisers(model, accumulative_counts=2)
+    optim_wrapper = optimizers(model, accumulative_counts=2)
     steps, start = watch_steps(model, optim_wrapper), weights_of(model)
     model.train_step(batches[0], optim_wrapper)
     assert not steps
@@ -189,14 +189,14 @@ def test_gradient_accumulation_takes_the_mean(method):
     assert [wrapper.inner_count for wrapper in optim_wrapper.values()] == [2, 2]
     expected = {name: (single[0][name] + single[1][name]) / 2 for name in single[0]}
     fooling, telling = split(expected)
-    # The first iteration's gradients of the discriminators wait there for those of the second.
+    # The discriminators still have their gradients of the first iteration.
     torch.testing.assert_close(split(steps[0][1])[0], fooling)
     torch.testing.assert_close(steps[1][1], telling)
 
 
 @pytest.mark.parametrize('method', ['advent', 'dada'])
 def test_mixed_precision_with_loss_scaling(monkeypatch, method):
-    """MMEngine's AMP wrapper on the CPU, which it refuses only by its device check."""
+    """MMEngine's AMP wrapper on the CPU. Only its check of the device refuses the CPU."""
     monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available', lambda: True)
     seen, results = set(), []
     for scale in (1.0, 2.0**14):
@@ -211,7 +211,7 @@ def test_mixed_precision_with_loss_scaling(monkeypatch, method):
                 [('maps', maps[0].dtype), ('decisions', logits.dtype)]
             )
         )
-        optim_wrapper = optimisers(model, type='AmpOptimWrapper', dtype='bfloat16')
+        optim_wrapper = optimizers(model, type='AmpOptimWrapper', dtype='bfloat16')
         for wrapper in optim_wrapper.values():
             wrapper.loss_scaler = torch.amp.GradScaler('cpu', init_scale=scale)
         log = model.train_step(batch, optim_wrapper)
@@ -222,13 +222,13 @@ def test_mixed_precision_with_loss_scaling(monkeypatch, method):
         ('decisions', torch.bfloat16),
     }
     (weights, log), (scaled_weights, scaled_log) = results
-    # A power of two changes no digit: both optimisers have divided it out again.
+    # Both optimizers divide by the scale. It is a power of two, so this is exact.
     torch.testing.assert_close(scaled_weights, weights)
     torch.testing.assert_close(scaled_log, log)
 
-    # With the 8 bits of bfloat16 the steps are roughly those of float64.
+    # bfloat16 has 8 bits, so the steps are only roughly those of float64.
     model = adversarial_segmentor(*METHODS[method])
-    start, exact = weights_of(model), model.train_step(make_batch(), optimisers(model))
+    start, exact = weights_of(model), model.train_step(make_batch(), optimizers(model))
     for part, moved in zip(split(weights_of(model)), split(weights), strict=True):
         steps = torch.cat([(part[name] - start[name]).flatten() for name in part])
         mixed = torch.cat([(moved[name].double() - start[name]).flatten() for name in part])
@@ -250,7 +250,7 @@ def test_mixed_precision_with_loss_scaling(monkeypatch, method):
 )
 def test_log_names(arguments, names):
     model = adversarial_segmentor(*arguments)
-    log = model.train_step(make_batch(), optimisers(model))
+    log = model.train_step(make_batch(), optimizers(model))
     expected = {'loss', 'source.loss_seg', 'source.acc_seg'}
     if model.predicts_depth:
         expected.add('source.loss_depth')
@@ -265,7 +265,7 @@ def test_log_names(arguments, names):
 
 
 class Answers(nn.Module):
-    """A discriminator that says what it was told to."""
+    """A discriminator that always gives the same answer."""
 
     def __init__(self, *answers):
         super().__init__()
@@ -286,7 +286,7 @@ def test_losses_and_accuracy_by_hand():
     model.discriminators['main'] = Answers(
         [2.0, 0.0], [-1.0, 0.0, 3.0, -0.5], [-1.0, 0.0, 1.0, -3.0]
     )
-    log = model.train_step(make_batch(), optimisers(model))
+    log = model.train_step(make_batch(), optimizers(model))
 
     def softplus(*values):
         return sum(math.log1p(math.exp(x)) for x in values) / len(values)
@@ -304,7 +304,7 @@ def test_losses_and_accuracy_by_hand():
 
 def test_discriminators_learn_to_tell_the_domains_apart():
     model = adversarial_segmentor(alignments=dict(main=alignment(adversarial_weight=0.0)))
-    optim_wrapper = optimisers(model)
+    optim_wrapper = optimizers(model)
     adam = torch.optim.Adam(model.discriminators.parameters(), lr=1e-2)
     optim_wrapper['discriminator'].optimizer = adam
     optim_wrapper['segmentor'].optimizer.param_groups[0]['lr'] = 0.0
@@ -389,7 +389,7 @@ def test_any_backbone_and_head(network):
         )
         model.init_weights()
         model.train()
-        log = model.train_step(make_batch(), optimisers(model))
+        log = model.train_step(make_batch(), optimizers(model))
         assert all(math.isfinite(value) for value in log.values())
         assert ('source.aux.loss_ce' in log) == ('auxiliary_head' in network)
         moved.append(weights_of(model))
@@ -406,7 +406,7 @@ def test_an_auxiliary_head_without_discriminator_learns_from_the_source():
     model = adversarial_segmentor(auxiliary_head=AUXILIARY)
     calls = []
     model.auxiliary_head.classifier.register_forward_hook(lambda *_: calls.append(1))
-    optim_wrapper = optimisers(model)
+    optim_wrapper = optimizers(model)
     steps = watch_steps(model, optim_wrapper)
     log = model.train_step(make_batch(), optim_wrapper)
     assert len(calls) == 1  # not on the target
@@ -440,7 +440,7 @@ def test_depth_travels_through_prediction():
         (
             dict(a=alignment(head='auxiliary_head')),
             {},
-            r"alignments\.a\.head .* the model have it; got 'auxiliary_head'",
+            r"alignments\.a\.head .* 'decode_head', got 'auxiliary_head'",
         ),
         (
             dict(a=alignment()),
@@ -502,10 +502,10 @@ def test_the_number_of_classes_is_that_of_the_head_by_default():
 def test_batches_without_both_domains(data):
     model = adversarial_segmentor()
     with pytest.raises(ValueError, match='branches|source and target.* Take SourceTargetDataset'):
-        model.train_step(data, optimisers(model))
+        model.train_step(data, optimizers(model))
 
 
-def test_a_single_optimiser():
+def test_a_single_optimizer():
     model = adversarial_segmentor()
     single = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
     with pytest.raises(ValueError, match="constructor='PartsOptimWrapperConstructor'"):
@@ -516,4 +516,4 @@ def test_images_smaller_than_a_patch():
     model = adversarial_segmentor()
     model.data_preprocessor.size = (24, 40)
     with pytest.raises(ValueError, match='at least 32x32 pixels'):
-        model.train_step(make_batch(size=(24, 40)), optimisers(model))
+        model.train_step(make_batch(size=(24, 40)), optimizers(model))

@@ -100,7 +100,7 @@ def gradients_of_source(model):
 
 def test_the_first_graph_is_gone_before_the_second_is_built():
     class Saved:
-        """Stands for a saved tensor in the graph; lives as long as the graph does."""
+        """Replaces a saved tensor in the graph, and lives as long as the graph."""
 
         def __init__(self, tensor):
             self.tensor = tensor
@@ -116,7 +116,7 @@ def test_the_first_graph_is_gone_before_the_second_is_built():
         alive.append((len(saved), sum(ref() is not None for ref in saved)))
 
     model.register_forward_pre_hook(count)
-    # Between forward and backward the graph must be alive, or the count would prove nothing.
+    # The graph must be alive between forward and backward. Else the count is no proof.
     model.register_forward_hook(count)
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda entry: entry.tensor):
         model.train_step(make_batch(), wrapper_of(model))
@@ -140,7 +140,7 @@ def test_gradient_accumulation():
 
 
 def test_mixed_precision_with_loss_scaling(monkeypatch):
-    """MMEngine's AMP wrapper on the CPU, which it refuses only by its device check."""
+    """MMEngine's AMP wrapper on the CPU. Only its check of the device refuses the CPU."""
     monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available', lambda: True)
     model, batch = tiny_segmentor().float(), in_float32(make_batch())
     with torch.autocast('cpu', dtype=torch.bfloat16):
@@ -163,5 +163,5 @@ def test_mixed_precision_with_loss_scaling(monkeypatch):
 
 def test_a_batch_without_a_trained_branch():
     model = tiny_segmentor(head_config('DeepLabV2Head'))
-    with pytest.raises(ValueError, match=r"branches \['target'\], none of which carries a loss"):
+    with pytest.raises(ValueError, match=r"branches \['target'\], none of which has a loss"):
         model.train_step(dict(target=make_branch()), wrapper_of(model))

@@ -9,7 +9,7 @@ from tests.models.tiny_segmentor import tiny_segmentor
 
 
 def view(scale, logits, depth=None):
-    """The prediction for a view of an image with a single pixel."""
+    """Prediction for one view of an image that has one pixel."""
     sample = SegDataSample(metainfo=dict(scale_factor=(scale, scale), img_path='a.png'))
     sample.seg_logits = PixelData(data=torch.tensor(logits).view(-1, 1, 1))
     sample.gt_sem_seg = PixelData(data=torch.zeros(1, 1, 1, dtype=torch.long))

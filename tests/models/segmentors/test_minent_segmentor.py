@@ -46,7 +46,7 @@ def make_batch():
 
 
 def entropy(logits):
-    """Mean normalised entropy of upsampled logits (N, C, h, w) in NumPy."""
+    """Mean normalized entropy of upsampled logits (N, C, h, w) in NumPy."""
     logits = upsample(logits.detach(), SIZE)
     exponential = np.exp(logits - logits.max(axis=1, keepdims=True))
     p = exponential / exponential.sum(axis=1, keepdims=True)

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The whole model: in which order it sees frames, how it learns, and what it predicts.
+"""The whole model: the order of its frames, its training, and its predictions.
 
 Its losses and gradients are compared in tests/integration/test_depth_reference.py.
 """
@@ -23,7 +23,7 @@ def losses_of(model, batch):
 
 
 class RecordedPoses(nn.Module):
-    """A pose network that says what it saw; the motion depends on the mean of the first frame."""
+    """A pose network that keeps its inputs. The motion depends on the mean of the first frame."""
 
     def forward(self, first, second):
         self.seen = first, second
@@ -72,7 +72,7 @@ def test_every_network_learns_and_the_loss_falls():
 
 
 def test_mixed_precision():
-    """The networks may run in half precision, coordinates and losses do not."""
+    """The networks may run in half precision; coordinates and losses may not."""
     model, batch = build(), make_batch()
     torch.manual_seed(0)
     expected = losses_of(model, batch)
@@ -86,7 +86,7 @@ def test_mixed_precision():
 
 @pytest.mark.parametrize('offset', [-1, 1])
 def test_motions_are_exact_in_mixed_precision(offset):
-    """Rotations stay orthogonal, and the inverse is one, to float32."""
+    """Rotations are orthogonal, and the inverse is an inverse, as exactly as float32 allows."""
     model = build()
     views = model.data_preprocessor(make_batch(), training=True)['inputs'][:, :2]
     model.pose_net.pose[-1].bias.data = torch.tensor([2.0, -6, 3, 50, 20, -90])
@@ -103,7 +103,7 @@ def test_motions_are_exact_in_mixed_precision(offset):
 
 
 def test_a_training_step_with_mixed_precision(monkeypatch):
-    """MMEngine's AMP wrapper on the CPU, which it refuses only by its device check: the gradients
+    """MMEngine's AMP wrapper on the CPU (only its check of the device refuses it): the gradients
     are float32, and near those of full precision."""
     monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available', lambda: True)
     gradients = []
@@ -130,7 +130,7 @@ def test_a_training_step_with_mixed_precision(monkeypatch):
 
 
 def test_a_camera_that_stands_still_teaches_nothing():
-    """Identical frames: the error is that of the unwarped ones, 0 but for the noise."""
+    """With identical frames the error is that without warping: 0, apart from the noise."""
     model, batch = build(), make_batch(offsets=(-1, 1))
     batch['inputs'] = [views[:1].expand(3, -1, -1, -1) for views in batch['inputs']]
     losses = losses_of(model, batch)
@@ -214,16 +214,17 @@ def test_padding_is_cut_off_before_the_resize():
     torch.testing.assert_close(plain.pred_depth_map.data, values[0])
 
 
-def test_unknown_mode():
-    with pytest.raises(ValueError, match='predict'):
-        build()(torch.rand(1, 3, *SIZE), mode='draw')
+@pytest.mark.parametrize(('mode', 'message'), [('draw', 'predict'), ('loss', 'frame_offsets')])
+def test_what_a_call_must_say(mode, message):
+    with pytest.raises(ValueError, match=message):
+        build()(torch.rand(1, 3, *SIZE), mode=mode)
 
 
 # -- the street world ------------------------------------------------------------------------------
 
 
 def test_the_loss_prefers_the_true_depth():
-    """A scene and its right image: exact depth costs less than any constant one."""
+    """A scene and its right image: the exact depth has a smaller loss than any constant depth."""
     scene = StreetScene(seed=0, domain='real', index=1, size=(128, 64))
     left, right = scene.view(), scene.view(right=True)
     images = torch.from_numpy(np.stack([left.image, right.image])).permute(0, 3, 1, 2)[None] / 255

@@ -35,7 +35,7 @@ def preprocessed(model, branch):
 
 
 def assert_predicted(results, expected):
-    """Expected: (num_classes + 1, H, W) per image."""
+    """Compare with the expected logits and depth, (num_classes + 1, H, W) per image."""
     for result, values in zip(results, expected, strict=True):
         logits, depth = values[:NUM_CLASSES], values[NUM_CLASSES:]
         assert result.seg_logits.shape == logits.shape[1:]
@@ -61,7 +61,7 @@ def test_whole_image(predicted_depth):
     expected = plain_prediction(model, preprocessed(model, branch))
     results = model.test_step(branch)
     assert_predicted(results, expected)
-    # The ground truth that came in is still there, and predictions vary over the image.
+    # The samples still have their ground truth, and predictions vary over the image.
     assert 'gt_sem_seg' in results[0]
     assert len(np.unique(expected[0, :NUM_CLASSES].argmax(axis=0))) > 1
 
@@ -150,7 +150,7 @@ def test_a_head_without_depth_behaves_as_in_mmseg():
 
 
 def test_two_classes_with_one_logit_and_depth():
-    """MMSeg's binary mode: a sigmoid over the only logit, which the depth channel must not join."""
+    """MMSeg's binary mode has a sigmoid of the only logit. It must not use the depth channel."""
     entropy = dict(type='CrossEntropyLoss', use_sigmoid=True, loss_name='loss_seg')
     head = head_config(num_classes=2, out_channels=1, threshold=0.4, loss_decode=entropy)
     model = tiny_segmentor(head).eval()

@@ -78,7 +78,7 @@ def test_an_alpha_outside_its_range_is_refused(alpha):
 
 
 class StochasticDepth(nn.Module):
-    """Of the name of torchvision's drop path, and of no class that MMCV knows."""
+    """A class with the name of torchvision's drop path. It has nothing to do with MMCV's."""
 
     def forward(self, x):
         return x * (torch.rand(len(x), 1, 1) > 0.5) if self.training else x
