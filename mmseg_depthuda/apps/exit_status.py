@@ -59,7 +59,7 @@ def exit_status(
             return work() or COMPLETE
     except (Exception, KeyboardInterrupt) as error:
         stop = _stop_within(error)
-        if stop is None:
+        if stop is None and isinstance(error, Exception):
             return _status_of_error(name, error)
         if hasattr(signal, 'SIGCHLD'):
             # PyTorch's handler raises for each worker of a data loader that the stop has ended.

@@ -142,7 +142,8 @@ def _fitting_labels(info: dict) -> np.ndarray | None:
     if 'ori_shape' not in info:
         read_labels(info['seg_map_path'], info['label_map'])
         return None
-    return LoadLabels(on_size_mismatch='error').transform(info)['gt_seg_map']
+    LoadLabels(on_size_mismatch='error').transform(info)
+    return info['gt_seg_map']
 
 
 def _verify_depth(result: Inspection, kind: str, info: dict) -> None:
@@ -164,4 +165,4 @@ def _write_labels(path: str, labels: np.ndarray) -> None:
         raise OSError(f'OpenCV cannot encode {path}, {labels.shape} {labels.dtype}.')
     # A file that a power failure left short has another size than recorded, and is written again.
     with atomic_write(path, durable=False) as file:
-        file.write(content)
+        file.write(content.tobytes())

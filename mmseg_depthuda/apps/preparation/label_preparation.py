@@ -70,8 +70,14 @@ def prepare_split(split: Split, folder: Path | None, workers: int = 1) -> SplitR
         return SplitResult(split, _inspect(split, samples, workers), reused=0, folder=None)
     folder = folder / split.name
     record = Record(folder / 'record.jsonl', recorded_settings(split))
-    known = {sample.stem: record.finished(sample) for sample in samples}
-    unfinished = [sample for sample in samples if known[sample.stem] is None]
+    known: dict[str, Inspection] = {}
+    unfinished = []
+    for sample in samples:
+        finished = record.finished(sample)
+        if finished is None:
+            unfinished.append(sample)
+        else:
+            known[sample.stem] = finished
     for inspection in _inspect(split, unfinished, workers, record):
         known[inspection.stem] = inspection
     inspections = [known[sample.stem] for sample in samples]

@@ -73,7 +73,7 @@ def _depth_report(result: SplitResult, kind: str) -> dict:
         wrong_unit=_wrong_unit(medians, result, kind),
         valid_maps=len(shares),
         mean_valid_share=float(np.mean(list(shares.values()))) if shares else None,
-        least_valid=min(shares, key=shares.get) if shares else None,
+        least_valid=min(shares, key=shares.__getitem__) if shares else None,
         least_valid_share=min(shares.values()) if shares else None,
         other_resolution=[item.name for item in result.inspections if kind in item.resized_depth],
     )

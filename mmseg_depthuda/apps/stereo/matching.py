@@ -134,10 +134,12 @@ def matched_disparity(
     consistent = left_right_consistent(raw, mirrored[:, ::-1])
     disparity = cv2.medianBlur(raw, MEDIAN)
     matched = consistent & (disparity >= FIRST_DISPARITY)
-    grey = [cv2.cvtColor(i, cv2.COLOR_BGR2GRAY).astype(np.float32) for i in (left, right)]
-    matched &= correlation(*grey, disparity, block_size + 2) >= MIN_CORRELATION
-    grey[1] = exposed_alike(*grey, disparity, matched)
-    disparity = subpixel_refined(*grey, disparity, matched, block_size + 4)
+    gray_left, gray_right = (
+        cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float32) for image in (left, right)
+    )
+    matched &= correlation(gray_left, gray_right, disparity, block_size + 2) >= MIN_CORRELATION
+    gray_right = exposed_alike(gray_left, gray_right, disparity, matched)
+    disparity = subpixel_refined(gray_left, gray_right, disparity, matched, block_size + 4)
     return _without_speckles(disparity, matched, round(SPECKLE_SHARE * height * width))
 
 

@@ -104,7 +104,8 @@ def error_sums(
         np.bincount(row, np.asarray(term, np.float64).ravel(), num_classes + 1) for term in terms
     ]
     by_class = np.stack(sums, axis=1)
-    without = [np.count_nonzero(~has_depth), np.count_nonzero(~has_depth & estimated), 0, 0, 0, 0]
+    without = np.zeros(len(terms))
+    without[:2] = np.count_nonzero(~has_depth), np.count_nonzero(~has_depth & estimated)
     return np.vstack([by_class[:-1], by_class.sum(axis=0), without])
 
 

@@ -155,7 +155,7 @@ def _shrunk(grey: np.ndarray) -> np.ndarray:
 
 def _matched(left: np.ndarray, right: np.ndarray) -> _Matches:
     """Mutual nearest neighbours that are clearly nearer than the second nearest (ratio test)."""
-    sift = cv2.SIFT_create(FEATURES, contrastThreshold=CONTRAST_THRESHOLD)
+    sift = cv2.SIFT.create(FEATURES, contrastThreshold=CONTRAST_THRESHOLD)
     (features, descriptors), (others, other_descriptors) = (
         sift.detectAndCompute(image, None) for image in (left, right)
     )
@@ -172,8 +172,8 @@ def _matched(left: np.ndarray, right: np.ndarray) -> _Matches:
         and back[first.trainIdx] == first.queryIdx
     ]
     return _Matches(
-        left=np.float32([features[match.queryIdx].pt for match in kept]).reshape(-1, 2),
-        right=np.float32([others[match.trainIdx].pt for match in kept]).reshape(-1, 2),
+        left=np.array([features[match.queryIdx].pt for match in kept], np.float32).reshape(-1, 2),
+        right=np.array([others[match.trainIdx].pt for match in kept], np.float32).reshape(-1, 2),
         features=len(features),
         alike=sum(first.distance < ALIKE_DISTANCE for first, _ in nearest),
     )

@@ -84,4 +84,4 @@ def read_camera(path: str | Path) -> StereoCamera:
         ValueError: If a number is missing or impossible.
     """
     camera = read_cityscapes_camera(path, 'camera')
-    return StereoCamera(camera.fx, camera.baseline, camera.u0, camera.name, camera.v0)
+    return StereoCamera(camera.fx, camera.number('baseline'), camera.u0, camera.name, camera.v0)

@@ -171,7 +171,7 @@ def _group_report(pairs: Sequence[StereoPair], results: Sequence[PairResult]) ->
         present=len(pairs) - len(results),
         skipped={result.name: result.problem for result in results if result.problem},
         mean_valid_share=float(np.mean(list(shares.values()))) if shares else None,
-        least_valid=min(shares, key=shares.get) if shares else None,
+        least_valid=min(shares, key=shares.__getitem__) if shares else None,
         least_valid_share=min(shares.values()) if shares else None,
     )
 
