@@ -84,7 +84,7 @@ class DepthSegDataset(BaseSegDataset):
                 f'data_prefix of {type(self).__name__} has the keys {sorted(prefix)}. It needs '
                 f'`img_path`, and may have {sorted(self.companion_suffixes)}.'
             )
-        metainfo = {}
+        metainfo: dict[str, Sequence] = {}
         if classes is not None:
             _check_class_names(classes)
             metainfo['classes'] = tuple(classes)

@@ -246,7 +246,7 @@ def datasets_by_domain(dataset: Dataset) -> dict[str, Dataset]:
     return getattr(dataset, 'domains', None) or dict(source=getattr(dataset, 'source', dataset))
 
 
-def _classes(dataset: Dataset) -> list[str]:
+def _classes(dataset: BaseDataset) -> list[str]:
     return list(dataset.metainfo.get('classes') or ())
 
 

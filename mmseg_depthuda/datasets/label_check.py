@@ -22,6 +22,7 @@ from .data_check import (
 )
 from .depth_dataset import ProtocolDataset
 from .label_protocols import IGNORE_INDEX
+from .listed_dataset import ListedDataset
 from .transforms import LoadLabels, read_label_ids
 from .transforms.label_files import label_map_remedy, short_list
 
@@ -67,7 +68,11 @@ def check_labels(
 
 
 def _judge_classes(
-    parts: list[_LabelledPart], pixels: Counter, where: str, required: bool, report: CheckReport
+    parts: list[_LabelledPart],
+    pixels: Counter[int],
+    where: str,
+    required: bool,
+    report: CheckReport,
 ) -> None:
     """Compare the classes that occur with those that there are."""
     serious = report.errors if required else report.warnings
@@ -111,7 +116,7 @@ class _LabelledPart:
         checked: What was read.
     """
 
-    dataset: Dataset
+    dataset: ListedDataset
     loader: LoadLabels | LoadAnnotations
     label_map: Mapping[int, int]
     checked: list[CheckedFile]
@@ -149,9 +154,9 @@ class _LabelledPart:
             self.label_map.get(value, IGNORE_INDEX) != IGNORE_INDEX for value in file.content
         )
 
-    def class_pixels(self) -> Counter:
+    def class_pixels(self) -> Counter[int]:
         """Train index -> number of pixels, of those that occur."""
-        pixels = Counter()
+        pixels: Counter[int] = Counter()
         for file in self.sound():
             for value, count in file.content.items():
                 pixels[self.label_map.get(value, IGNORE_INDEX)] += count
@@ -203,7 +208,7 @@ class _LabelledPart:
         )
 
 
-def _labelled_part(dataset: Dataset) -> _LabelledPart | None:
+def _labelled_part(dataset: ListedDataset) -> _LabelledPart | None:
     """``None`` if the dataset loads no labels, or in a way that is not known here."""
     loader = find_transform(dataset, (LoadLabels, LoadAnnotations))
     classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')

@@ -220,7 +220,7 @@ TRAIN_ID_LABELLINGS: Mapping[str, str] = MappingProxyType(
 """Protocol -> labelling of files that hold its train indices, as the converters write them."""
 
 LABELLINGS: Mapping[str, Mapping[int, str]] = MappingProxyType(
-    _FILE_LABELLINGS
+    dict(_FILE_LABELLINGS)
     | {
         labelling: MappingProxyType(dict(enumerate(PROTOCOLS[protocol].classes)))
         for protocol, labelling in TRAIN_ID_LABELLINGS.items()
@@ -274,7 +274,7 @@ def label_map(labelling: str, protocol: str) -> dict[int, int]:
         raise ValueError(f'labelling={labelling!r} is unknown. Choose one of {sorted(LABELLINGS)}.')
     target = get_protocol(protocol)
     index = {name: i for i, name in enumerate(target.classes)}
-    merged = target.merged | target.merged_from.get(labelling, {})
+    merged = {**target.merged, **target.merged_from.get(labelling, {})}
     index.update({raw: index[name] for raw, name in merged.items()})
     mapping = {raw: index.get(name, IGNORE_INDEX) for raw, name in LABELLINGS[labelling].items()}
     absent = [name for i, name in enumerate(target.classes) if i not in mapping.values()]

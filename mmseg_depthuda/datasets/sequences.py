@@ -87,15 +87,15 @@ class SequenceDataset(BaseDataset):
             step = self.frame_step(frames)
             found = 0
             for number, path in sorted(frames.items()):
-                sources = [frames.get(number + offset * step) for offset in self.frame_offsets]
-                if None in sources:
+                numbers = [number + offset * step for offset in self.frame_offsets]
+                if not frames.keys() >= set(numbers):
                     without_neighbour += 1
                     continue
                 found += 1
                 samples.append(
                     dict(
                         img_path=osp.join(folder, path),
-                        source_paths=[osp.join(folder, source) for source in sources],
+                        source_paths=[osp.join(folder, frames[n]) for n in numbers],
                         frame_offsets=self.frame_offsets,
                         **self.camera_of(name, number),
                     )

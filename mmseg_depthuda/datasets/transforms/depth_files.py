@@ -30,7 +30,7 @@ from .images import decode_image
 DEPTH_MAT_KEY = 'depth_map'
 
 
-def read_png_disparity(info: dict, encoding: str) -> np.ndarray:
+def read_png_disparity(info: Mapping, encoding: str) -> np.ndarray:
     """16-bit disparity of unknown scale (monocular networks): ``value / 256 + 1``, 0 is invalid."""
     if encoding != 'corda':
         raise ValueError(
@@ -41,12 +41,12 @@ def read_png_disparity(info: dict, encoding: str) -> np.ndarray:
     return decode_png_disparity(_read_uint16(info['depth_map_path']))
 
 
-def read_png_centimetres(info: dict, encoding: str) -> np.ndarray:
+def read_png_centimetres(info: Mapping, encoding: str) -> np.ndarray:
     """16-bit depth in centimetres (SYNTHIA)."""
     return _centimetre_table(encoding)[_read_uint16(info['depth_map_path'])]
 
 
-def read_cityscapes_disparity(info: dict, encoding: str) -> np.ndarray:
+def read_cityscapes_disparity(info: Mapping, encoding: str) -> np.ndarray:
     """Official Cityscapes disparity: ``(value - 1) / 256`` pixels, 0 = invalid.
 
     ``metres = baseline * fx / disparity`` with the two numbers of the camera file.
@@ -57,11 +57,11 @@ def read_cityscapes_disparity(info: dict, encoding: str) -> np.ndarray:
             'camera files for its metres.'
         )
     camera = read_cityscapes_camera(info['camera_path'], 'camera_path')
-    table = _stereo_table(encoding, camera.baseline * camera.fx)
+    table = _stereo_table(encoding, camera.number('baseline') * camera.fx)
     return table[_read_uint16(info['depth_map_path'])]
 
 
-def read_mat_metres(info: dict, encoding: str) -> np.ndarray:
+def read_mat_metres(info: Mapping, encoding: str) -> np.ndarray:
     """MATLAB file with metres under the key ``depth_map`` (Cityscapes stereo depth)."""
     return DEPTH_ENCODINGS[encoding](_read_mat(info['depth_map_path']))
 
@@ -103,7 +103,7 @@ def _read_mat(path: str) -> np.ndarray:
     return metres.astype(np.float32)
 
 
-def stored_metres(info: dict) -> np.ndarray | None:
+def stored_metres(info: Mapping) -> np.ndarray | None:
     """The numbers of a depth file as metres, whether or not they can be a depth.
 
     Args:
@@ -120,7 +120,7 @@ def stored_metres(info: dict) -> np.ndarray | None:
     return None
 
 
-DEPTH_FILES: Mapping[str, Callable[[dict, str], np.ndarray]] = {
+DEPTH_FILES: Mapping[str, Callable[[Mapping, str], np.ndarray]] = {
     'png_disparity': read_png_disparity,
     'png_centimetres': read_png_centimetres,
     'mat_metres': read_mat_metres,

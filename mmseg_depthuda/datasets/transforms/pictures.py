@@ -8,13 +8,14 @@ import cv2
 import numpy as np
 from mmengine.logging import print_log
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from ..file_integrity import JPEG_START, PNG_START
 
 try:
     from kornia_rs.io import ImageDecoder
 except ImportError:  # before kornia_rs 0.2
-    from kornia_rs import ImageDecoder
+    from kornia_rs import ImageDecoder  # type: ignore[no-redef]
 
 _ORIENTATION, _BANDS, _EXTRA_BANDS = 274, 277, 338  # tags of EXIF and TIFF
 _ALPHA = ((1,), (2,))  # premultiplied or not
@@ -40,6 +41,7 @@ def decode_picture(data: bytes, path: str, key: str) -> np.ndarray:
         ValueError: If it is not an image, is damaged, holds several pictures, other than 8 bits per
             channel, or other bands than gray or color and alpha.
     """
+    image: np.ndarray | None
     if data.startswith(JPEG_START):
         image = _decode_jpeg(data, path, key)
     elif data.startswith(PNG_START):
@@ -83,7 +85,7 @@ def _decode_other(data: bytes, path: str, key: str) -> np.ndarray | None:
             if pages > 1:
                 raise _pages_error(f'{pages} pictures', path, key)
             _say_orientation(data, path)
-            if image.format != 'TIFF':
+            if not isinstance(image, TiffImageFile):
                 return _imdecode(data, _COLOR)
             bands = image.tag_v2.get(_BANDS, 1)
             if bands - (image.tag_v2.get(_EXTRA_BANDS) in _ALPHA) not in (1, 3):

@@ -58,7 +58,7 @@ class LoadSequence(BaseTransform):
             camera = read_cityscapes_camera(results['camera_path'], 'camera_path', needs)
             intrinsics = camera.intrinsics(*(calibrated_size or (width, height)))
             if results.get('has_right'):
-                results['right_from_left'] = -camera.baseline
+                results['right_from_left'] = -camera.number('baseline')
         else:
             intrinsics = PinholeIntrinsics(**results['intrinsics'])
         results['camera_matrix'] = intrinsics.matrix(width, height)
