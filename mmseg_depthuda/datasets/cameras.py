@@ -13,14 +13,14 @@ import numpy as np
 
 from .file_integrity import read_intact
 
-BASELINES = (0.005, 20.0)  # metres
+BASELINES = (0.005, 20.0)  # meters
 MAX_RATIO_ERROR = 0.02  # of width / height, which rounding and a few cut pixels change
 CITYSCAPES_NUMBERS = dict(
     fx='intrinsic.fx (pixels)',
     fy='intrinsic.fy (pixels)',
     u0='intrinsic.u0 (pixels)',
     v0='intrinsic.v0 (pixels)',
-    baseline='extrinsic.baseline (metres)',
+    baseline='extrinsic.baseline (meters)',
 )
 
 
@@ -72,7 +72,7 @@ class PinholeIntrinsics:
     def from_pixels(
         cls, fx: float, fy: float, cx: float, cy: float, width: float, height: float
     ) -> PinholeIntrinsics:
-        """From pixels of images of a size, whose pixel centres lie at integer coordinates."""
+        """From pixels of images of a size, whose pixel centers lie at integer coordinates."""
         if width < 1 or height < 1:
             raise ValueError(f'the size of the calibrated images is {width}x{height}.')
         return cls(fx / width, fy / height, (cx + 0.5) / width, (cy + 0.5) / height)
@@ -151,7 +151,7 @@ class CityscapesCamera:
         fy: Likewise, vertically.
         u0: Column of the principal point in such pixels.
         v0: Its row.
-        baseline: Distance of the two cameras in metres.
+        baseline: Distance of the two cameras in meters.
     """
 
     name: str
@@ -196,7 +196,7 @@ def read_cityscapes_camera(
 
     Args:
         path: JSON file with ``intrinsic.fx, fy, u0, v0`` in pixels and ``extrinsic.baseline`` in
-            metres.
+            meters.
         key: Where the path came from (``'camera_path'``, ...), for messages.
         needs: Numbers that must be there and possible.
 
@@ -235,11 +235,11 @@ def check_focal_length(fx: float, name: str) -> None:
 
 
 def check_baseline(baseline: float, name: str) -> None:
-    """Raise a ``ValueError`` unless a baseline is that of a stereo rig in metres."""
+    """Raise a ``ValueError`` unless a baseline is that of a stereo rig in meters."""
     low, high = BASELINES
     if not low <= baseline <= high:
         raise ValueError(
-            f'{name}: the baseline is {baseline}, but must be between {low} and {high} metres. Is '
+            f'{name}: the baseline is {baseline}, but must be between {low} and {high} meters. Is '
             'it given in another unit?'
         )
 

@@ -98,7 +98,7 @@ class RareClassSampling:
     """Rare-class sampling (Hoyer et al., "DAFormer", CVPR 2022, eqs. 5 and 6).
 
     A class is drawn with probability ``P(c) = exp((1 - f_c) / T) / sum_c' exp((1 - f_c') / T)``,
-    where ``f_c`` is the share of the class in all labelled pixels; then an image that shows it,
+    where ``f_c`` is the share of the class in all labeled pixels; then an image that shows it,
     uniformly. Classes that no image shows are never drawn; those that occur and are excluded by
     ``min_pixels`` are named in a warning.
 

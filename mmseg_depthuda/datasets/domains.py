@@ -102,19 +102,19 @@ class DomainsDataset(Dataset):
                     f'The {name} dataset {type(dataset).__name__} is empty. Check its folders and '
                     '`indices`.'
                 )
-        self._check_classes(self._labelled_domain())
+        self._check_classes(self._labeled_domain())
 
-    def _labelled_domain(self) -> str:
+    def _labeled_domain(self) -> str:
         """The first domain with labels, whose classes are those of all."""
-        labelled = [name for name in self.domains if self._is_labelled(name)]
-        if not labelled:
+        labeled = [name for name in self.domains if self._is_labeled(name)]
+        if not labeled:
             raise ValueError(
                 f'None of the domains {list(self.domains)} has labels. Set '
                 'data_prefix.seg_map_path of at least one.'
             )
-        return labelled[0]
+        return labeled[0]
 
-    def _is_labelled(self, name: str) -> bool:
+    def _is_labeled(self, name: str) -> bool:
         return 'seg_map_path' in self.domains[name].get_data_info(0)
 
     def _check_classes(self, reference: str) -> None:
@@ -122,7 +122,7 @@ class DomainsDataset(Dataset):
         expected = _classes(self.domains[reference])
         for name, dataset in self.domains.items():
             classes = _classes(dataset)
-            if (classes or self._is_labelled(name)) and classes != expected:
+            if (classes or self._is_labeled(name)) and classes != expected:
                 raise ValueError(
                     f'The domains {reference} and {name} have different classes: '
                     f'{type(self.domains[reference]).__name__} has {expected} and '
@@ -203,7 +203,7 @@ class DomainsDataset(Dataset):
 
 @DATASETS.register_module()
 class SourceTargetDataset(DomainsDataset):
-    """The two domains of unsupervised domain adaptation: a labelled source and a target.
+    """The two domains of unsupervised domain adaptation: a labeled source and a target.
 
     Args:
         source: MMEngine dataset or its config, with labels.
@@ -216,8 +216,8 @@ class SourceTargetDataset(DomainsDataset):
     def __init__(self, source: dict | BaseDataset, target: dict | BaseDataset) -> None:
         super().__init__(source=source, target=target)
 
-    def _labelled_domain(self) -> str:
-        if not self._is_labelled('source'):
+    def _labeled_domain(self) -> str:
+        if not self._is_labeled('source'):
             raise ValueError(
                 'The source dataset has no labels. Set data_prefix.seg_map_path of `source`.'
             )
@@ -225,7 +225,7 @@ class SourceTargetDataset(DomainsDataset):
 
     @property
     def source(self) -> BaseDataset:
-        """BaseDataset: The labelled domain."""
+        """BaseDataset: The labeled domain."""
         return self.domains['source']
 
     @property

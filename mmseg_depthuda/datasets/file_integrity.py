@@ -2,7 +2,7 @@
 """Early detection of missing, empty and truncated files.
 
 Image decoders differ, by format and by version, in whether a truncated file is an error or silently
-gives a picture whose lower part is grey or black. The checks here look at the last bytes only, so
+gives a picture whose lower part is gray or black. The checks here look at the last bytes only, so
 they cost microseconds.
 """
 

@@ -35,13 +35,13 @@ class FileWriter:
         return path
 
     def png(self, name: str, pixels: np.ndarray) -> Path:
-        """Grey or BGR, 8 or 16 bits (also JPEG and others, by suffix)."""
+        """Gray or BGR, 8 or 16 bits (also JPEG and others, by suffix)."""
         path = self._path(name)
         assert cv2.imwrite(str(path), pixels)
         return path
 
     def palette_png(self, name: str, indices: np.ndarray) -> Path:
-        """A palette whose colours differ from the indices, as GTA5's labels have it."""
+        """A palette whose colors differ from the indices, as GTA5's labels have it."""
         path = self._path(name)
         image = Image.fromarray(indices)
         image.putpalette([255 - value for value in range(256) for _ in range(3)])

@@ -120,14 +120,14 @@ def test_only_the_needed_numbers_have_to_be_there(read):
         (
             dict(intrinsic=INTRINSIC),
             r'must be a JSON file with the numbers intrinsic.fx \(pixels\), extrinsic.baseline '
-            r"\(metres\), but: KeyError\('baseline'\)",
+            r"\(meters\), but: KeyError\('baseline'\)",
         ),
         (dict(intrinsic=INTRINSIC, extrinsic=[0.2]), 'must be.*extrinsic.baseline'),
         (dict(intrinsic=INTRINSIC, extrinsic=dict(baseline='wide')), "must be.*'wide'"),
         (dict(intrinsic=INTRINSIC, extrinsic=dict(baseline=None)), 'must be.*NoneType'),
         (
             dict(intrinsic=INTRINSIC, extrinsic=dict(baseline=209.313)),
-            'the baseline is 209.313.*0.005 and 20.0 metres.*another unit',
+            'the baseline is 209.313.*0.005 and 20.0 meters.*another unit',
         ),
         (dict(intrinsic=INTRINSIC, extrinsic=dict(baseline=0)), 'the baseline is 0.0'),
         (dict(intrinsic=INTRINSIC, extrinsic=dict(baseline=float('nan'))), 'the baseline is nan'),

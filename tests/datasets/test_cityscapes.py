@@ -18,9 +18,9 @@ def build(root, **kwargs):
 @pytest.mark.parametrize(
     ('depth', 'inverse_depth'),
     [
-        ('stereo', lambda raw: np.full(raw.shape, 655.36 / (11 + 0.01))),  # metres of sample 1
+        ('stereo', lambda raw: np.full(raw.shape, 655.36 / (11 + 0.01))),  # meters of sample 1
         ('mono', lambda raw: raw / 256 + 1),
-        # metres = 0.25 * 2000 / disparity
+        # meters = 0.25 * 2000 / disparity
         ('official', lambda raw: 655.36 / (500 / ((raw - 1.0) / 256) + 0.01)),
     ],
 )

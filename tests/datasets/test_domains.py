@@ -172,7 +172,7 @@ def test_different_classes_are_an_error(gta_root, cityscapes_root, labels):
     assert len(SourceTargetDataset(source, equal)) == 5
 
 
-def test_labelled_target_of_equal_classes_keeps_its_labels(gta_root, cityscapes_root):
+def test_labeled_target_of_equal_classes_keeps_its_labels(gta_root, cityscapes_root):
     target = CityscapesDepthDataset(data_root=str(cityscapes_root), pipeline=PIPELINE)
     pairs = SourceTargetDataset(
         GTA5DepthDataset(data_root=str(gta_root), pipeline=PIPELINE), target
@@ -182,7 +182,7 @@ def test_labelled_target_of_equal_classes_keeps_its_labels(gta_root, cityscapes_
 
 @pytest.mark.parametrize('domain', ['source', 'target'])
 def test_empty_dataset_is_an_error(configs, domain):
-    configs[domain]['serialize_data'] = False  # MMEngine cannot serialise an empty list
+    configs[domain]['serialize_data'] = False  # MMEngine cannot serialize an empty list
     configs[domain]['indices'] = []
     with pytest.raises(ValueError, match=f'The {domain} dataset .* is empty'):
         SourceTargetDataset(**configs)
@@ -203,7 +203,7 @@ def test_source_without_labels_is_an_error(configs):
 
 @pytest.fixture
 def three(configs) -> DomainsDataset:
-    """Five source images, three of the target two at a time, and five unlabelled of a folder."""
+    """Five source images, three of the target two at a time, and five unlabeled of a folder."""
     folder = dict(
         type='FolderDepthDataset',
         data_root=configs['source']['data_root'] + '/images',

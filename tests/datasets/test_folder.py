@@ -10,7 +10,7 @@ PIPELINE = [
     dict(type='LoadInverseDepth'),
 ]
 TWO_CLASSES = dict(classes=['background', 'road'])
-LABELLED = dict(img_path='images', seg_map_path='labels')
+LABELED = dict(img_path='images', seg_map_path='labels')
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_two_classes_with_labels_and_depth(files, masks, depth16):
     dataset = FolderDepthDataset(
         metainfo=TWO_CLASSES,
         data_root=str(files.root),
-        data_prefix=dict(LABELLED, depth_map_path='depth'),
+        data_prefix=dict(LABELED, depth_map_path='depth'),
         depth_file='png_centimetres',
         pipeline=PIPELINE,
     )
@@ -58,7 +58,7 @@ def test_label_map_of_the_user(files, image):
         metainfo=TWO_CLASSES,
         label_map={0: 255, 7: 1, '200': 0},  # YAML and JSON configs have text keys
         data_root=str(files.root),
-        data_prefix=LABELLED,
+        data_prefix=LABELED,
         pipeline=PIPELINE,
     )
     np.testing.assert_array_equal(dataset[0]['gt_seg_map'][0, :4], [255, 1, 0, 255])
@@ -70,7 +70,7 @@ def test_label_value_beyond_the_classes_is_an_error(files, image):
     dataset = FolderDepthDataset(
         metainfo=TWO_CLASSES,
         data_root=str(files.root),
-        data_prefix=LABELLED,
+        data_prefix=LABELED,
         pipeline=PIPELINE,
     )
     with pytest.raises(ValueError, match=r'labels/a.png holds the label values \[2\]'):
@@ -80,7 +80,7 @@ def test_label_value_beyond_the_classes_is_an_error(files, image):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (dict(data_prefix=LABELLED), r'metainfo=dict\(classes'),
+        (dict(data_prefix=LABELED), r'metainfo=dict\(classes'),
         (dict(metainfo=dict(classes=['one'])), '2 to 254'),
         (dict(metainfo=dict(classes=['a', 'a'])), '2 to 254'),
         (dict(metainfo=dict(classes='road')), '2 to 254'),
@@ -112,7 +112,7 @@ def test_largest_number_of_classes(files, image):
     dataset = FolderDepthDataset(
         metainfo=dict(classes=[str(i) for i in range(254)]),
         data_root=str(files.root),
-        data_prefix=LABELLED,
+        data_prefix=LABELED,
         pipeline=PIPELINE,
     )
     np.testing.assert_array_equal(dataset[0]['gt_seg_map'], raw)
@@ -121,7 +121,7 @@ def test_largest_number_of_classes(files, image):
 def test_suffixes_of_labels_in_other_letters(files, masks):
     (files.root / 'labels/a.png').rename(files.root / 'labels/a.PNG')
     dataset = FolderDepthDataset(
-        metainfo=TWO_CLASSES, data_root=str(files.root), data_prefix=LABELLED, pipeline=PIPELINE
+        metainfo=TWO_CLASSES, data_root=str(files.root), data_prefix=LABELED, pipeline=PIPELINE
     )
     label = str(files.root / 'labels/a.PNG')
     assert dataset.get_data_info(0)['seg_map_path'] == label

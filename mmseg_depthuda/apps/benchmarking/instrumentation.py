@@ -25,7 +25,7 @@ class Parts:
     SOURCE = 'source pass'
     MIXED = 'mixed pass'
     JOINT_BACKWARD = 'joint backward'
-    OPTIMIZER = 'optimiser'
+    OPTIMIZER = 'optimizer'
     EMA = 'EMA'
     OTHER = 'other'
 
@@ -67,7 +67,7 @@ def instrumented(hook: DACSHook, optim_wrapper: OptimWrapper, watch: Stopwatch) 
 
     Args:
         hook: With student and teacher.
-        optim_wrapper: Wrapper of the optimiser.
+        optim_wrapper: Wrapper of the optimizer.
         watch: Gets the parts.
     """
     student, teacher = hook.src_model, hook.ema_model

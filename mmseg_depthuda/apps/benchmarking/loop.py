@@ -37,7 +37,7 @@ class Measurement:
 
 
 class BenchmarkLoop(IterBasedTrainLoop):
-    """Alternates iterations of the variants on one model, one teacher and one optimiser.
+    """Alternates iterations of the variants on one model, one teacher and one optimizer.
 
     What the machine does meanwhile hits both alike, and what is in memory besides the iteration is
     the same for both.
@@ -110,7 +110,7 @@ class BenchmarkLoop(IterBasedTrainLoop):
 
 
 def fill_optimizer_state(optimizer: Optimizer) -> None:
-    """Let an optimiser allocate what it keeps between steps, so that the first iteration measured
+    """Let an optimizer allocate what it keeps between steps, so that the first iteration measured
     has as much in memory as any later one.
 
     Args:

@@ -61,7 +61,7 @@ def naive_iteration(
 
     Args:
         hook: With student and teacher.
-        optim_wrapper: Wrapper of the optimiser.
+        optim_wrapper: Wrapper of the optimizer.
         batch: Branches ``source`` and ``target``.
         watch: Gets the parts of the iteration.
 
@@ -182,10 +182,10 @@ def _depth_loss(
 
 
 def plain_step(optimizer: Optimizer) -> None:
-    """Step of an optimiser, one parameter after the other.
+    """Step of an optimizer, one parameter after the other.
 
     Args:
-        optimizer: :class:`RepeatedSGD`, or any optimiser of PyTorch; its state is used and updated.
+        optimizer: :class:`RepeatedSGD`, or any optimizer of PyTorch; its state is used and updated.
     """
     if isinstance(optimizer, RepeatedSGD):
         _repeated_sgd_step(optimizer)

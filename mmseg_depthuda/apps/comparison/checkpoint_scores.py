@@ -101,7 +101,7 @@ def evaluate_checkpoints(
     ]
     if missing:
         runner = Runner.from_cfg(cfg)
-        # Not Runner.test(), whose after_run hooks close the visualiser.
+        # Not Runner.test(), whose after_run hooks close the visualizer.
         test_loop = runner.test_loop
         runner.call_hook('before_run')
         for iteration in missing:

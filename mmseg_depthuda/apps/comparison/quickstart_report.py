@@ -166,7 +166,7 @@ def difficulty_map(model: Any, sample: dict, prediction: SegDataSample) -> Tenso
 
 
 def _save_grid(rows: Sequence[Mapping[str, np.ndarray | Tensor]], path: str | Path) -> None:
-    """Save rows of titled panels: RGB arrays (H, W, 3), or maps (H, W) to be coloured."""
+    """Save rows of titled panels: RGB arrays (H, W, 3), or maps (H, W) to be colored."""
     titles = list(rows[0])
     height, width = rows[0]['image'].shape[:2]
     cell = 3.0

@@ -27,7 +27,7 @@ from mmseg_depthuda.fileio import atomic_write
 
 from .splits import Sample
 
-# Without prediction from neighbouring pixels, label maps are smaller and decode in half the time.
+# Without prediction from neighboring pixels, label maps are smaller and decode in half the time.
 _LABEL_PNG = (
     cv2.IMWRITE_PNG_COMPRESSION, 6,
     cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT,
@@ -72,7 +72,7 @@ class Inspection:
         problems: Why the image cannot be used; empty if it can.
         class_pixels: Number of pixels of every class; ``None`` if the labels cannot be used.
         valid_depth: Kind of depth -> share of valid pixels.
-        median_metres: Kind of depth -> median depth in metres, where it has a unit.
+        median_metres: Kind of depth -> median depth in meters, where it has a unit.
         resized_depth: Kinds of depth whose resolution is not that of the image.
         converted: State of the converted labels; ``None`` if they were not written.
     """

@@ -92,8 +92,8 @@ def _inspect(
     """Inspect in parallel behind a progress bar; convert if there is a record to keep."""
     work = partial(
         inspect,
-        label_map=split.labelled.label_map,
-        num_classes=len(split.labelled.metainfo['classes']),
+        label_map=split.labeled.label_map,
+        num_classes=len(split.labeled.metainfo['classes']),
         write=record is not None,
     )
     inspections = []
@@ -108,12 +108,12 @@ def _inspect(
 
 def recorded_settings(split: Split) -> dict:
     """Everything besides the files that the result of an image depends on."""
-    root = split.labelled.data_root
-    datasets = {'labels': split.labelled, **split.depth}
+    root = split.labeled.data_root
+    datasets = {'labels': split.labeled, **split.depth}
     return dict(
         version=CONVERTER_VERSION,
-        classes=list(split.labelled.metainfo['classes']),
-        label_map=sorted(split.labelled.label_map.items()),
+        classes=list(split.labeled.metainfo['classes']),
+        label_map=sorted(split.labeled.label_map.items()),
         ignore_index=IGNORE_INDEX,
         folders={
             kind: {key: osp.relpath(path, root) for key, path in dataset.data_prefix.items()}
@@ -128,7 +128,7 @@ def _write_lists(split: Split, inspections: Sequence[Inspection], folder: Path) 
         file.write(''.join(f'{stem}\n' for stem in usable).encode())
     save_class_statistics(
         folder / 'class_statistics.json',
-        split.labelled.metainfo['classes'],
+        split.labeled.metainfo['classes'],
         {
             inspection.name: inspection.class_pixels
             for inspection in inspections

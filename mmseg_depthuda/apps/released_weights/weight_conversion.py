@@ -138,7 +138,7 @@ def mmseg_to_released(
     return {layout.released_name(name): value.detach() for name, value in state.items()}
 
 
-def _recognise(
+def _recognize(
     state: StateDict, signatures: Mapping[str, ReleasedLayout], where: str
 ) -> tuple[ReleasedLayout, Config, str]:
     """The layout of a state dict by its signature, the config of its network, and what the latter
@@ -184,7 +184,7 @@ def _without_prefix(state: StateDict, prefix: str) -> StateDict:
 
 
 def corda_to_mmseg(source: str | Path, target: str | Path, weights: str = 'student') -> str:
-    """Convert a released CorDA checkpoint; its variant is recognised from the names.
+    """Convert a released CorDA checkpoint; its variant is recognized from the names.
 
     Args:
         source (str | Path): Released checkpoint with the entries ``model`` and ``ema_model``.
@@ -227,7 +227,7 @@ def _released_file_to_mmseg(
         state = _without_prefix(checkpoint_entry(checkpoint, released, source), 'module.')
         if not converted:  # the teacher has the layout of the student
             signatures = {one.signature: one for one in layouts}
-            layout, config, fitting_config = _recognise(state, signatures, where)
+            layout, config, fitting_config = _recognize(state, signatures, where)
             shapes = model_shapes(config.model)
         converted[entry] = released_to_mmseg(state, layout, shapes, where)
     num_tensors = len(converted['state_dict'])
@@ -245,7 +245,7 @@ def _released_file_to_mmseg(
 
 
 def advent_to_mmseg(source: str | Path, target: str | Path) -> str:
-    """Convert a released AdvEnt or MinEnt checkpoint; single and multi-level are recognised.
+    """Convert a released AdvEnt or MinEnt checkpoint; single and multi-level are recognized.
 
     Args:
         source (str | Path): Released checkpoint, a plain dictionary of tensors. Discriminators are
@@ -275,7 +275,7 @@ def _released_state_to_mmseg(
     check_paths(source, target)
     state = _without_prefix(tensors(read_checkpoint(source), source), 'module.')
     signatures = {one.signature: one for one in layouts}
-    layout, config, fitting_config = _recognise(state, signatures, str(source))
+    layout, config, fitting_config = _recognize(state, signatures, str(source))
     converted = released_to_mmseg(state, layout, model_shapes(config.model), str(source))
     write_checkpoint(target, dict(meta=_meta(config), state_dict=converted))
     num_classes = config.model.decode_head.num_classes
@@ -287,13 +287,13 @@ def _released_state_to_mmseg(
 
 
 def deeplab_init_to_mmseg(source: str | Path, target: str | Path) -> str:
-    """Convert an initialisation of DeepLab-v2's ResNet-101 for ``DeepLabV2ResNet``.
+    """Convert an initialization of DeepLab-v2's ResNet-101 for ``DeepLabV2ResNet``.
 
     Both released ones are taken: ImageNet+COCO, named as torchvision names its ResNet, and ImageNet
     only, the same names behind ``Scale.``. The classifier they may carry is left out.
 
     Args:
-        source (str | Path): Released initialisation, a plain dictionary of tensors.
+        source (str | Path): Released initialization, a plain dictionary of tensors.
         target (str | Path): Checkpoint to write, for the ``init_cfg`` of the backbone.
 
     Returns:
@@ -356,7 +356,7 @@ def mmseg_to_corda(source: str | Path, target: str | Path) -> str:
         if not converted:  # the teacher has the layout of the student
             layouts = (CORDA_GTA, CORDA_SYNTHIA, DACS)
             signatures = {one.mmseg_name(one.signature): one for one in layouts}
-            layout, config, _ = _recognise(state, signatures, where)
+            layout, config, _ = _recognize(state, signatures, where)
             shapes = model_shapes(config.model)
         converted[released] = mmseg_to_released(state, layout, shapes, where)
     converted.setdefault('ema_model', converted['model'])

@@ -30,9 +30,9 @@ MEDIAN = 5  # pixels
 CONSISTENCY = 1.0  # pixels
 MIN_CORRELATION = 0.5
 SPECKLE_SHARE = 1 / 2500  # of the image
-FLAT_VARIANCE = 1.0  # squared grey values
+FLAT_VARIANCE = 1.0  # squared gray values
 FEWEST_EXPOSED = 100  # pixels whose mean and deviation are worth something
-FLAT_SLOPE = 2.0  # squared grey values per pixel
+FLAT_SLOPE = 2.0  # squared gray values per pixel
 
 
 def largest_disparity(
@@ -42,8 +42,8 @@ def largest_disparity(
 
     Args:
         width: Width of the images, pixels.
-        focal_baseline: Focal length (pixels) times baseline (metres), if known.
-        nearest: Distance of the nearest thing in sight, metres.
+        focal_baseline: Focal length (pixels) times baseline (meters), if known.
+        nearest: Distance of the nearest thing in sight, meters.
 
     Returns:
         The disparity of that distance, at most half the width; without camera, a sixteenth of the
@@ -85,7 +85,7 @@ def match_stereo(
         image lies in column ``u - disparity`` of the right one.
 
     Raises:
-        ValueError: If the images are not a pair of 8-bit colour images of one size, or an argument
+        ValueError: If the images are not a pair of 8-bit color images of one size, or an argument
             is out of range.
     """
     if min_disparity <= 0:
@@ -218,13 +218,13 @@ def left_right_consistent(left_disparity: np.ndarray, right_disparity: np.ndarra
 def correlation(
     left: np.ndarray, right: np.ndarray, disparity: np.ndarray, window: int
 ) -> np.ndarray:
-    """Zero-mean normalised cross-correlation of the windows that a disparity brings together.
+    """Zero-mean normalized cross-correlation of the windows that a disparity brings together.
 
     Noise alone is not correlated: this is low where there is nothing to match, as in the sky,
     though the smoothness of semi-global matching continues a disparity into it.
 
     Args:
-        left: Grey values, float32 ``(H, W)``.
+        left: Gray values, float32 ``(H, W)``.
         right: The same.
         disparity: float32 ``(H, W)``, pixels.
         window: Side of the window, odd.
@@ -251,7 +251,7 @@ def exposed_alike(
     Correlation does not depend on the exposure of the cameras, but squared differences do.
 
     Args:
-        left: Grey values, float32 ``(H, W)``.
+        left: Gray values, float32 ``(H, W)``.
         right: The same.
         disparity: float32 ``(H, W)``, pixels.
         matched: Pixels that are compared, bool ``(H, W)``; fewer than 100 change nothing.
@@ -273,10 +273,10 @@ def subpixel_refined(
 
     The parabola through three costs of semi-global matching prefers whole pixels. With the change
     ``e = left(u) - right(u - d)`` and the slope ``g`` of the right image there, the step
-    ``-sum(e g) / sum(g g)`` over a window minimises the squared differences.
+    ``-sum(e g) / sum(g g)`` over a window minimizes the squared differences.
 
     Args:
-        left: Grey values, float32 ``(H, W)``.
+        left: Gray values, float32 ``(H, W)``.
         right: The same.
         disparity: float32 ``(H, W)``, pixels.
         matched: Pixels that count within a window, bool ``(H, W)``: not those that the right camera
@@ -296,7 +296,7 @@ def warped(right: np.ndarray, disparity: np.ndarray) -> np.ndarray:
     """The right image as the left camera sees it.
 
     Args:
-        right: Grey values, float32 ``(H, W)``.
+        right: Gray values, float32 ``(H, W)``.
         disparity: float32 ``(H, W)``, pixels.
 
     Returns:

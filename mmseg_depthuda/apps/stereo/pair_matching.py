@@ -35,7 +35,7 @@ class MatchingOptions:
     """What a user chooses; see :func:`match_stereo`.
 
     Attributes:
-        nearest: Distance of the nearest thing in sight, metres. With the camera, it gives the
+        nearest: Distance of the nearest thing in sight, meters. With the camera, it gives the
             largest disparity.
         max_disparity: Largest disparity in pixels, instead.
         block_size: Side of the matching window; ``None``: by the width of the image.

@@ -265,12 +265,12 @@ def _row(
         for inpaint in (False, True)
     )
     error = np.where((inpainted > 0) & (truth > 0), np.abs(inpainted - truth), 0)
-    grey = (error.clip(0, 3) / 3 * 255).astype(np.uint8)
+    gray = (error.clip(0, 3) / 3 * 255).astype(np.uint8)
     # The square root spreads the far range, where most of a scene is.
     scale = np.sqrt(truth.max())
-    coloured = []
+    colored = []
     for disparity in (truth, matched, inpainted):
         share = (np.sqrt(disparity) / scale).clip(0, 1)
-        colours = cv2.applyColorMap((255 * share).astype(np.uint8), cv2.COLORMAP_TURBO)
-        coloured.append(np.where((disparity > 0)[..., None], colours, np.uint8(0)))
-    return np.hstack([left, *coloured, cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)])
+        colors = cv2.applyColorMap((255 * share).astype(np.uint8), cv2.COLORMAP_TURBO)
+        colored.append(np.where((disparity > 0)[..., None], colors, np.uint8(0)))
+    return np.hstack([left, *colored, cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR)])

@@ -18,7 +18,7 @@ from ..label_protocols import IGNORE_INDEX
 def resize_depth_bilinear(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize inverse depth bilinearly without mixing valid and invalid pixels.
 
-    Bilinear interpolation of the valid values, their weights normalised to sum 1 (normalised
+    Bilinear interpolation of the valid values, their weights normalized to sum 1 (normalized
     convolution, Knutsson and Westin, CVPR 1993). A pixel of the result is valid where the source
     pixel nearest to it is.
 
@@ -37,7 +37,7 @@ def resize_depth_bilinear(depth: np.ndarray, size: tuple[int, int]) -> np.ndarra
     weights = cv2.resize(valid.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
     nearest = cv2.resize(valid.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
     resized = np.full_like(values, INVALID_DEPTH)
-    # The nearest of the four neighbours has at least a quarter of the weight, so this never divides
+    # The nearest of the four neighbors has at least a quarter of the weight, so this never divides
     # by 0.
     np.divide(values, weights, out=resized, where=nearest.astype(bool))
     return resized
@@ -45,7 +45,7 @@ def resize_depth_bilinear(depth: np.ndarray, size: tuple[int, int]) -> np.ndarra
 
 @TRANSFORMS.register_module()
 class ResizeWithDepth(Resize):
-    """MMSeg's ``Resize``, which resizes all ``seg_fields`` to the nearest neighbour, with bilinear
+    """MMSeg's ``Resize``, which resizes all ``seg_fields`` to the nearest neighbor, with bilinear
     depth as an option.
 
     Required keys: ``img``, ``seg_fields``. Modified: ``img``, ``img_shape`` and all ``seg_fields``.
@@ -174,12 +174,12 @@ class CutPadding(BaseTransform):
         return f'{type(self).__name__}()'
 
 
-def check_padding_is_cut(transforms: Sequence[BaseTransform], labelled: bool) -> None:
+def check_padding_is_cut(transforms: Sequence[BaseTransform], labeled: bool) -> None:
     """Refuse a test pipeline after which MMSeg would stretch padding over the image.
 
     Args:
         transforms: Transforms of a test pipeline.
-        labelled: Whether samples have labels.
+        labeled: Whether samples have labels.
 
     Raises:
         ValueError: MMCV's ``Pad`` is among them, :class:`ResizeAndPad` is followed by a transform
@@ -197,7 +197,7 @@ def check_padding_is_cut(transforms: Sequence[BaseTransform], labelled: bool) ->
         if isinstance(transform, ResizeAndPad):
             padded = True
         elif isinstance(transform, CutPadding) or (
-            labelled and isinstance(transform, MatchOriShapeToLabels)
+            labeled and isinstance(transform, MatchOriShapeToLabels)
         ):
             padded = False
         elif padded and isinstance(transform, Resize | RandomFlip | TestTimeAug):

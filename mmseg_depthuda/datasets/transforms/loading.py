@@ -123,7 +123,7 @@ class LoadInverseDepth(BaseTransform):
 
     Args:
         encoding: The inverse depth to train on: ``'corda'`` or ``'dada'``.
-        expected_metres: Range of the median depth of a set in metres; ``None`` accepts any. A file
+        expected_metres: Range of the median depth of a set in meters; ``None`` accepts any. A file
             is refused where its median is less than a quarter or more than three times of it, and
             the first four files where the median of their medians is outside. Defaults to street
             scenes, 2 to 100 m.

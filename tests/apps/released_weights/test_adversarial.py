@@ -21,7 +21,7 @@ from mmseg_depthuda.apps.released_weights.weight_conversion import (
 from mmseg_depthuda.datasets.label_protocols import PROTOCOLS
 from mmseg_depthuda.engine.hooks import StrictLoadHook
 from mmseg_depthuda.engine.launch import config_folder
-from tests.apps.released_weights.released_networks import randomise, released_network
+from tests.apps.released_weights.released_networks import randomize, released_network
 from tests.apps.released_weights.test_weight_conversion import assert_same, full_state, meta_model
 
 LAYOUTS = dict(advent=ADVENT, advent_multi_level=ADVENT_MULTI_LEVEL, dada=DADA)
@@ -46,7 +46,7 @@ def small_model(kind, num_classes=6):
 @KINDS
 def test_same_outputs_as_the_released_network(kind):
     released = released_network(kind, num_classes=6, width=4, blocks=(3, 4, 6, 3))
-    released = randomise(released).double().eval()
+    released = randomize(released).double().eval()
     config = small_model(kind)
     shapes = model_shapes(config)
     state = released_to_mmseg(released.state_dict(), LAYOUTS[kind], shapes, 'file')

@@ -22,7 +22,7 @@ from mmseg_depthuda.apps.released_weights.weight_conversion import (
 from mmseg_depthuda.datasets.label_protocols import CITYSCAPES_13, CITYSCAPES_16, CITYSCAPES_19
 from mmseg_depthuda.engine.launch import config_folder
 from mmseg_depthuda.models.teachers import TeacherEMA
-from tests.apps.released_weights.released_networks import ResNet, randomise, released_network
+from tests.apps.released_weights.released_networks import ResNet, randomize, released_network
 
 CONFIGS = dict(
     gta='corda/corda_r101_gta2cs.py',
@@ -55,7 +55,7 @@ def small_released(kind, seed=0, num_classes=6):
     network = released_network(
         kind, num_classes=num_classes, width=4, blocks=(3, 4, 6, 3), **channels
     )
-    return randomise(network, seed).double().eval()
+    return randomize(network, seed).double().eval()
 
 
 def meta_model(config):
@@ -383,10 +383,10 @@ def test_trained_checkpoint_goes_back_without_its_run(tmp_path):
     assert 'Left out: message_hub, meta, optimizer' in report
 
 
-# -- initialisations -------------------------------------------------------------------------------
+# -- initializations -------------------------------------------------------------------------------
 
 
-def initialisation(prefix='', classifier=True):
+def initialization(prefix='', classifier=True):
     """ResNet-101 with the 21-class classifier of PASCAL VOC, saved before PyTorch counted."""
     with torch.device('meta'):
         network = released_network('dacs', num_classes=21) if classifier else ResNet()
@@ -395,8 +395,8 @@ def initialisation(prefix='', classifier=True):
 
 @pytest.mark.parametrize('prefix', ['', 'Scale.', 'module.Scale.'])
 @pytest.mark.parametrize('classifier', [True, False])
-def test_initialisation(prefix, classifier, tmp_path):
-    state = initialisation(prefix, classifier)
+def test_initialization(prefix, classifier, tmp_path):
+    state = initialization(prefix, classifier)
     torch.save(state, tmp_path / 'in.pth')
     report = deeplab_init_to_mmseg(tmp_path / 'in.pth', tmp_path / 'out.pth')
     left_out = [f'layer5.conv2d_list.{i}.{p}' for i in range(4) for p in ('bias', 'weight')]
@@ -409,8 +409,8 @@ def test_initialisation(prefix, classifier, tmp_path):
     )
 
 
-def test_config_starts_from_the_initialisation(tmp_path, monkeypatch):
-    state = initialisation('Scale.')
+def test_config_starts_from_the_initialization(tmp_path, monkeypatch):
+    state = initialization('Scale.')
     torch.save(state, tmp_path / 'in.pth')
     deeplab_init_to_mmseg(tmp_path / 'in.pth', tmp_path / 'out.pth')
     monkeypatch.setenv('DEEPLAB_INIT', str(tmp_path / 'out.pth'))
@@ -424,13 +424,13 @@ def test_config_starts_from_the_initialisation(tmp_path, monkeypatch):
     ('name', 'listed'),
     [('fc.weight', 'fc.weight'), ('Scale.conv1.weight', 'Scale.conv1.weight')],
 )
-def test_initialisation_with_something_else(name, listed, tmp_path):
-    torch.save({**initialisation(), name: torch.zeros(2)}, tmp_path / 'in.pth')
+def test_initialization_with_something_else(name, listed, tmp_path):
+    torch.save({**initialization(), name: torch.zeros(2)}, tmp_path / 'in.pth')
     with pytest.raises(ValueError, match=rf'  1 unexpected:\s+{listed}$'):
         deeplab_init_to_mmseg(tmp_path / 'in.pth', tmp_path / 'out.pth')
 
 
-def test_checkpoint_is_no_initialisation(tmp_path):
+def test_checkpoint_is_no_initialization(tmp_path):
     write_released(tmp_path / 'in.pth', 'dacs', drop=['optimizer'])
     with pytest.raises(ValueError, match=r'holds iteration \(int\), config \(dict\), model \(dict'):
         deeplab_init_to_mmseg(tmp_path / 'in.pth', tmp_path / 'out.pth')

@@ -25,7 +25,7 @@ def test_camera_file(camera_file):
 
 
 def test_wrong_camera_files(camera_file, tmp_path):
-    with pytest.raises(ValueError, match='camera: .*a_camera.json: the baseline is 220.*metres'):
+    with pytest.raises(ValueError, match='camera: .*a_camera.json: the baseline is 220.*meters'):
         read_camera(camera_file(baseline=220, fx=700))
     with pytest.raises(ValueError, match=r'a_camera.json must be .*intrinsic.fx \(pixels\)'):
         read_camera(camera_file(u0=3))

@@ -108,7 +108,7 @@ def test_folder_dataset_loads_what_was_written(folders, tmp_path, plane, kind, s
 
 def test_encodings_beyond_their_range():
     """Closed forms at the ends of 16 bits: 0 is unknown, nothing wraps around."""
-    camera = StereoCamera(200, 0.25)  # metres = 50 / disparity
+    camera = StereoCamera(200, 0.25)  # meters = 50 / disparity
     disparity = np.float32([[0, 0.05, 0.076, 0.077, 1, 19.5, 19.7, 255.9, 300]])
     stored = {
         kind: cv2.imdecode(
@@ -116,7 +116,7 @@ def test_encodings_beyond_their_range():
         )[0]
         for kind in ('png_disparity', 'cityscapes_disparity')
     }
-    # 256 * (655.36 / (metres + 0.01) - 1): nearer than 2.55 m saturates, and from 655.35 m on
+    # 256 * (655.36 / (meters + 0.01) - 1): nearer than 2.55 m saturates, and from 655.35 m on
     # (a disparity of 0.0763), there is no depth.
     metres = 50 / disparity.astype(float)[0, 3:6]
     expected = np.rint(256 * (655.36 / (metres + 0.01) - 1))
@@ -366,7 +366,7 @@ def test_kinds_of_cityscapes_are_not_for_folders(folders, capsys):
         write_stereo_depth([*folders, *OWN, '--kinds', 'official'])
     error = capsys.readouterr().err
     assert '--splits and --kinds are for the root of Cityscapes' in error
-    assert 'get metres with --depth-file mat_metres' in error
+    assert 'get meters with --depth-file mat_metres' in error
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_mapillary_images_of_several_shapes(real, index, size):
     image, labels = (encode(real) for encode in mapillary_files(index, PARTS).values())
     left, right = (128 - size[0]) // 2, (128 - size[0]) // 2 + size[0]
     assert image.startswith(b'\xff\xd8\xff')  # JPEG
-    # JPEG halves the resolution of colour, so that brightness is what has to agree.
+    # JPEG halves the resolution of color, so that brightness is what has to agree.
     found, expected = (
         cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY).astype(float)
         for pixels in (decode(image), np.ascontiguousarray(real.left.image[:, left:right]))

@@ -61,9 +61,9 @@ def test_three_channels_carry_the_same_value(files, depth16):
     single = files.png('a.png', depth16)
     triple = files.png('b.png', np.repeat(depth16[..., None], 3, axis=-1))
     np.testing.assert_array_equal(read('png_disparity', single), read('png_disparity', triple))
-    coloured = files.png('c.png', np.stack([depth16, depth16 + 1, depth16], axis=-1))
+    colored = files.png('c.png', np.stack([depth16, depth16 + 1, depth16], axis=-1))
     with pytest.raises(ValueError, match=r'c.png has 3 channels that differ'):
-        read('png_disparity', coloured)
+        read('png_disparity', colored)
 
 
 @pytest.mark.parametrize('kind', ['png_disparity', 'png_centimetres', 'cityscapes_disparity'])
@@ -89,7 +89,7 @@ def test_mat_file_with_another_key_is_an_error(files):
 @pytest.mark.parametrize('content', [np.ones((2, 2, 3)), np.array([['far']])])
 def test_mat_file_without_a_matrix_of_numbers_is_an_error(files, content):
     path = files.mat('a.mat', depth_map=content)
-    with pytest.raises(ValueError, match=r'a.mat has shape .* metres are a matrix'):
+    with pytest.raises(ValueError, match=r'a.mat has shape .* meters are a matrix'):
         read('mat_metres', path)
 
 

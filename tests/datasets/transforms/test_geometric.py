@@ -25,7 +25,7 @@ from mmseg_depthuda.models import UDASegmentor  # noqa: F401
 
 
 def reference_resize(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Bilinear over the valid of the four neighbours, loop by loop, in float64."""
+    """Bilinear over the valid of the four neighbors, loop by loop, in float64."""
     height, width = depth.shape
     out = np.zeros((size[1], size[0]))
     for i in range(size[1]):
@@ -68,16 +68,16 @@ def test_bilinear_stays_between_the_valid_values(depth, size):
 def test_bilinear_agrees_with_the_loop_where_valid(depth, size):
     resized = resize_depth_bilinear(depth, size)
     where = resized > 0
-    # OpenCV's weights have float32 precision, which the normalisation amplifies up to fourfold.
+    # OpenCV's weights have float32 precision, which the normalization amplifies up to fourfold.
     np.testing.assert_allclose(resized[where], reference_resize(depth, size)[where], rtol=2e-3)
 
 
 @given(depth_maps, sizes)
 def test_a_pixel_is_valid_where_its_nearest_source_is(depth, size):
     def nearest(length: int, new: int) -> tuple[np.ndarray, np.ndarray]:
-        centre = (np.arange(new) + 0.5) * length / new - 0.5
-        decided = np.abs(centre - np.floor(centre) - 0.5) > 1e-3  # no tie between two neighbours
-        return np.clip(np.rint(centre), 0, length - 1).astype(int), decided
+        center = (np.arange(new) + 0.5) * length / new - 0.5
+        decided = np.abs(center - np.floor(center) - 0.5) > 1e-3  # no tie between two neighbors
+        return np.clip(np.rint(center), 0, length - 1).astype(int), decided
 
     rows, rows_decided = nearest(depth.shape[0], size[1])
     columns, columns_decided = nearest(depth.shape[1], size[0])
@@ -256,7 +256,7 @@ def test_bad_arguments_of_resize_and_pad(arguments, message):
 
 @MODELS.register_module()
 class Brightness(BaseModule):
-    """Backbone of stride 4: the mean of the normalised image."""
+    """Backbone of stride 4: the mean of the normalized image."""
 
     def forward(self, inputs):
         return (torch.nn.functional.avg_pool2d(inputs.mean(1, keepdim=True), 4),)
@@ -285,7 +285,7 @@ def brightness_segmentor():
 
 @pytest.fixture
 def vistas(tmp_path):
-    """A portrait and a panorama. The quarter towards the padding is bright sky, the rest dark road,
+    """A portrait and a panorama. The quarter toward the padding is bright sky, the rest dark road,
     both as far from the mean, so that the interpolated prediction changes at the very boundary."""
     for folder in ('images', 'labels'):
         (tmp_path / 'validation' / folder).mkdir(parents=True)
@@ -332,7 +332,7 @@ def test_padding_does_not_count(brightness_segmentor, vistas, steps, shapes, roa
     metric = PerClassIoUMetric()
     metric.dataset_meta = dataset.metainfo
     metric.process(batch, [one.to_dict() for one in samples])
-    areas = sum(one[3] for one in metric.results)  # labelled pixels of each class
+    areas = sum(one[3] for one in metric.results)  # labeled pixels of each class
     assert areas.tolist() == [road, 0, 0, 0, sky, 0, 0]
     scores = metric.evaluate(2)
     assert scores['IoU.flat'] == scores['IoU.sky'] == scores['mIoU'] == 100

@@ -26,7 +26,7 @@ def world(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def sample(world):
-    """What the dataset says of the one frame with neighbours and right image."""
+    """What the dataset says of the one frame with neighbors and right image."""
     dataset = DATASETS.build(
         dict(
             type='CityscapesSequenceDataset',
@@ -88,7 +88,7 @@ def test_camera_and_views_belong_together(sample, steps, flipped):
 
 
 def test_the_camera_after_resize_by_hand(sample):
-    """fx = 100, cx = 99.5 (pixel centres are integers): the middle stays the middle."""
+    """fx = 100, cx = 99.5 (pixel centers are integers): the middle stays the middle."""
     results = run(sample)
     results['camera_matrix'] = np.array([[100, 0, 127.5], [0, 100, 20], [0, 0, 1.0]])
     resized = Compose([dict(type='ResizeSequence', scale=(128, 32))])(dict(results))
@@ -143,7 +143,7 @@ def test_a_frame_that_shows_nothing(files, frames, index):
 
 
 def test_frames_that_repeat(files, frames):
-    """One neighbour that is the frame itself still leaves the other; two leave nothing."""
+    """One neighbor that is the frame itself still leaves the other; two leave nothing."""
     repeated = dict(frames, source_paths=[frames['img_path'], frames['source_paths'][1]])
     run(repeated)
     repeated['source_paths'] = [frames['img_path']] * 2
@@ -200,9 +200,9 @@ def test_camera_of_images_of_another_size(files, frames):
 @pytest.mark.parametrize(
     ('extrinsic', 'message'),
     [
-        (None, r'must be .* extrinsic\.baseline \(metres\)'),
-        (dict(baseline=0), 'the baseline is 0.*metres'),
-        (dict(baseline=209.3), 'the baseline is 209.3.*metres'),
+        (None, r'must be .* extrinsic\.baseline \(meters\)'),
+        (dict(baseline=0), 'the baseline is 0.*meters'),
+        (dict(baseline=209.3), 'the baseline is 209.3.*meters'),
     ],
 )
 def test_right_images_need_a_baseline_in_metres(files, frames, extrinsic, message):

@@ -10,7 +10,7 @@ import torch
 
 from tests.apps.released_weights.test_weight_conversion import (
     full_state,
-    initialisation,
+    initialization,
     write_released,
 )
 
@@ -55,8 +55,8 @@ def test_teacher(tmp_path, capsys):
         ('Scale.', 'ImageNet only by its names'),
     ],
 )
-def test_initialisation(prefix, line, tmp_path, capsys):
-    torch.save(initialisation(prefix), tmp_path / 'in.pth')
+def test_initialization(prefix, line, tmp_path, capsys):
+    torch.save(initialization(prefix), tmp_path / 'in.pth')
     main_of('deeplab_init_to_mmseg')([str(tmp_path / 'in.pth'), str(tmp_path / 'out.pth')])
     output = capsys.readouterr().out
     assert line in output
