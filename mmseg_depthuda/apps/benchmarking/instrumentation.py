@@ -48,7 +48,7 @@ class Parts:
 
 @contextmanager
 def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Set an attribute of an object or a module for a block, and restore it behind it."""
+    """Set an attribute of an object or a module for a block, and restore it after it."""
     is_own = name in vars(owner)
     original = getattr(owner, name)
     setattr(owner, name, value)

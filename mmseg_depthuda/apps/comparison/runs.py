@@ -113,9 +113,9 @@ def read_run(name: str, work_dirs: Iterable[str | Path]) -> ComparedRun:
 def read_curves(work_dir: str | Path) -> dict[str, dict[int, float]]:
     """Read what a training has logged, over all attempts.
 
-    MMEngine begins a time-stamped folder with every attempt. One that was resumed from a checkpoint
-    repeats iterations that the attempt before has logged behind it: a later attempt counts from its
-    first iteration on.
+    MMEngine begins a time-stamped folder with every attempt. An attempt that resumes from a
+    checkpoint repeats the iterations after it, which the attempt before has logged, too. From the
+    first iteration of the later attempt on, only the later attempt counts.
 
     Args:
         work_dir (str | Path): Of the training.

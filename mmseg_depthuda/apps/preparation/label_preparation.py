@@ -89,7 +89,7 @@ def prepare_split(split: Split, folder: Path | None, workers: int = 1) -> SplitR
 def _inspect(
     split: Split, samples: Sequence[Sample], workers: int, record: Record | None = None
 ) -> list[Inspection]:
-    """Inspect in parallel behind a progress bar; convert if there is a record to keep."""
+    """Inspect in parallel, with a progress bar; convert if there is a record to keep."""
     work = partial(
         inspect,
         label_map=split.labeled.label_map,

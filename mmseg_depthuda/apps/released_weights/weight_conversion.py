@@ -290,7 +290,7 @@ def deeplab_init_to_mmseg(source: str | Path, target: str | Path) -> str:
     """Convert an initialization of DeepLab-v2's ResNet-101 for ``DeepLabV2ResNet``.
 
     Both released ones are taken: ImageNet+COCO, named as torchvision names its ResNet, and ImageNet
-    only, the same names behind ``Scale.``. The classifier they may carry is left out.
+    only, the same names after ``Scale.``. The classifier they may carry is left out.
 
     Args:
         source (str | Path): Released initialization, a plain dictionary of tensors.

@@ -103,8 +103,8 @@ def _contrast_along_rows(image: np.ndarray) -> np.ndarray:
     The difference between two columns is what the image changes on the way, gray values of the
     channel that changes most.
     """
-    before, behind = image[:, :-1], image[:, 1:]
-    change = np.maximum(before, behind) - np.minimum(before, behind)
+    left, right = image[:, :-1], image[:, 1:]
+    change = np.maximum(left, right) - np.minimum(left, right)
     largest = np.maximum(np.maximum(change[..., 0], change[..., 1]), change[..., 2])
     path = np.zeros(image.shape[:2], np.int32)
     np.cumsum(largest, axis=1, out=path[:, 1:])

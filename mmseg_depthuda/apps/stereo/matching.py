@@ -185,12 +185,12 @@ def _semi_global(matcher: cv2.StereoSGBM, image: np.ndarray, other: np.ndarray) 
     It leaves out the columns from which some candidate lies outside of the other image. They are
     searched here beside a border; what lands on the border is not consistent.
     """
-    before = matcher.getNumDisparities() + FIRST_DISPARITY
-    behind = -FIRST_DISPARITY
+    left = matcher.getNumDisparities() + FIRST_DISPARITY
+    right = -FIRST_DISPARITY
     padded = [
-        cv2.copyMakeBorder(i, 0, 0, before, behind, cv2.BORDER_REPLICATE) for i in (image, other)
+        cv2.copyMakeBorder(i, 0, 0, left, right, cv2.BORDER_REPLICATE) for i in (image, other)
     ]
-    disparity = matcher.compute(*padded)[:, before : before + image.shape[1]]
+    disparity = matcher.compute(*padded)[:, left : left + image.shape[1]]
     return disparity.astype(np.float32) / SUBPIXEL
 
 

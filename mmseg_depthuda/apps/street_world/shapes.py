@@ -690,7 +690,7 @@ def _draw_rider(profile: Sprite, front: Sprite, colors: dict[str, Color]) -> Non
 
 
 # Vehicles: the profile from the rear bumper over the roof to the front bumper, in lengths
-# (forward) and # heights (up); behind each point the look of the strip to the next one.
+# (forward) and # heights (up); after each point the look of the strip to the next one.
 # fmt: off
 PROFILES: dict[str, list[list[tuple[float, float, str]]]] = {
     'sedan': [[

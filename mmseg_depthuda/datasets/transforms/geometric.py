@@ -86,10 +86,10 @@ class ResizeAndPad(ResizeWithDepth):
     3000x4000 image 320x427, which does not fit.
 
     Padding is ``pad_val`` in the image, 255 (ignored) in labels, invalid in depth. Where
-    ``gt_seg_map`` or ``gt_depth_map`` are loaded behind this transform, they keep their size. The
+    ``gt_seg_map`` or ``gt_depth_map`` are loaded after this transform, they keep their size. The
     padding is then to be cut off the prediction before it is resized to theirs, which MMSeg does
     if the sample says so: ``PackSegInputs(meta_keys=('img_path', 'ori_shape', 'img_shape',
-    'pad_shape', 'img_padding_size'))``. Not so behind :class:`MatchOriShapeToLabels`, which
+    'pad_shape', 'img_padding_size'))``. Not so after :class:`MatchOriShapeToLabels`, which
     compares padding with padding. :class:`CutPadding` undoes the padding, before test-time
     augmentation for one. Datasets with ``test_mode=True`` refuse other pipelines
     (:func:`check_padding_is_cut`).
@@ -202,7 +202,7 @@ def check_padding_is_cut(transforms: Sequence[BaseTransform], labeled: bool) -> 
             padded = False
         elif padded and isinstance(transform, Resize | RandomFlip | TestTimeAug):
             raise ValueError(
-                f'{name} behind ResizeAndPad in a test pipeline would move the padding, which is '
+                f'{name} after ResizeAndPad in a test pipeline would move the padding, which is '
                 f"then not cut off the prediction. Put dict(type='CutPadding') before {name}."
             )
         elif (
@@ -211,7 +211,7 @@ def check_padding_is_cut(transforms: Sequence[BaseTransform], labeled: bool) -> 
             and 'img_padding_size' not in transform.meta_keys
         ):
             raise ValueError(
-                'PackSegInputs behind ResizeAndPad in a test pipeline does not say what is '
+                'PackSegInputs after ResizeAndPad in a test pipeline does not say what is '
                 "padding, which is then not cut off the prediction. Add 'img_padding_size' to "
                 f'its meta_keys: meta_keys={(*transform.meta_keys, "img_padding_size")}.'
             )
@@ -228,7 +228,7 @@ class MatchOriShapeToLabels(BaseTransform):
 
     Published Cityscapes results of CorDA and others compare at 1024x512. Place it after a resize
     that comes after :class:`LoadLabels`. Without labels, as in MMSegInferencer, predictions keep
-    the size of the image file. Labels and depth stay as they are from here on: transforms behind
+    the size of the image file. Labels and depth stay as they are from here on: transforms after
     it, such as the scales and flips of test-time augmentation, change the image alone.
 
     Labels that :class:`ResizeAndPad` padded stay padded, and so does the prediction: padding is

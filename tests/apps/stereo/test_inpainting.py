@@ -108,9 +108,9 @@ def test_known_is_unchanged_and_filled_lies_between(seed, height, width, unknown
         spans = []
         for line, place in ((disparity[v], u), (disparity[:, u], v)):
             there = np.flatnonzero(~np.isnan(line))
-            before, behind = there[there < place], there[there > place]
-            if len(before) and len(behind):
-                spans.append(sorted([line[before[-1]], line[behind[0]]]))
+            before, after = there[there < place], there[there > place]
+            if len(before) and len(after):
+                spans.append(sorted([line[before[-1]], line[after[0]]]))
         assert any(low - 1e-4 <= found[v, u] <= high + 1e-4 for low, high in spans)
 
 

@@ -410,9 +410,9 @@ def test_labels_that_are_padded_keep_image_and_padding():
         (
             [RESIZED, VIEWS],
             False,
-            r"TestTimeAug behind .*dict\(type='CutPadding'\) before TestTime",
+            r"TestTimeAug after .*dict\(type='CutPadding'\) before TestTime",
         ),
-        ([RESIZED, dict(type='RandomFlip', prob=1.0), PACKED], False, 'RandomFlip behind'),
+        ([RESIZED, dict(type='RandomFlip', prob=1.0), PACKED], False, 'RandomFlip after'),
         ([dict(type='Pad', size_divisor=32), PACKED], False, 'test_cfg=dict.size_divisor=32'),
     ],
 )
@@ -446,7 +446,7 @@ def test_ori_shape_follows_the_labels():
     assert resized['ori_shape'] == (4, 6)
 
 
-def test_labels_stay_behind_it_while_the_image_moves():
+def test_labels_stay_after_it_while_the_image_moves():
     """As in the views of test-time augmentation."""
     matched = MatchOriShapeToLabels()(sample())
     labels, depth = matched['gt_seg_map'].copy(), matched['gt_depth_map'].copy()
