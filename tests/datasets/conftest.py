@@ -14,6 +14,12 @@ from scipy.io import savemat
 HEIGHT, WIDTH = 12, 20
 CAMERA = {'extrinsic': {'baseline': 0.25}, 'intrinsic': {'fx': 2000.0}}
 
+PIPELINE = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadLabels'),
+    dict(type='LoadInverseDepth'),
+]
+
 
 @pytest.fixture(scope='session', autouse=True)
 def _quick_garbage_collection():

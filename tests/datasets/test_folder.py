@@ -3,12 +3,8 @@ import numpy as np
 import pytest
 
 from mmseg_depthuda.datasets import FolderDepthDataset
+from tests.datasets.conftest import PIPELINE
 
-PIPELINE = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadLabels'),
-    dict(type='LoadInverseDepth'),
-]
 TWO_CLASSES = dict(classes=['background', 'road'])
 LABELED = dict(img_path='images', seg_map_path='labels')
 

@@ -1,8 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Views and camera through the pipeline: afterwards they still belong together."""
 
-import json
-
 import cv2
 import numpy as np
 import pytest
@@ -167,15 +165,9 @@ def test_focal_lengths_as_shares_of_the_width_alone(files, frames):
         run(frames)
 
 
-def test_damaged_and_missing_frames(files, frames):
+def test_damaged_frame(files, frames):
     files.truncate('2.png', 0.5)
     with pytest.raises(ValueError, match=r'source_paths: .*2\.png is truncated'):
-        run(frames)
-    (files.root / '2.png').write_bytes(b'no image')
-    with pytest.raises(ValueError, match=r'2\.png is not a readable image'):
-        run(frames)
-    (files.root / '2.png').unlink()
-    with pytest.raises(FileNotFoundError, match=r'2\.png does not exist'):
         run(frames)
 
 
@@ -197,22 +189,12 @@ def test_camera_of_images_of_another_size(files, frames):
     np.testing.assert_allclose(results['camera_matrix'], expected)
 
 
-@pytest.mark.parametrize(
-    ('extrinsic', 'message'),
-    [
-        (None, r'must be .* extrinsic\.baseline \(meters\)'),
-        (dict(baseline=0), 'the baseline is 0.*meters'),
-        (dict(baseline=209.3), 'the baseline is 209.3.*meters'),
-    ],
-)
-def test_right_images_need_a_baseline_in_metres(files, frames, extrinsic, message):
-    content = {} if extrinsic is None else dict(extrinsic=extrinsic)
-    info = camera_of(frames, files, **content)
+def test_right_images_need_a_baseline(files, frames):
+    info = camera_of(frames, files)
     assert 'right_from_left' not in run(info)
     info['source_paths'] = [*info['source_paths'], info['source_paths'][0]]
-    with pytest.raises(ValueError, match=rf'camera\.json:? {message}'):
+    with pytest.raises(ValueError, match=r'camera\.json must be .* extrinsic\.baseline \(meters\)'):
         run(dict(info, has_right=True))
-    assert json.loads((files.root / 'camera.json').read_text())['intrinsic']['fx'] == 22
 
 
 @pytest.mark.parametrize('with_file', [False, True])
