@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Which errors are the user's to mend, and how to say them in one message.
+"""Which errors the user can mend, and what to say of them in one message.
 
 A file that cannot be read or a config that cannot be built is expected: the message is enough. Any
 other error is a mistake in a program, and whoever mends it needs the traceback.
@@ -62,7 +62,7 @@ def message_for_user(error: Exception) -> str | None:
 
 
 def _is_expected(kind: type[Exception], module: str, code: str) -> bool:
-    """Whether an error is the user's to mend, told by its class and the line that raised it."""
+    """Whether the user can mend an error, by its class and by the line that raised it."""
     # MMEngine has no class of its own for a dataset in which no image can be used.
     if issubclass(kind, EXPECTED) or kind is Exception:
         return True

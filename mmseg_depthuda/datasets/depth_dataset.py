@@ -248,7 +248,7 @@ class DepthSegDataset(BaseSegDataset):
 
 
 def _check_class_names(classes: Sequence[str]) -> None:
-    """Tables, logs and pictures need text."""
+    """Class names must be text: tables, logs and pictures show them."""
     if not all(isinstance(name, str) and name.strip() for name in classes):
         raise ValueError(
             f'metainfo.classes must be names, but is {list(classes)!r}. Write each as text: '

@@ -126,7 +126,7 @@ def decode_png_disparity(values: np.ndarray) -> np.ndarray:
 
 
 def depth_of_png_disparity(inverse_depth: Array) -> Array:
-    """Depth of unknown unit of what a network learns from disparity PNGs of unknown scale.
+    """Depth, in an unknown unit, of the values that a network learns from disparity PNGs.
 
     Args:
         inverse_depth: ``disparity + 1``, any float dtype, any shape.

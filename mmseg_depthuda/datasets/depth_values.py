@@ -1,9 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Whether depth can be that of its scene: files in another unit, and files without any depth.
 
-Centimeters or millimeters that are taken for meters train without an error. What gives them away is
-the median depth, which is about 5 to 40 m in pictures of streets. One image may be odd, a set is
-not: a single file is refused for an extreme median alone, a sample of files more strictly.
+Centimeters or millimeters that are taken for meters train without an error. They show in the median
+depth, which is about 5 to 40 m in pictures of streets. One image may be unusual: a single file is
+refused only for an extreme median. The median of a sample of files is checked more strictly.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def check_file(
     expected: tuple[float, float] | None,
     stored: Callable[[], np.ndarray | None],
 ) -> float | None:
-    """Refuse a depth file without depth, or whose median no scene of the set can have.
+    """Refuse a depth file without depth, or with a median far outside of the expected range.
 
     Args:
         inverse_depth: What was read from it, float32, (H, W).

@@ -30,9 +30,8 @@ class DomainsIndex(NamedTuple):
 def seeded(seed: int) -> Iterator[None]:
     """Seed ``random``, ``np.random`` and ``torch`` for a block, and restore their states after it.
 
-    MMCV's and MMSeg's transforms draw from these global generators. Without the restoring, a run
-    whose data is loaded in the main process would draw other numbers in model and hooks than one
-    with workers.
+    MMCV's and MMSeg's transforms draw from these global generators. The states are restored so that
+    model and hooks draw the same numbers, whether data is loaded in the main process or in workers.
 
     Args:
         seed: 0 .. 2**32 - 1.
@@ -71,7 +70,7 @@ class DomainsDataset(Dataset):
 
     Raises:
         ValueError: If there is no domain, a dataset is empty, ``per_draw`` is not positive, no
-            domain has labels, or classes differ, be the labels loaded or not.
+            domain has labels, or classes differ, whether labels are loaded or not.
     """
 
     def __init__(self, **domains: dict | BaseDataset) -> None:
@@ -118,7 +117,7 @@ class DomainsDataset(Dataset):
         return 'seg_map_path' in self.domains[name].get_data_info(0)
 
     def _check_classes(self, reference: str) -> None:
-        """Also where labels are not loaded: in its classes a domain will be evaluated."""
+        """Compare classes, also of domains whose labels are not loaded: they will be evaluated."""
         expected = _classes(self.domains[reference])
         for name, dataset in self.domains.items():
             classes = _classes(dataset)

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Labels that would train or score in vain, found in a sample of their files."""
+"""Labels with which a training or a test would be useless, found in a sample of their files."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _judge_classes(
     required: bool,
     report: CheckReport,
 ) -> None:
-    """Compare the classes that occur with those that there are."""
+    """Compare the classes that occur with the classes of the dataset."""
     serious = report.errors if required else report.warnings
     classes = parts[0].dataset.metainfo['classes']
     absent = [name for index, name in enumerate(classes) if index not in pixels]

@@ -259,8 +259,8 @@ class CityscapesSequenceDataset(SequenceDataset):
 class FolderSequenceDataset(SequenceDataset):
     """Your own video: a folder of numbered frames, or several folders, and the camera.
 
-    The numbers of neighbors differ by what most do in their sequence, so that every fifth frame of
-    a video may be kept as well; a larger difference is a gap.
+    The most frequent difference of numbers in a sequence is that of neighbors: 5, where every fifth
+    frame of a video was kept. A larger difference is a gap.
 
     Args:
         intrinsics: ``(fx, fy, cx, cy)`` of all frames as shares of the image's width and height

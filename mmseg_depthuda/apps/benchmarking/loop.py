@@ -39,8 +39,7 @@ class Measurement:
 class BenchmarkLoop(IterBasedTrainLoop):
     """Alternates iterations of the variants on one model, one teacher and one optimizer.
 
-    What the machine does meanwhile hits both alike, and what is in memory besides the iteration is
-    the same for both.
+    Other load on the machine slows both alike, and both have the same data in memory.
 
     Args:
         runner: Runner with a :class:`DACSHook`.

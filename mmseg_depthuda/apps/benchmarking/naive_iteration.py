@@ -10,7 +10,7 @@ It computes the same update of student and teacher as :class:`DACSHook` with
 * updates parameters one by one, a repeated parameter repeatedly;
 * averages the teacher in a Python loop over its parameters.
 
-Mixing and augmentation are the package's own, since the releases do nothing dearer on the same
+Mixing and augmentation are the package's own, since those of the releases cost no more on the same
 device.
 """
 

@@ -207,7 +207,7 @@ def _settings(cfg: Config) -> dict[str, str]:
 
 
 def _file_state(file: Path, path: Path) -> dict[str, str | int]:
-    """Which file it is, as seen from that of the results, and what changes when it is replaced."""
+    """Path of a file relative to the results, and what tells that the file was replaced."""
     stat = file.stat()
     return dict(
         file=Path(os.path.relpath(file, path.parent)).as_posix(),

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Trained networks looked at: evaluation, summary, and a picture of what they predict."""
+"""A report on trained networks: evaluation, summary, and a picture of what they predict."""
 
 from __future__ import annotations
 

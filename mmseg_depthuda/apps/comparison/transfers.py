@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Networks compared image by image: where adaptation helps and where it does harm."""
+"""Networks compared image by image: on which images adaptation helps, and on which it harms."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Pseudo depth: what a trained network sees in images that have no depth, as files to train on."""
+"""Pseudo depth: what a trained network predicts for images without depth, as files to train on."""
 
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,7 @@ SCALES = ('metric', 'normalized')
 def disparity_png(inverse_depth: np.ndarray) -> np.ndarray:
     """Encode inverse depth as ``LoadInverseDepth`` reads it from a disparity PNG.
 
-    0 means "no depth", which is what CorDA makes of everything as far away as 655 m, the sky above
-    all.
+    0 means "no depth". CorDA reads everything from 655 m on as such, above all the sky.
 
     Args:
         inverse_depth (np.ndarray): CorDA encoding, (H, W), float.

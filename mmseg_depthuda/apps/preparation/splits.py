@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Which files belong to an image: asked of the dataset classes that training uses."""
+"""Which files belong to an image, according to the dataset classes that training uses."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ class Sample(NamedTuple):
 class Split:
     """Images that are prepared together.
 
-    The datasets are built with ``lazy_init``: they know where files belong, and have not looked.
+    The datasets are built with ``lazy_init``: they know the paths of files, and have not looked for
+    the files.
 
     Attributes:
         name: Folder name of the split, '' if the dataset has no splits.

@@ -1,9 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Released checkpoints to MMSegmentation checkpoints, and back.
 
-A conversion renames tensors and changes none. What a file must hold is read off the model of the
-matching config, so that a tensor that is missing, unexpected or of another shape is an error and
-never a silently random part of a network.
+A conversion renames tensors and changes none. The model of the matching config says what a file
+must hold: a tensor that is missing, unexpected or of another shape is an error, and no part of a
+network silently stays random.
 """
 
 import ast
@@ -252,14 +252,7 @@ def advent_to_mmseg(source: str | Path, target: str | Path) -> str:
             not released, and a test does without them.
         target (str | Path): MMSegmentation checkpoint to write.
 
-    Returns:
-        str: What was converted, for people to read.
-
-    Raises:
-        FileNotFoundError: ``source`` does not exist.
-        OSError: ``target`` cannot be written.
-        ValueError: ``source`` is not such a checkpoint; the message lists every tensor that does
-            not fit.
+    Returns and raises the same as :func:`corda_to_mmseg`.
     """
     return _released_state_to_mmseg(source, target, (ADVENT_MULTI_LEVEL, ADVENT))
 
@@ -296,13 +289,7 @@ def deeplab_init_to_mmseg(source: str | Path, target: str | Path) -> str:
         source (str | Path): Released initialization, a plain dictionary of tensors.
         target (str | Path): Checkpoint to write, for the ``init_cfg`` of the backbone.
 
-    Returns:
-        str: What was converted, for people to read.
-
-    Raises:
-        FileNotFoundError: ``source`` does not exist.
-        OSError: ``target`` cannot be written.
-        ValueError: ``source`` is not such a file; the message lists every tensor that does not fit.
+    Returns and raises the same as :func:`corda_to_mmseg`.
     """
     check_paths(source, target)
     state = _without_prefix(tensors(read_checkpoint(source), source), 'module.')
@@ -333,13 +320,8 @@ def mmseg_to_corda(source: str | Path, target: str | Path) -> str:
         target (str | Path): File to write, with ``model`` (the student) and ``ema_model`` (the
             teacher; the student again if ``source`` has no teacher).
 
-    Returns:
-        str: What was converted, for people to read.
-
-    Raises:
-        FileNotFoundError: ``source`` does not exist.
-        OSError: ``target`` cannot be written.
-        ValueError: ``source`` is not a checkpoint of CorDA or DACS on ResNet-101.
+    Returns and raises the same as :func:`corda_to_mmseg`. A ``source`` of another method or
+    another backbone is a ValueError.
     """
     check_paths(source, target)
     checkpoint = read_checkpoint(source)
@@ -371,10 +353,10 @@ def mmseg_to_corda(source: str | Path, target: str | Path) -> str:
 
 
 def _check_summed_branches(checkpoint: Mapping, source: str | Path) -> None:
-    """Refuse networks that differ from those of DACS and CorDA in nothing but the branches summed.
+    """Refuse networks that differ from DACS and CorDA only in the number of summed branches.
 
-    AdvEnt and MinEnt have DACS's very tensors, so that only the config tells. It is parsed and not
-    run, because a checkpoint may come from anybody.
+    AdvEnt and MinEnt have the same tensors as DACS; only the config tells them apart. It is parsed
+    and not run, because a checkpoint may come from anybody.
     """
     config = ast.parse(checkpoint.get('meta', {}).get('cfg', ''))
     summed = {

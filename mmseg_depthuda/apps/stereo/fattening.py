@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Taking back what a matching window says beyond the outline of a surface."""
+"""Removing the disparity that a matching window spreads beyond the outline of a surface."""
 
 from __future__ import annotations
 

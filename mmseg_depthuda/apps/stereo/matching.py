@@ -2,9 +2,9 @@
 """Disparity of a rectified stereo pair, matched where there is something to match.
 
 Semi-global matching (Hirschmüller, "Stereo processing by semiglobal matching and mutual
-information", TPAMI 2008) is OpenCV's. What is here decides which of its answers to believe: those
-on which left and right image agree, whose windows are really alike, and that do not stand alone.
-The constants are the best of those tried on the street world, see docs/stereo_depth.md.
+information", TPAMI 2008) is OpenCV's. This module keeps a disparity only if left and right image
+agree on it, if the windows that it matches are really alike, and if its neighbors have similar
+ones. The constants are the best of those tried on the street world, see docs/stereo_depth.md.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def match_stereo(
     min_disparity: float = MIN_DISPARITY,
     inpaint: bool = True,
 ) -> np.ndarray:
-    """Disparity of every pixel of the left image for which there is a reason to state one.
+    """Disparity of the pixels of the left image whose match can be trusted.
 
     Args:
         left: Left image of a rectified pair, uint8 ``(H, W, 3)``.

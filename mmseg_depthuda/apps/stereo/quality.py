@@ -78,7 +78,7 @@ def error_sums(
     labels: np.ndarray,
     num_classes: int,
 ) -> np.ndarray:
-    """What the errors of one image add to the sums of every class.
+    """Sums over the errors of one image, by class.
 
     Args:
         estimate: Disparity, float32 ``(H, W)``, pixels, 0 where unknown.

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""What turns disparity into meters."""
+"""Stereo cameras, which turn disparity into meters."""
 
 from __future__ import annotations
 

@@ -89,9 +89,9 @@ class ResizeAndPad(ResizeWithDepth):
     ``gt_seg_map`` or ``gt_depth_map`` are loaded after this transform, they keep their size. The
     padding is then to be cut off the prediction before it is resized to theirs, which MMSeg does
     if the sample says so: ``PackSegInputs(meta_keys=('img_path', 'ori_shape', 'img_shape',
-    'pad_shape', 'img_padding_size'))``. Not so after :class:`MatchOriShapeToLabels`, which
-    compares padding with padding. :class:`CutPadding` undoes the padding, before test-time
-    augmentation for one. Datasets with ``test_mode=True`` refuse other pipelines
+    'pad_shape', 'img_padding_size'))``. After :class:`MatchOriShapeToLabels` this is not needed: it
+    compares padding with padding. :class:`CutPadding` undoes the padding, for example before
+    test-time augmentation. Datasets with ``test_mode=True`` refuse other pipelines
     (:func:`check_padding_is_cut`).
 
     Required keys: ``img``, ``seg_fields`` (optional). Modified: ``img``, ``img_shape`` (padded) and
@@ -151,9 +151,9 @@ class ResizeAndPad(ResizeWithDepth):
 class CutPadding(BaseTransform):
     """Cut the padding of :class:`ResizeAndPad` off the image, unless the labels are padded, too.
 
-    For test-time augmentation, whose scales and flips would move the padding to where it is not
-    looked for. Padded labels need no cut: :class:`MatchOriShapeToLabels` compares padding with
-    padding, which is ignored. Does nothing for an image that is not padded.
+    For test-time augmentation, whose scales and flips would move the padding. Padded labels need no
+    cut: :class:`MatchOriShapeToLabels` compares padding with padding, which is ignored. Does
+    nothing for an image that is not padded.
 
     Modified keys: ``img``, ``img_shape``, ``pad_shape``; removed: ``img_padding_size``.
     """

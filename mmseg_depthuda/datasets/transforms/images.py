@@ -17,8 +17,8 @@ def decode_image(data: bytes, path: str, key: str) -> np.ndarray:
     """Decode an image and keep its stored values.
 
     OpenCV turns the indices of a palette PNG into colors and stretches 1-bit values to 0 and 255;
-    Pillow keeps both, but loses 16-bit values of three channels. Each decodes what the other would
-    spoil.
+    Pillow keeps both, but loses 16-bit values of three channels. So each of them decodes the files
+    whose values the other would change.
 
     Args:
         data: The file.

@@ -26,9 +26,8 @@ from .label_files import read_labels
 class LoadLabels(BaseTransform):
     """Load the label map as train indices, by one table look-up.
 
-    Does nothing for a sample without ``seg_map_path``: the same pipeline serves a dataset without
-    labels, and MMSegInferencer, which has none either. May stand before or after a resize, as in
-    MMSeg's pipelines.
+    Does nothing for a sample without ``seg_map_path``: the same pipeline serves datasets without
+    labels, and MMSegInferencer. May stand before or after a resize, as in MMSeg's pipelines.
 
     Required keys: ``seg_map_path`` (optional), ``label_map``, ``ori_shape``. Added: ``gt_seg_map``
     (uint8, (H, W)), also in ``seg_fields``.

@@ -54,7 +54,7 @@ def decode_picture(data: bytes, path: str, key: str) -> np.ndarray:
 
 
 def _decode_jpeg(data: bytes, path: str, key: str) -> np.ndarray:
-    """OpenCV and Pillow make gray areas of damaged data in silence; this decoder does not."""
+    """Decode by kornia: OpenCV and Pillow silently turn damaged data into gray areas."""
     _say_orientation(data, path)
     try:
         return cv2.cvtColor(np.asarray(ImageDecoder().decode(data)), cv2.COLOR_RGB2BGR)
@@ -114,7 +114,7 @@ def _imdecode(data: bytes, flags: int) -> np.ndarray | None:
 
 
 def _say_orientation(data: bytes, path: str) -> None:
-    """Once per process: most users do not know that their files have one."""
+    """Warn of an EXIF orientation, once per process: most users do not know of it."""
     if 'orientation' in _said or b'Exif' not in data[:65536] and data[:2] not in (b'II', b'MM'):
         return
     with Image.open(io.BytesIO(data)) as image:
