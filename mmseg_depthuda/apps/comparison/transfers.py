@@ -95,9 +95,9 @@ def transfer_table(networks: Sequence[AdaptedNetwork]) -> str:
             ]
         )
     lines = [table.get_string()]
-    unlabelled = max(seed.num_unlabelled for network in networks for seed in network.transfers)
-    if unlabelled:
-        lines.append(f'{unlabelled} images without a labeled pixel are left out.')
+    unlabeled = max(seed.num_unlabelled for network in networks for seed in network.transfers)
+    if unlabeled:
+        lines.append(f'{unlabeled} images without a labeled pixel are left out.')
     return '\n'.join(lines)
 
 

@@ -135,8 +135,8 @@ def test_depth_of_the_road_is_that_of_the_ground_plane(domain):
 
 
 def test_every_pixel_has_one_of_the_19_classes(label_counts):
-    unlabelled = np.delete(label_counts, list(LABEL_IDS.values()), axis=1)
-    assert unlabelled.sum() == 0
+    unlabeled = np.delete(label_counts, list(LABEL_IDS.values()), axis=1)
+    assert unlabeled.sum() == 0
 
 
 def test_all_19_classes_are_frequent_and_large_enough(label_counts):
