@@ -104,6 +104,8 @@ def test_camera_file_of_cityscapes(read):
 def test_only_the_needed_numbers_have_to_be_there(read):
     camera = read(dict(intrinsic=INTRINSIC), needs=('fx', 'fy', 'u0', 'v0'))
     assert camera.baseline is None
+    with pytest.raises(ValueError, match=r'a_camera.json lacks .*extrinsic.baseline \(meters\)'):
+        camera.number('baseline')
     camera = read(dict(intrinsic=dict(fx=700, u0=None), extrinsic=dict(baseline=0.2)))
     assert (camera.fx, camera.baseline, camera.u0, camera.v0) == (700, 0.2, None, None)
     # A baseline that nobody uses may be anything.

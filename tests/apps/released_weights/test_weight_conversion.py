@@ -116,6 +116,24 @@ def write_released(path, kind, drop=(), **options):
     return checkpoint
 
 
+@pytest.fixture
+def convert(tmp_path):
+    """Saves what is given, converts it, and returns the report and what was written."""
+
+    def convert(converter, content=None, **options):
+        if content is not None:
+            torch.save(content, tmp_path / 'in.pth')
+        report = converter(tmp_path / 'in.pth', tmp_path / 'out.pth', **options)
+        return report, torch.load(tmp_path / 'out.pth', weights_only=True)
+
+    return convert
+
+
+def as_released(kind, state):
+    """What a released file of this kind holds."""
+    return state if kind in PLAIN else dict(model=state)
+
+
 def assert_same(state, wanted):
     assert state.keys() == wanted.keys()
     for name, value in wanted.items():
@@ -211,25 +229,24 @@ def test_file_loads_strictly_and_goes_back_unchanged(kind, tmp_path):
         assert_same(state, released[entry])
 
 
-def test_teacher_alone(tmp_path):
+def test_teacher_alone(tmp_path, convert):
     released = write_released(tmp_path / 'in.pth', 'synthia')
-    report = corda_to_mmseg(tmp_path / 'in.pth', tmp_path / 'mmseg.pth', weights='teacher')
+    report, converted = convert(corda_to_mmseg, weights='teacher')
     assert 'tensors of the teacher\n' in report
     assert 'Left out: config, iteration, model, optimizer' in report
-    converted = torch.load(tmp_path / 'mmseg.pth', weights_only=True)
     assert converted.keys() == {'meta', 'state_dict'}
-    report = mmseg_to_corda(tmp_path / 'mmseg.pth', tmp_path / 'back.pth')
+    report = mmseg_to_corda(tmp_path / 'out.pth', tmp_path / 'back.pth')
     assert 'no teacher: ema_model repeats the student' in report
     back = torch.load(tmp_path / 'back.pth', weights_only=True)
     assert_same(back['model'], released['ema_model'])
     assert_same(back['ema_model'], released['ema_model'])
 
 
-def test_file_without_teacher(tmp_path):
+def test_file_without_teacher(tmp_path, convert):
     write_released(tmp_path / 'in.pth', 'dacs', drop=['ema_model', 'optimizer', 'config'])
-    report = dacs_to_mmseg(tmp_path / 'in.pth', tmp_path / 'mmseg.pth')
+    report, converted = convert(dacs_to_mmseg)
     assert 'ema_state_dict' not in report
-    assert torch.load(tmp_path / 'mmseg.pth', weights_only=True).keys() == {'meta', 'state_dict'}
+    assert converted.keys() == {'meta', 'state_dict'}
     with pytest.raises(ValueError, match='in.pth has no entry ema_model; it has iteration, model'):
         dacs_to_mmseg(tmp_path / 'in.pth', tmp_path / 'teacher.pth', weights='teacher')
     assert not (tmp_path / 'teacher.pth').exists()
@@ -237,16 +254,15 @@ def test_file_without_teacher(tmp_path):
 
 @pytest.mark.parametrize('kind', PLAIN)
 @pytest.mark.parametrize('prefix', ['', 'module.'])
-def test_plain_file_goes_there_and_back_unchanged(kind, prefix, tmp_path):
+def test_plain_file_goes_there_and_back_unchanged(kind, prefix, tmp_path, convert):
     state = full_state(kind)
-    torch.save({f'{prefix}{n}': v for n, v in state.items()}, tmp_path / 'in.pth')
-    report = CONVERTERS[kind](tmp_path / 'in.pth', tmp_path / 'out.pth').splitlines()
-    assert report == [
+    content = {f'{prefix}{n}': v for n, v in state.items()}
+    report, converted = convert(CONVERTERS[kind], content)
+    assert report.splitlines() == [
         f'{LAYOUTS[kind].title}, 16 classes: {len(state)} tensors',
         'Left out: nothing',
         f'Wrote {tmp_path / "out.pth"} for configs/{LAYOUTS[kind].config}',
     ]
-    converted = torch.load(tmp_path / 'out.pth', weights_only=True)
     assert converted.keys() == {'meta', 'state_dict'}
     back = mmseg_to_released(
         converted['state_dict'], LAYOUTS[kind], model_shapes(model_config(kind)), 'file'
@@ -269,15 +285,13 @@ def test_plain_file_goes_there_and_back_unchanged(kind, prefix, tmp_path):
         ('advent_multi_level', 19, ADVENT_MULTI_LEVEL.config, 'decode_head auxiliary_head'),
     ],
 )
-def test_number_of_classes_is_read_off_the_weights(kind, num_classes, config, settings, tmp_path):
+def test_number_of_classes_is_read_off_the_weights(kind, num_classes, config, settings, convert):
     state = full_state(kind, num_classes=num_classes)
-    torch.save(state if kind in PLAIN else dict(model=state), tmp_path / 'in.pth')
-    report = CONVERTERS[kind](tmp_path / 'in.pth', tmp_path / 'out.pth')
+    report, converted = convert(CONVERTERS[kind], as_released(kind, state))
     changed = [f'model.{head}.num_classes={num_classes}' for head in settings.split()]
     assert report.endswith(
         f'for configs/{config}' + (f' with {" ".join(changed)}' if changed else '')
     )
-    converted = torch.load(tmp_path / 'out.pth', weights_only=True)
     shapes = model_shapes(model_config(kind, num_classes))
     assert {name: v.shape for name, v in converted['state_dict'].items()} == shapes
     if num_classes not in PROTOCOL_OF:
@@ -300,12 +314,12 @@ def test_number_of_classes_is_read_off_the_weights(kind, num_classes, config, se
         ('dada', 'categories7', 'decode_head.auxiliary_block.decoder.bias', 'dec4.bias'),
     ],
 )
-def test_mmseg_finds_classes_and_weights_in_the_checkpoint(kind, protocol, ours, theirs, tmp_path):
+def test_mmseg_finds_classes_and_weights_in_the_checkpoint(
+    kind, protocol, ours, theirs, tmp_path, convert
+):
     classes = PROTOCOLS[protocol].classes
     state = full_state(kind, num_classes=len(classes))
-    torch.save(state if kind in PLAIN else dict(model=state), tmp_path / 'in.pth')
-    CONVERTERS[kind](tmp_path / 'in.pth', tmp_path / 'out.pth')
-    meta = torch.load(tmp_path / 'out.pth', weights_only=True)['meta']
+    meta = convert(CONVERTERS[kind], as_released(kind, state))[1]['meta']
     config = Config.fromstring(meta['cfg'], file_format='.py')
     config.model.backbone.init_cfg = None
     model = init_model(config, str(tmp_path / 'out.pth'), device='cpu')
@@ -355,12 +369,11 @@ def test_data_parallel(tmp_path):
         assert_same(states[1][entry], states[0][entry])
 
 
-def test_prefix_of_some_names_is_an_error(tmp_path):
+def test_prefix_of_some_names_is_an_error(convert):
     state = full_state('dacs')
     state['module.conv1.weight'] = state.pop('conv1.weight')
-    torch.save(dict(model=state), tmp_path / 'in.pth')
     with pytest.raises(ValueError) as error:
-        dacs_to_mmseg(tmp_path / 'in.pth', tmp_path / 'out.pth')
+        convert(dacs_to_mmseg, dict(model=state))
     assert str(error.value).splitlines()[1:] == [
         '  1 missing:',
         '    conv1.weight',
@@ -407,12 +420,11 @@ def test_a_state_that_fits_passes_and_only_it():
         check_tensors(dict(a=torch.zeros(2), b=torch.zeros(1)), wanted, 'file')
 
 
-def test_scalar_in_place_of_the_classifier(tmp_path):
+def test_scalar_in_place_of_the_classifier(convert):
     state = full_state('synthia')
     state['initial_task_prediction_heads.conv_out.S.weight'] = torch.tensor(1.0)
-    torch.save(dict(model=state), tmp_path / 'in.pth')
     with pytest.raises(ValueError, match=r'conv_out.S.weight: \(\) in the file, \(1, 256, 1, 1\)'):
-        corda_to_mmseg(tmp_path / 'in.pth', tmp_path / 'out.pth')
+        convert(corda_to_mmseg, dict(model=state))
 
 
 @pytest.mark.parametrize(
@@ -427,7 +439,7 @@ def test_scalar_in_place_of_the_classifier(tmp_path):
         ('mmseg', mmseg_to_corda, 'its 1 names begin with backbone$'),
     ],
 )
-def test_other_method(file, converter, message, tmp_path):
+def test_other_method(file, converter, message, tmp_path, convert):
     kind = file.removesuffix(', plain')
     if kind == 'mmseg':
         content = dict(state_dict={'backbone.conv1.weight': torch.zeros(1)})
@@ -435,19 +447,17 @@ def test_other_method(file, converter, message, tmp_path):
         content = (
             full_state(kind) if file in PLAIN or file != kind else dict(model=full_state(kind))
         )
-    torch.save(content, tmp_path / 'in.pth')
     with pytest.raises(ValueError, match=message):
-        converter(tmp_path / 'in.pth', tmp_path / 'out.pth')
+        convert(converter, content)
     assert not (tmp_path / 'out.pth').exists()
 
 
-def test_variant_with_another_backbone(tmp_path):
+def test_variant_with_another_backbone(convert):
     """A ResNet-50 has names that a ResNet-101 has not and the other way round."""
     state = full_state('gta', blocks=(3, 4, 6, 3))
-    torch.save(dict(model=state), tmp_path / 'in.pth')
     missing = 17 * 18  # blocks of the third stage, each 3 convolutions and 3 x 5 of BatchNorm
     with pytest.raises(ValueError, match=f'  {missing} missing:') as error:
-        corda_to_mmseg(tmp_path / 'in.pth', tmp_path / 'out.pth')
+        convert(corda_to_mmseg, dict(model=state))
     assert len(str(error.value).splitlines()) == 2 + missing
 
 
@@ -479,11 +489,9 @@ def test_trained_checkpoint_goes_back_without_its_run(tmp_path):
         ('dada', 7, ['dada/dada_r101_syn2cs_7.py', 'dada/dada_r101_syn2vistas_7.py']),
     ],
 )
-def test_runs_of_these_configs_load_it(kind, num_classes, configs, tmp_path):
+def test_runs_of_these_configs_load_it(kind, num_classes, configs, convert):
     """A test as it is, a training only if told that its discriminators start anew."""
-    torch.save(full_state(kind, num_classes=num_classes), tmp_path / 'in.pth')
-    CONVERTERS[kind](tmp_path / 'in.pth', tmp_path / 'out.pth')
-    checkpoint = torch.load(tmp_path / 'out.pth', weights_only=True)
+    checkpoint = convert(CONVERTERS[kind], full_state(kind, num_classes=num_classes))[1]
     train_loop = object.__new__(IterBasedTrainLoop)
     anew = StrictLoadHook(allow_missing=['^discriminators'])
     for config in configs:
@@ -499,11 +507,9 @@ def test_runs_of_these_configs_load_it(kind, num_classes, configs, tmp_path):
                 StrictLoadHook().after_load_checkpoint(train, checkpoint)
 
 
-def test_multi_level_file_tests_a_single_level_model(tmp_path):
+def test_multi_level_file_tests_a_single_level_model(convert):
     """The auxiliary classifier is for training: predictions do without it."""
-    torch.save(full_state('advent_multi_level', num_classes=19), tmp_path / 'in.pth')
-    advent_to_mmseg(tmp_path / 'in.pth', tmp_path / 'out.pth')
-    checkpoint = torch.load(tmp_path / 'out.pth', weights_only=True)
+    checkpoint = convert(advent_to_mmseg, full_state('advent_multi_level', num_classes=19))[1]
     model = meta_model(Config.fromfile(config_folder() / 'advent/advent_r101_gta2cs.py').model)
     runner = SimpleNamespace(model=model, hooks=[], _load_from=None, _train_loop=None)
     with pytest.raises(ValueError, match='8 without a place in the model: auxiliary_head'):
@@ -511,10 +517,9 @@ def test_multi_level_file_tests_a_single_level_model(tmp_path):
     StrictLoadHook(allow_unexpected=['^auxiliary_head']).after_load_checkpoint(runner, checkpoint)
 
 
-def test_weights_that_dacs_would_read_otherwise_do_not_become_its(tmp_path):
+def test_weights_that_dacs_would_read_otherwise_do_not_become_its(tmp_path, convert):
     """The tensors are those of DACS, whose network sums two of the four branches."""
-    torch.save(full_state('advent', num_classes=19), tmp_path / 'in.pth')
-    advent_to_mmseg(tmp_path / 'in.pth', tmp_path / 'out.pth')
+    convert(advent_to_mmseg, full_state('advent', num_classes=19))
     with pytest.raises(ValueError, match='out.pth is of a classifier that sums 4 branches'):
         mmseg_to_corda(tmp_path / 'out.pth', tmp_path / 'back.pth')
     assert not (tmp_path / 'back.pth').exists()
@@ -532,13 +537,11 @@ def initialization(prefix='', classifier=True):
 
 @pytest.mark.parametrize('prefix', ['', 'Scale.', 'module.Scale.'])
 @pytest.mark.parametrize('classifier', [True, False])
-def test_initialization(prefix, classifier, tmp_path):
+def test_initialization(prefix, classifier, convert):
     state = initialization(prefix, classifier)
-    torch.save(state, tmp_path / 'in.pth')
-    report = deeplab_init_to_mmseg(tmp_path / 'in.pth', tmp_path / 'out.pth')
+    report, converted = convert(deeplab_init_to_mmseg, state)
     left_out = [f'layer5.conv2d_list.{i}.{p}' for i in range(4) for p in ('bias', 'weight')]
     assert f'Left out: {", ".join(left_out) if classifier else "nothing"}\n' in report
-    converted = torch.load(tmp_path / 'out.pth', weights_only=True)
     wanted = {name.removeprefix(prefix): value for name, value in state.items()}
     assert_same(converted['state_dict'], {n: v for n, v in wanted.items() if n not in left_out})
     meta_model(model_config('gta').backbone).load_state_dict(
@@ -546,10 +549,9 @@ def test_initialization(prefix, classifier, tmp_path):
     )
 
 
-def test_config_starts_from_the_initialization(tmp_path, monkeypatch):
+def test_config_starts_from_the_initialization(tmp_path, monkeypatch, convert):
     state = initialization('Scale.')
-    torch.save(state, tmp_path / 'in.pth')
-    deeplab_init_to_mmseg(tmp_path / 'in.pth', tmp_path / 'out.pth')
+    convert(deeplab_init_to_mmseg, state)
     monkeypatch.setenv('DEEPLAB_INIT', str(tmp_path / 'out.pth'))
     backbone = MODELS.build(model_config('gta').backbone)
     backbone.init_weights()
@@ -561,10 +563,9 @@ def test_config_starts_from_the_initialization(tmp_path, monkeypatch):
     ('name', 'listed'),
     [('fc.weight', 'fc.weight'), ('Scale.conv1.weight', 'Scale.conv1.weight')],
 )
-def test_initialization_with_something_else(name, listed, tmp_path):
-    torch.save({**initialization(), name: torch.zeros(2)}, tmp_path / 'in.pth')
+def test_initialization_with_something_else(name, listed, convert):
     with pytest.raises(ValueError, match=rf'  1 unexpected:\s+{listed}$'):
-        deeplab_init_to_mmseg(tmp_path / 'in.pth', tmp_path / 'out.pth')
+        convert(deeplab_init_to_mmseg, {**initialization(), name: torch.zeros(2)})
 
 
 def test_checkpoint_is_no_initialization(tmp_path):

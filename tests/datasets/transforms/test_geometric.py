@@ -293,6 +293,17 @@ PACKED = dict(
 LABELS, MATCHED = dict(type='LoadLabels'), dict(type='MatchOriShapeToLabels')
 
 
+def vistas_dataset(root, *steps, labels=True, **options):
+    return MapillaryDepthDataset(
+        protocol='categories7',
+        split='validation',
+        data_root=str(root),
+        data_prefix={} if labels else dict(seg_map_path=None),
+        pipeline=[dict(type='LoadImageFromFile'), *steps],
+        **{'test_mode': True} | options,
+    )
+
+
 @pytest.mark.parametrize(
     ('steps', 'shapes', 'road', 'sky'),
     [
@@ -305,13 +316,7 @@ LABELS, MATCHED = dict(type='LoadLabels'), dict(type='MatchOriShapeToLabels')
 )
 def test_padding_does_not_count(brightness_segmentor, vistas, steps, shapes, road, sky):
     """Test pipeline, network and metric, on images of two shapes in a batch."""
-    dataset = MapillaryDepthDataset(
-        protocol='categories7',
-        split='validation',
-        data_root=str(vistas),
-        test_mode=True,
-        pipeline=[dict(type='LoadImageFromFile'), *steps, PACKED],
-    )
+    dataset = vistas_dataset(vistas, *steps, PACKED)
     batch = pseudo_collate([dataset[0], dataset[1]])
     with torch.no_grad():
         samples = brightness_segmentor.test_step(batch)
@@ -327,28 +332,13 @@ def test_padding_does_not_count(brightness_segmentor, vistas, steps, shapes, roa
 
 def test_without_labels_the_prediction_has_the_shape_of_the_file(brightness_segmentor, vistas):
     """As MMSegInferencer runs the test pipeline of a network that is evaluated at its own size."""
-    dataset = MapillaryDepthDataset(
-        split='validation',
-        data_root=str(vistas),
-        data_prefix=dict(seg_map_path=None),
-        pipeline=[dict(type='LoadImageFromFile'), LABELS, RESIZED, MATCHED, PACKED],
+    dataset = vistas_dataset(
+        vistas, LABELS, RESIZED, MATCHED, PACKED, labels=False, test_mode=False
     )
     (predicted,) = brightness_segmentor.test_step(pseudo_collate([dataset[1]]))
     expected = np.zeros((1, 128, 64))
     expected[:, :, 48:] = 4
     np.testing.assert_array_equal(predicted.pred_sem_seg.data, expected)
-
-
-def vistas_dataset(root, *steps, labels=True, **options):
-    return MapillaryDepthDataset(
-        protocol='categories7',
-        split='validation',
-        data_root=str(root),
-        data_prefix={} if labels else dict(seg_map_path=None),
-        test_mode=True,
-        pipeline=[dict(type='LoadImageFromFile'), *steps],
-        **options,
-    )
 
 
 CUT = dict(type='CutPadding')
