@@ -14,3 +14,8 @@ def exit_status_of(script, *arguments):
         except SystemExit as end:
             return end.code
     return 0
+
+
+def main_of(script):
+    """The function ``main`` of a script, which is not run."""
+    return runpy.run_path(str(script))['main']

@@ -1,2 +1,2 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""What the commands of `tools/` do, a room each; nothing that trains imports from here."""
+"""What the commands of `tools/` do, one folder each. Nothing that trains imports from here."""

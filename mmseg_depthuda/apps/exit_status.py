@@ -59,7 +59,7 @@ def exit_status(
             return work() or COMPLETE
     except (Exception, KeyboardInterrupt) as error:
         stop = _stop_within(error)
-        if stop is None:
+        if stop is None and isinstance(error, Exception):
             return _status_of_error(name, error)
         if hasattr(signal, 'SIGCHLD'):
             # PyTorch's handler raises for each worker of a data loader that the stop has ended.
@@ -73,7 +73,7 @@ def exit_status(
 
 
 def _stop_within(error: BaseException | None) -> KeyboardInterrupt | None:
-    """The stop that led to an error: MMEngine has places that turn any exception into its own."""
+    """The stop that led to an error: in some places MMEngine replaces any exception by its own."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error
@@ -94,7 +94,7 @@ def _status_of_error(name: str, error: Exception) -> int:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Ignore SIGTERM: with it ``torchrun`` ends the processes that another one's end has left."""
+    """Ignore SIGTERM, by which ``torchrun`` ends the other processes after one has failed."""
     previous = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         yield
@@ -104,7 +104,7 @@ def _undisturbed() -> Iterator[None]:
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """Let SIGTERM raise, as Ctrl-C does, so that the workers are seen off; remember either."""
+    """Let SIGTERM raise an exception, as Ctrl-C does, so that workers end; remember the stop."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         _stops.append(_Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
@@ -125,7 +125,8 @@ def _stopped_by_signals() -> Iterator[None]:
 def raise_stop_again() -> None:
     """Raise the stop that a user has asked for, if a bare ``except`` has swallowed it.
 
-    For work of many steps: MMEngine and what it uses have such places, and the work would go on.
+    For work of many steps, which would otherwise go on: MMEngine and its dependencies have such
+    places.
     """
     if _stops:
         raise _stops[-1]

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Which errors are the user's to mend, and how to say them in one message.
+"""Which errors the user can mend, and what to say of them in one message.
 
 A file that cannot be read or a config that cannot be built is expected: the message is enough. Any
 other error is a mistake in a program, and whoever mends it needs the traceback.
@@ -62,7 +62,7 @@ def message_for_user(error: Exception) -> str | None:
 
 
 def _is_expected(kind: type[Exception], module: str, code: str) -> bool:
-    """Whether an error is the user's to mend, told by its class and the line that raised it."""
+    """Whether the user can mend an error, by its class and by the line that raised it."""
     # MMEngine has no class of its own for a dataset in which no image can be used.
     if issubclass(kind, EXPECTED) or kind is Exception:
         return True
@@ -70,7 +70,7 @@ def _is_expected(kind: type[Exception], module: str, code: str) -> bool:
     return bool(checks) and issubclass(kind, OF_A_CONFIG_VALUE)
 
 
-def _text(error: Exception) -> str:
+def _text(error: BaseException) -> str:
     """Message of an error; the failed line of code if it has none."""
     if isinstance(error, SyntaxError) and error.lineno is not None:
         return f'line {error.lineno}: {error.msg}'
@@ -88,9 +88,9 @@ def _of_worker(error: Exception) -> str | None:
     """Message of an error in a worker of a data loader, which holds a traceback as text."""
     text = _text(error)
     if text.startswith('DataLoader worker (pid'):  # PyTorch's words for a worker that was killed
-        said = text.splitlines()[0].rstrip('. ')
+        killed = text.splitlines()[0].rstrip('. ')
         return (
-            f'{said}, perhaps killed for lack of memory: try a smaller num_workers or batch_size '
+            f'{killed}, perhaps killed for lack of memory: try a smaller num_workers or batch_size '
             'of the data loader'
         )
     caught = re.match(r'Caught (\w+) in \w+ (?:worker|process).*\nOriginal Traceback', text)
@@ -98,8 +98,8 @@ def _of_worker(error: Exception) -> str | None:
         return None
     kind = getattr(builtins, caught[1], type(error))
     # The last file of the traceback, the failed line of code, and after it the message.
-    *_, module, rest = re.split(r'^  File "(.+)", line .*\n', text, flags=re.M)
-    _, *said = re.split(rf'^(?:\w+\.)*{caught[1]}(?:: |$)', rest, maxsplit=1, flags=re.M)
+    module, rest = re.split(r'^  File "(.+)", line .*\n', text, flags=re.M)[-2:]
+    said = re.split(rf'^(?:\w+\.)*{caught[1]}(?:: |$)', rest, maxsplit=1, flags=re.M)[1:]
     code = rest.partition('\n')[0].strip()
     if not said or not _is_expected(kind, module, code):
         return None
@@ -113,7 +113,8 @@ def _of_config(error: Exception, frames: list[FrameType]) -> str | None:
     if not reading or (importing and not isinstance(error, ImportError)):
         return None
     missing = re.search(r"^'Config(?:Dict)?' object has no attribute '(\w+)'$", str(error))
-    missing = missing or (isinstance(error, KeyError) and re.fullmatch(r"'(\w+)'", str(error)))
+    if missing is None and isinstance(error, KeyError):
+        missing = re.fullmatch(r"'(\w+)'", str(error))
     if missing:
         return f'the config has no `{missing[1]}`, which is needed here'
     text = _text(_first_import_error(error))

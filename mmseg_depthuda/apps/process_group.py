@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""One voice for the processes of a distributed run."""
+"""Which of the processes of a distributed run prints how the run ends."""
 
 from __future__ import annotations
 

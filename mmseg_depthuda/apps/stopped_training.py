@@ -18,7 +18,7 @@ from .process_group import is_distributed
 
 
 class StopHook(Hook):
-    """Ends a training whose stop was swallowed by code that it interrupted."""
+    """Ends a training if the code that the stop interrupted has caught it."""
 
     priority = 'VERY_LOW'
 

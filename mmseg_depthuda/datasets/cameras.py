@@ -13,14 +13,14 @@ import numpy as np
 
 from .file_integrity import read_intact
 
-BASELINES = (0.005, 20.0)  # metres
+BASELINES = (0.005, 20.0)  # meters
 MAX_RATIO_ERROR = 0.02  # of width / height, which rounding and a few cut pixels change
 CITYSCAPES_NUMBERS = dict(
     fx='intrinsic.fx (pixels)',
     fy='intrinsic.fy (pixels)',
     u0='intrinsic.u0 (pixels)',
     v0='intrinsic.v0 (pixels)',
-    baseline='extrinsic.baseline (metres)',
+    baseline='extrinsic.baseline (meters)',
 )
 
 
@@ -70,9 +70,9 @@ class PinholeIntrinsics:
 
     @classmethod
     def from_pixels(
-        cls, fx: float, fy: float, cx: float, cy: float, width: int, height: int
+        cls, fx: float, fy: float, cx: float, cy: float, width: float, height: float
     ) -> PinholeIntrinsics:
-        """From pixels of images of a size, whose pixel centres lie at integer coordinates."""
+        """From pixels of images of a size, whose pixel centers lie at integer coordinates."""
         if width < 1 or height < 1:
             raise ValueError(f'the size of the calibrated images is {width}x{height}.')
         return cls(fx / width, fy / height, (cx + 0.5) / width, (cy + 0.5) / height)
@@ -104,13 +104,15 @@ def read_intrinsics(path: str) -> tuple[PinholeIntrinsics, tuple[int, int]]:
     data = read_intact(path, 'intrinsics')
     try:
         content = json.loads(data)
-        numbers = [float(content[key]) for key in ('fx', 'fy', 'cx', 'cy', 'width', 'height')]
+        fx, fy, cx, cy = (float(content[key]) for key in ('fx', 'fy', 'cx', 'cy'))
+        width, height = float(content['width']), float(content['height'])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f'intrinsics: {path} must be a JSON file with the numbers fx, fy, cx, cy, width and '
             f'height, in pixels, but: {error!r}.'
         ) from error
-    return _checked(f'intrinsics: {path}', numbers), (round(numbers[4]), round(numbers[5]))
+    camera = _checked(f'intrinsics: {path}', (fx, fy, cx, cy), width, height)
+    return camera, (round(width), round(height))
 
 
 def check_calibrated_size(
@@ -149,7 +151,7 @@ class CityscapesCamera:
         fy: Likewise, vertically.
         u0: Column of the principal point in such pixels.
         v0: Its row.
-        baseline: Distance of the two cameras in metres.
+        baseline: Distance of the two cameras in meters.
     """
 
     name: str
@@ -167,9 +169,24 @@ class CityscapesCamera:
             height: Their height.
 
         Raises:
-            ValueError: If it cannot have taken images of that size.
+            ValueError: If a number is missing, or it cannot have taken images of that size.
         """
-        return _checked(self.name, [self.fx, self.fy, self.u0, self.v0, width, height])
+        pixels = (self.fx, self.number('fy'), self.number('u0'), self.number('v0'))
+        return _checked(self.name, pixels, width, height)
+
+    def number(self, key: str) -> float:
+        """A number that is needed.
+
+        Args:
+            key: ``'fx'``, ``'fy'``, ``'u0'``, ``'v0'`` or ``'baseline'``.
+
+        Raises:
+            ValueError: If the file does not say it.
+        """
+        value = getattr(self, key)
+        if value is None:
+            raise ValueError(f'{self.name} lacks the number {CITYSCAPES_NUMBERS[key]}. Add it.')
+        return value
 
 
 def read_cityscapes_camera(
@@ -179,7 +196,7 @@ def read_cityscapes_camera(
 
     Args:
         path: JSON file with ``intrinsic.fx, fy, u0, v0`` in pixels and ``extrinsic.baseline`` in
-            metres.
+            meters.
         key: Where the path came from (``'camera_path'``, ...), for messages.
         needs: Numbers that must be there and possible.
 
@@ -207,7 +224,7 @@ def read_cityscapes_camera(
         ) from error
     check_focal_length(camera.fx, name)
     if 'baseline' in needs:
-        check_baseline(camera.baseline, name)
+        check_baseline(camera.number('baseline'), name)
     return camera
 
 
@@ -218,18 +235,20 @@ def check_focal_length(fx: float, name: str) -> None:
 
 
 def check_baseline(baseline: float, name: str) -> None:
-    """Raise a ``ValueError`` unless a baseline is that of a stereo rig in metres."""
+    """Raise a ``ValueError`` unless a baseline is that of a stereo rig in meters."""
     low, high = BASELINES
     if not low <= baseline <= high:
         raise ValueError(
-            f'{name}: the baseline is {baseline}, but must be between {low} and {high} metres. Is '
+            f'{name}: the baseline is {baseline}, but must be between {low} and {high} meters. Is '
             'it given in another unit?'
         )
 
 
-def _checked(name: str, numbers: Sequence[float]) -> PinholeIntrinsics:
+def _checked(
+    name: str, pixels: tuple[float, float, float, float], width: float, height: float
+) -> PinholeIntrinsics:
     try:
-        return PinholeIntrinsics.from_pixels(*numbers)
+        return PinholeIntrinsics.from_pixels(*pixels, width, height)
     except ValueError as error:
-        width, height = (round(number) for number in numbers[-2:])
-        raise ValueError(f'{name}, for images of {width}x{height}: {error}') from error
+        size = f'{round(width)}x{round(height)}'
+        raise ValueError(f'{name}, for images of {size}: {error}') from error

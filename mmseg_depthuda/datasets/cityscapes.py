@@ -34,7 +34,7 @@ class CityscapesDepthDataset(ProtocolDataset):
     Layout: ``leftImg8bit/SPLIT/CITY/*_leftImg8bit.png``,
     ``gtFine/SPLIT/CITY/*_gtFine_labelIds.png``, and by ``depth``:
 
-    - ``'stereo'``: ``depth/SPLIT/CITY/*_depth_stereoscopic.mat``, metres, inpainted (Sakaridis et
+    - ``'stereo'``: ``depth/SPLIT/CITY/*_depth_stereoscopic.mat``, meters, inpainted (Sakaridis et
       al., IJCV 2018);
     - ``'mono'``: ``disparity/SPLIT/CITY/*_leftImg8bit.png``, 16 bit, CorDA's monocular disparity;
     - ``'official'``: ``disparity/SPLIT/CITY/*_disparity.png``, 16 bit, and

@@ -98,7 +98,7 @@ class RareClassSampling:
     """Rare-class sampling (Hoyer et al., "DAFormer", CVPR 2022, eqs. 5 and 6).
 
     A class is drawn with probability ``P(c) = exp((1 - f_c) / T) / sum_c' exp((1 - f_c') / T)``,
-    where ``f_c`` is the share of the class in all labelled pixels; then an image that shows it,
+    where ``f_c`` is the share of the class in all labeled pixels; then an image that shows it,
     uniformly. Classes that no image shows are never drawn; those that occur and are excluded by
     ``min_pixels`` are named in a warning.
 
@@ -125,7 +125,7 @@ class RareClassSampling:
             raise ValueError(f'rare_class_sampling.temperature={temperature} must be positive.')
         pixels = _read_class_statistics(dataset, class_statistics)
         shows = pixels >= max(min_pixels, 1)
-        present = shows.any(axis=0)
+        present = np.any(shows, axis=0)
         if not present.any():
             raise ValueError(
                 f'rare_class_sampling: no image of {class_statistics} shows any class with '
@@ -148,7 +148,7 @@ def _warn_of_excluded(
     classes: Sequence[str], pixels: np.ndarray, present: np.ndarray, min_pixels: int
 ) -> None:
     most = pixels.max(axis=0)
-    excluded = [(classes[i], most[i]) for i in np.flatnonzero((most > 0) & ~present)]
+    excluded = [(classes[i], most[i]) for i in np.flatnonzero((most > 0) & ~present).tolist()]
     if excluded:
         names = ', '.join(
             f'{name} (at most {count} pixels in an image)' for name, count in excluded

@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from torch.utils.data import Dataset
+
+from .listed_dataset import ListedDataset
 
 _THREADS = 8  # decoders run in parallel, and slow disks answer several requests at a time
 
@@ -93,7 +95,7 @@ def check_files(
     return [finished[i].result() for i in sorted(finished)]
 
 
-def simple_datasets(dataset: Dataset) -> Iterator[Dataset]:
+def simple_datasets(dataset: Dataset | ListedDataset) -> Iterator[ListedDataset]:
     """Look through MMEngine's and MMSeg's wrappers (concatenated, repeated, ...).
 
     Args:
@@ -104,13 +106,13 @@ def simple_datasets(dataset: Dataset) -> Iterator[Dataset]:
     """
     inner = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
     if inner == [None]:
-        yield dataset
+        yield cast(ListedDataset, dataset)
         return
     for part in inner:
         yield from simple_datasets(part)
 
 
-def find_transform(dataset: Dataset, kinds: type | tuple[type, ...]) -> Any | None:
+def find_transform(dataset: Dataset | ListedDataset, kinds: type | tuple[type, ...]) -> Any | None:
     """Find a transform in the pipeline of a dataset, nested ones included.
 
     Args:

@@ -27,7 +27,7 @@ class DepthSegDataset(BaseSegDataset):
 
     Args:
         classes: Class names in training order, or ``None`` for images without labels.
-        palette: One RGB colour per class, or ``None`` for MMSeg's random ones.
+        palette: One RGB color per class, or ``None`` for MMSeg's random ones.
         raw_to_train: Raw label value -> train index, 255 for ignored.
         data_root: Root of the relative prefixes.
         data_prefix: Folders by key: ``img_path``, and optionally ``seg_map_path``,
@@ -84,11 +84,11 @@ class DepthSegDataset(BaseSegDataset):
                 f'data_prefix of {type(self).__name__} has the keys {sorted(prefix)}. It needs '
                 f'`img_path`, and may have {sorted(self.companion_suffixes)}.'
             )
-        metainfo = {}
+        metainfo: dict[str, Sequence] = {}
         if classes is not None:
             _check_class_names(classes)
             metainfo['classes'] = tuple(classes)
-            metainfo['palette'] = [] if palette is None else [list(colour) for colour in palette]
+            metainfo['palette'] = [] if palette is None else [list(color) for color in palette]
         super().__init__(
             ann_file=ann_file,
             img_suffix=img_suffix,
@@ -99,7 +99,7 @@ class DepthSegDataset(BaseSegDataset):
             **kwargs,
         )
         if self.test_mode:
-            check_padding_is_cut(self.pipeline.transforms, labelled='seg_map_path' in prefix)
+            check_padding_is_cut(self.pipeline.transforms, labeled='seg_map_path' in prefix)
         # MMSeg's confusion_matrix.py reads the class names from here.
         self.METAINFO = {
             key: self._metainfo[key] for key in ('classes', 'palette') if key in self._metainfo
@@ -248,7 +248,7 @@ class DepthSegDataset(BaseSegDataset):
 
 
 def _check_class_names(classes: Sequence[str]) -> None:
-    """Tables, logs and pictures need text."""
+    """Class names must be text: tables, logs and pictures show them."""
     if not all(isinstance(name, str) and name.strip() for name in classes):
         raise ValueError(
             f'metainfo.classes must be names, but is {list(classes)!r}. Write each as text: '
@@ -257,11 +257,11 @@ def _check_class_names(classes: Sequence[str]) -> None:
 
 
 class ProtocolDataset(DepthSegDataset):
-    """A known dataset: the labelling of its files is known, and a protocol names the classes.
+    """A known dataset: the labeling of its files is known, and a protocol names the classes.
 
     Args:
         protocol: Classes to train on, a key of :data:`~.label_protocols.PROTOCOLS`.
-        labelling: Meaning of the raw label values, a key of :data:`~.label_protocols.LABELLINGS`.
+        labelling: Meaning of the raw label values, a key of :data:`~.label_protocols.LABELINGS`.
         **kwargs: As in :class:`DepthSegDataset`.
     """
 

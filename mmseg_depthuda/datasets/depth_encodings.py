@@ -6,7 +6,7 @@ An *encoding* (:data:`DEPTH_ENCODINGS`) is the inverse depth that a network lear
 in which depths are valid. :func:`metres_of_inverse_depth` decodes both.
 
 A *disparity PNG* keeps inverse depth, or a disparity of unknown scale, in 16 bits. The
-*centimetres* of SYNTHIA and the *disparity of Cityscapes* are the two other 16-bit formats.
+*centimeters* of SYNTHIA and the *disparity of Cityscapes* are the two other 16-bit formats.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def inverse_depth_of_metres(metres: Array) -> Array:
     """The formula of CorDA alone, ``655.36 / (metres + 0.01)``, without a rule for validity.
 
     Args:
-        metres: Depth in metres, > -0.01, any float dtype, any shape. Infinite depth becomes 0.
+        metres: Depth in meters, > -0.01, any float dtype, any shape. Infinite depth becomes 0.
 
     Returns:
         Same type, dtype and shape.
@@ -50,7 +50,7 @@ def metres_of_inverse_depth(inverse_depth: Array) -> Array:
             ``INVALID_DEPTH``: select the valid pixels first.
 
     Returns:
-        Depth in metres, same type, dtype and shape, at most 655.35.
+        Depth in meters, same type, dtype and shape, at most 655.35.
     """
     return 655.36 / inverse_depth.clip(min=1) - 0.01
 
@@ -59,7 +59,7 @@ def corda_inverse_depth(metres: Array) -> Array:
     """CorDA's ``655.36 / (metres + 0.01)``.
 
     Args:
-        metres: Depth in metres, any float dtype, any shape.
+        metres: Depth in meters, any float dtype, any shape.
 
     Returns:
         float32 of the same type and shape. CorDA writes missing depth as the value 1, which is
@@ -74,7 +74,7 @@ def dada_inverse_depth(metres: Array) -> Array:
     """DADA's ``65536 / (centimetres + 1)``, where every finite depth is valid, also 0.
 
     Args:
-        metres: Depth in metres, any float dtype, any shape.
+        metres: Depth in meters, any float dtype, any shape.
 
     Returns:
         float32 of the same type and shape, in (0, 65536] where valid.
@@ -95,7 +95,7 @@ DEPTH_ENCODINGS: Mapping[str, Callable[[Array], Array]] = {
     'corda': corda_inverse_depth,
     'dada': dada_inverse_depth,
 }
-"""Name -> the function that turns metres into the inverse depth to train on."""
+"""Name -> the function that turns meters into the inverse depth to train on."""
 
 
 def encode_png_disparity(inverse_depth: np.ndarray) -> np.ndarray:
@@ -126,7 +126,7 @@ def decode_png_disparity(values: np.ndarray) -> np.ndarray:
 
 
 def depth_of_png_disparity(inverse_depth: Array) -> Array:
-    """Depth of unknown unit of what a network learns from disparity PNGs of unknown scale.
+    """Depth, in an unknown unit, of the values that a network learns from disparity PNGs.
 
     Args:
         inverse_depth: ``disparity + 1``, any float dtype, any shape.
@@ -138,12 +138,12 @@ def depth_of_png_disparity(inverse_depth: Array) -> Array:
 
 
 def encode_centimetres(metres: np.ndarray) -> np.ndarray:
-    """Encode metres, any float shape, as centimetres, uint16; infinite becomes 65535 cm."""
+    """Encode meters, any float shape, as centimeters, uint16; infinite becomes 65535 cm."""
     return np.rint(100 * metres).clip(0, 65535).astype(np.uint16)
 
 
 def decode_centimetres(values: np.ndarray) -> np.ndarray:
-    """Decode centimetres, integers of any shape, as metres, float64."""
+    """Decode centimeters, integers of any shape, as meters, float64."""
     return values / 100
 
 

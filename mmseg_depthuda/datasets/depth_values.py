@@ -1,9 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Whether depth can be that of its scene: files in another unit, and files without any depth.
 
-Centimetres or millimetres that are taken for metres train without an error. What gives them away is
-the median depth, which is about 5 to 40 m in pictures of streets. One image may be odd, a set is
-not: a single file is refused for an extreme median alone, a sample of files more strictly.
+Centimeters or millimeters that are taken for meters train without an error. They show in the median
+depth, which is about 5 to 40 m in pictures of streets. One image may be unusual: a single file is
+refused only for an extreme median. The median of a sample of files is checked more strictly.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mmseg_depthuda.adaptation.depth import valid_depth
 from .depth_encodings import MAX_METRES, MIN_METRES, metres_of_inverse_depth
 
 STREET_METRES = (2.0, 100.0)
-"""Range in which the median depth of a set of street scenes must lie, in metres."""
+"""Range in which the median depth of a set of street scenes must lie, in meters."""
 FILE_MARGIN = (4.0, 3.0)
 """The median of one file may be nearer and farther than the range of the set by these factors."""
 SAMPLED_FILES = 4
@@ -31,7 +31,7 @@ def check_expected_metres(expected: Sequence[float] | None) -> tuple[float, floa
         return None
     if len(expected) != 2 or not 0 < expected[0] < expected[1] < math.inf:
         raise ValueError(
-            f'expected_metres={expected!r} must be (low, high) in metres, such as (0.3, 10) for '
+            f'expected_metres={expected!r} must be (low, high) in meters, such as (0.3, 10) for '
             'rooms, or None for no check.'
         )
     return float(expected[0]), float(expected[1])
@@ -44,7 +44,7 @@ def median_metres(inverse_depth: np.ndarray) -> float | None:
         inverse_depth: In either encoding, float32, (H, W), ``INVALID_DEPTH`` where there is none.
 
     Returns:
-        Metres, of about 16000 pixels spread over the map; None where no pixel has a depth nearer
+        Meters, of about 16000 pixels spread over the map; None where no pixel has a depth nearer
         than 655.35 m, the end of the encodings.
     """
     step = max(1, int(math.sqrt(inverse_depth.size / SAMPLED_PIXELS)))
@@ -62,17 +62,17 @@ def check_file(
     expected: tuple[float, float] | None,
     stored: Callable[[], np.ndarray | None],
 ) -> float | None:
-    """Refuse a depth file without depth, or whose median no scene of the set can have.
+    """Refuse a depth file without depth, or with a median far outside of the expected range.
 
     Args:
         inverse_depth: What was read from it, float32, (H, W).
         info: Its ``depth_map_path`` and ``depth_file``.
-        expected: Range of the median of the set in metres, or None to accept any.
-        stored: Gives the numbers of the file as metres, or None where they are none. Called for the
+        expected: Range of the median of the set in meters, or None to accept any.
+        stored: Gives the numbers of the file as meters, or None where they are none. Called for the
             message about a file without valid pixel alone.
 
     Returns:
-        Median depth in metres; None if the file is of unknown scale or all is as far as infinite.
+        Median depth in meters; None if the file is of unknown scale or all is as far as infinite.
 
     Raises:
         ValueError: No pixel is valid, or the median is beyond the range by :data:`FILE_MARGIN`.
@@ -98,9 +98,9 @@ def check_sample(
     """Refuse files whose medians, all together, are in another unit.
 
     Args:
-        medians: Path of a depth file -> its median in metres.
+        medians: Path of a depth file -> its median in meters.
         depth_file: Kind of the files.
-        expected: Range of the median of the set in metres, or None to accept any.
+        expected: Range of the median of the set in meters, or None to accept any.
 
     Raises:
         ValueError: The median of the medians lies outside of the range.
@@ -130,11 +130,11 @@ def _no_valid_pixel(info: Mapping, stored: np.ndarray | None) -> str:
 
 def _remedy(depth_file: str) -> str:
     unit = {
-        'png_centimetres': 'Does the file hold centimetres? Convert millimetres or metres to '
-        "centimetres, or set depth_file to what it holds ('png_disparity' if it has no unit).",
-        'mat_metres': 'Does the file hold metres? Divide centimetres by 100 and millimetres by '
+        'png_centimetres': 'Does the file hold centimeters? Convert millimeters or meters to '
+        "centimeters, or set depth_file to what it holds ('png_disparity' if it has no unit).",
+        'mat_metres': 'Does the file hold meters? Divide centimeters by 100 and millimeters by '
         '1000, and save them again.',
-    }.get(depth_file, 'Do the camera files belong to these images, with the baseline in metres?')
+    }.get(depth_file, 'Do the camera files belong to these images, with the baseline in meters?')
     return (
         f'{unit} For scenes that are no streets, set LoadInverseDepth(expected_metres=(low, high)).'
     )

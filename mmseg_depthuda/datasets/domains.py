@@ -30,9 +30,8 @@ class DomainsIndex(NamedTuple):
 def seeded(seed: int) -> Iterator[None]:
     """Seed ``random``, ``np.random`` and ``torch`` for a block, and restore their states after it.
 
-    MMCV's and MMSeg's transforms draw from these global generators. Without the restoring, a run
-    whose data is loaded in the main process would draw other numbers in model and hooks than one
-    with workers.
+    MMCV's and MMSeg's transforms draw from these global generators. The states are restored so that
+    model and hooks draw the same numbers, whether data is loaded in the main process or in workers.
 
     Args:
         seed: 0 .. 2**32 - 1.
@@ -71,7 +70,7 @@ class DomainsDataset(Dataset):
 
     Raises:
         ValueError: If there is no domain, a dataset is empty, ``per_draw`` is not positive, no
-            domain has labels, or classes differ, be the labels loaded or not.
+            domain has labels, or classes differ, whether labels are loaded or not.
     """
 
     def __init__(self, **domains: dict | BaseDataset) -> None:
@@ -102,27 +101,27 @@ class DomainsDataset(Dataset):
                     f'The {name} dataset {type(dataset).__name__} is empty. Check its folders and '
                     '`indices`.'
                 )
-        self._check_classes(self._labelled_domain())
+        self._check_classes(self._labeled_domain())
 
-    def _labelled_domain(self) -> str:
+    def _labeled_domain(self) -> str:
         """The first domain with labels, whose classes are those of all."""
-        labelled = [name for name in self.domains if self._is_labelled(name)]
-        if not labelled:
+        labeled = [name for name in self.domains if self._is_labeled(name)]
+        if not labeled:
             raise ValueError(
                 f'None of the domains {list(self.domains)} has labels. Set '
                 'data_prefix.seg_map_path of at least one.'
             )
-        return labelled[0]
+        return labeled[0]
 
-    def _is_labelled(self, name: str) -> bool:
+    def _is_labeled(self, name: str) -> bool:
         return 'seg_map_path' in self.domains[name].get_data_info(0)
 
     def _check_classes(self, reference: str) -> None:
-        """Also where labels are not loaded: in its classes a domain will be evaluated."""
+        """Compare classes, also of domains whose labels are not loaded: they will be evaluated."""
         expected = _classes(self.domains[reference])
         for name, dataset in self.domains.items():
             classes = _classes(dataset)
-            if (classes or self._is_labelled(name)) and classes != expected:
+            if (classes or self._is_labeled(name)) and classes != expected:
                 raise ValueError(
                     f'The domains {reference} and {name} have different classes: '
                     f'{type(self.domains[reference]).__name__} has {expected} and '
@@ -203,7 +202,7 @@ class DomainsDataset(Dataset):
 
 @DATASETS.register_module()
 class SourceTargetDataset(DomainsDataset):
-    """The two domains of unsupervised domain adaptation: a labelled source and a target.
+    """The two domains of unsupervised domain adaptation: a labeled source and a target.
 
     Args:
         source: MMEngine dataset or its config, with labels.
@@ -216,8 +215,8 @@ class SourceTargetDataset(DomainsDataset):
     def __init__(self, source: dict | BaseDataset, target: dict | BaseDataset) -> None:
         super().__init__(source=source, target=target)
 
-    def _labelled_domain(self) -> str:
-        if not self._is_labelled('source'):
+    def _labeled_domain(self) -> str:
+        if not self._is_labeled('source'):
             raise ValueError(
                 'The source dataset has no labels. Set data_prefix.seg_map_path of `source`.'
             )
@@ -225,7 +224,7 @@ class SourceTargetDataset(DomainsDataset):
 
     @property
     def source(self) -> BaseDataset:
-        """BaseDataset: The labelled domain."""
+        """BaseDataset: The labeled domain."""
         return self.domains['source']
 
     @property
@@ -246,7 +245,7 @@ def datasets_by_domain(dataset: Dataset) -> dict[str, Dataset]:
     return getattr(dataset, 'domains', None) or dict(source=getattr(dataset, 'source', dataset))
 
 
-def _classes(dataset: Dataset) -> list[str]:
+def _classes(dataset: BaseDataset) -> list[str]:
     return list(dataset.metainfo.get('classes') or ())
 
 

@@ -2,7 +2,7 @@
 """Early detection of missing, empty and truncated files.
 
 Image decoders differ, by format and by version, in whether a truncated file is an error or silently
-gives a picture whose lower part is grey or black. The checks here look at the last bytes only, so
+gives a picture whose lower part is gray or black. The checks here look at the last bytes only, so
 they cost microseconds.
 """
 
@@ -47,7 +47,7 @@ def _check(size: int, head: bytes, tail: bytes, path: str | Path, key: str) -> N
         raise ValueError(f'{key}: {path} is empty (0 bytes). Restore it from the dataset archive.')
     truncated_png = head.startswith(PNG_START) and _PNG_END not in tail
     truncated_jpeg = head.startswith(JPEG_START) and _JPEG_END not in tail
-    # Some cameras and editors append data behind the end marker: only then is a full decoding worth
+    # Some cameras and editors append data after the end marker: only then is a full decoding worth
     # its time.
     if (truncated_png or truncated_jpeg) and not _pillow_decodes(path):
         raise ValueError(

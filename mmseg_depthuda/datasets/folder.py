@@ -19,7 +19,7 @@ class FolderDepthDataset(DepthSegDataset):
 
     Args:
         metainfo: ``dict(classes=[...])``, any number of class names from 2 to 254, optionally with
-            ``palette``, one RGB colour per class. Needed where there are labels.
+            ``palette``, one RGB color per class. Needed where there are labels.
         label_map: Raw label value (0..255) -> train index (0..C-1, or 255 = ignore). By default raw
             values are train indices. 255 is "ignore" unless the map says otherwise. A value that
             occurs in a file and is not in the map is an error.

@@ -114,7 +114,8 @@ def listed_stems(
     """
     by_name = {unicodedata.normalize('NFC', name): stem for stem, name in images.items()}
     names = read_list(path)
-    chosen, missing = [], []
+    chosen: list[str] = []
+    missing: list[str] = []
     for name in names:
         below = osp.relpath(name, osp.abspath(folder)) if osp.isabs(name) else name
         below = unicodedata.normalize('NFC', osp.normpath(below))

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Labels that would train or score in vain, found in a sample of their files."""
+"""Labels with which a training or a test would be useless, found in a sample of their files."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from .data_check import (
 )
 from .depth_dataset import ProtocolDataset
 from .label_protocols import IGNORE_INDEX
+from .listed_dataset import ListedDataset
 from .transforms import LoadLabels, read_label_ids
 from .transforms.label_files import label_map_remedy, short_list
 
@@ -32,29 +33,29 @@ def check_labels(
     dataset: Dataset, name: str, required: bool, files: int, seconds: float
 ) -> CheckReport | None:
     """Look for label values that no class has, for classes that never occur, and for labels in
-    which nothing is labelled.
+    which nothing is labeled.
 
     Args:
         dataset: Whose pipeline loads labels with :class:`LoadLabels` or MMSeg's
             ``LoadAnnotations``; may be a wrapper of several.
         name: Place of the dataset in the config, for the messages.
-        required: Whether labels without any labelled pixel are an error rather than a warning.
+        required: Whether labels without any labeled pixel are an error rather than a warning.
         files: How many label files to read.
         seconds: How long.
 
     Returns:
         What was found; ``None`` if the dataset loads no labels.
     """
-    parts = [part for one in simple_datasets(dataset) if (part := _labelled_part(one)) is not None]
+    parts = [part for one in simple_datasets(dataset) if (part := _labeled_part(one)) is not None]
     if not parts:
         return None
     for part in parts:
         part.read(math.ceil(files / len(parts)), seconds / len(parts))
     total, read = sum(len(part.dataset) for part in parts), sum(len(p.checked) for p in parts)
     pixels = sum((part.class_pixels() for part in parts), Counter())
-    labelled = sum(1 for part in parts for file in part.sound() if part.is_labelled(file))
+    labeled = sum(1 for part in parts for file in part.sound() if part.is_labeled(file))
     where = f'{name}: {read} of {total} label files were read'
-    report = CheckReport(f'{where}; {labelled} show a class, together {len(pixels)} classes.')
+    report = CheckReport(f'{where}; {labeled} show a class, together {len(pixels)} classes.')
     if not read:
         report.warnings.append(f'{name}: no label file could be read in {seconds:.1f} s.')
         return report
@@ -67,9 +68,13 @@ def check_labels(
 
 
 def _judge_classes(
-    parts: list[_LabelledPart], pixels: Counter, where: str, required: bool, report: CheckReport
+    parts: list[_LabeledPart],
+    pixels: Counter[int],
+    where: str,
+    required: bool,
+    report: CheckReport,
 ) -> None:
-    """Compare the classes that occur with those that there are."""
+    """Compare the classes that occur with the classes of the dataset."""
     serious = report.errors if required else report.warnings
     classes = parts[0].dataset.metainfo['classes']
     absent = [name for index, name in enumerate(classes) if index not in pixels]
@@ -77,7 +82,7 @@ def _judge_classes(
     ignores_255 = all(part.label_map.get(IGNORE_INDEX) == IGNORE_INDEX for part in parts)
     if not pixels:
         serious.append(
-            f'{where}, and nothing is labelled in any of them: they hold only the values '
+            f'{where}, and nothing is labeled in any of them: they hold only the values '
             f'{short_list(found)}, which mean "ignore". {parts[0].remedy()}'
         )
     elif len(classes) == 2 and absent and IGNORE_INDEX in found and ignores_255:
@@ -96,12 +101,12 @@ def _judge_classes(
         report.warnings.append(
             f'{where}, and {len(absent)} of {len(classes)} classes never occur in them: '
             f'{", ".join(absent)}. They hold the values {short_list(found, 20)}. If the classes '
-            'are there, correct label_map, protocol or labelling.'
+            'are there, correct label_map, protocol or labeling.'
         )
 
 
 @dataclass
-class _LabelledPart:
+class _LabeledPart:
     """A dataset without wrappers, and how its pipeline reads labels.
 
     Attributes:
@@ -111,7 +116,7 @@ class _LabelledPart:
         checked: What was read.
     """
 
-    dataset: Dataset
+    dataset: ListedDataset
     loader: LoadLabels | LoadAnnotations
     label_map: Mapping[int, int]
     checked: list[CheckedFile]
@@ -144,14 +149,14 @@ class _LabelledPart:
     def found(self) -> set[int]:
         return set().union(*(file.content for file in self.sound()))
 
-    def is_labelled(self, file: CheckedFile) -> bool:
+    def is_labeled(self, file: CheckedFile) -> bool:
         return any(
             self.label_map.get(value, IGNORE_INDEX) != IGNORE_INDEX for value in file.content
         )
 
-    def class_pixels(self) -> Counter:
+    def class_pixels(self) -> Counter[int]:
         """Train index -> number of pixels, of those that occur."""
-        pixels = Counter()
+        pixels: Counter[int] = Counter()
         for file in self.sound():
             for value, count in file.content.items():
                 pixels[self.label_map.get(value, IGNORE_INDEX)] += count
@@ -203,7 +208,7 @@ class _LabelledPart:
         )
 
 
-def _labelled_part(dataset: Dataset) -> _LabelledPart | None:
+def _labeled_part(dataset: ListedDataset) -> _LabeledPart | None:
     """``None`` if the dataset loads no labels, or in a way that is not known here."""
     loader = find_transform(dataset, (LoadLabels, LoadAnnotations))
     classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
@@ -218,4 +223,4 @@ def _labelled_part(dataset: Dataset) -> _LabelledPart | None:
         label_map = {index: index for index in range(len(classes))}
         for ignored in (IGNORE_INDEX, getattr(dataset, 'ignore_index', IGNORE_INDEX)):
             label_map[ignored] = IGNORE_INDEX
-    return _LabelledPart(dataset, loader, label_map, [])
+    return _LabeledPart(dataset, loader, label_map, [])

@@ -48,7 +48,7 @@ _CAMVID_PALETTE = {
     'bicyclist': (0, 128, 192),
 }
 
-# Each category in the colour of its most frequent class.
+# Each category in the color of its most frequent class.
 _CATEGORY_PALETTE = {
     'flat': _CITYSCAPES_PALETTE['road'],
     'construction': _CITYSCAPES_PALETTE['building'],
@@ -117,10 +117,10 @@ class LabelProtocol:
     """The classes of a training run.
 
     Attributes:
-        palette: Class name -> RGB colour, in training order.
+        palette: Class name -> RGB color, in training order.
         merged: Raw name -> class name, for raw names that are not themselves a class of the
-            protocol, in every labelling.
-        merged_from: Labelling -> raw name -> class name, for protocols that treat the same name
+            protocol, in every labeling.
+        merged_from: Labeling -> raw name -> class name, for protocols that treat the same name
             differently by dataset.
     """
 
@@ -135,9 +135,7 @@ class LabelProtocol:
     @property
     def metainfo(self) -> dict:
         """``classes`` and ``palette`` as MMSeg's ``METAINFO`` has them."""
-        return dict(
-            classes=self.classes, palette=[list(colour) for colour in self.palette.values()]
-        )
+        return dict(classes=self.classes, palette=[list(color) for color in self.palette.values()])
 
 
 def _cityscapes_subset(names: tuple[str, ...]) -> LabelProtocol:
@@ -217,20 +215,20 @@ TRAIN_ID_LABELLINGS: Mapping[str, str] = MappingProxyType(
         for protocol in PROTOCOLS
     }
 )
-"""Protocol -> labelling of files that hold its train indices, as the converters write them."""
+"""Protocol -> labeling of files that hold its train indices, as the converters write them."""
 
 LABELLINGS: Mapping[str, Mapping[int, str]] = MappingProxyType(
-    _FILE_LABELLINGS
+    dict(_FILE_LABELLINGS)
     | {
         labelling: MappingProxyType(dict(enumerate(PROTOCOLS[protocol].classes)))
         for protocol, labelling in TRAIN_ID_LABELLINGS.items()
     }
 )
-"""Raw label value -> name, for each labelling found in files. 255 means "ignore" in all of them."""
+"""Raw label value -> name, for each labeling found in files. 255 means "ignore" in all of them."""
 
 
 def label_suffix(labelling: str, raw_suffix: str) -> str:
-    """How the names of the label files of a labelling end.
+    """How the names of the label files of a labeling end.
 
     Files of train indices lie beside those that they were converted from: ``_labelTrainIds.png``
     for Cityscapes' 19 classes, as Cityscapes' own scripts name them, or ``_PROTOCOLTrainIds.png``.
@@ -268,19 +266,19 @@ def label_map(labelling: str, protocol: str) -> dict[int, int]:
 
     Raises:
         ValueError: If a name is unknown, or if some class of the protocol has no raw value in the
-            labelling, so that it could never be learnt or scored.
+            labeling, so that it could never be learned or scored.
     """
     if labelling not in LABELLINGS:
         raise ValueError(f'labelling={labelling!r} is unknown. Choose one of {sorted(LABELLINGS)}.')
     target = get_protocol(protocol)
     index = {name: i for i, name in enumerate(target.classes)}
-    merged = target.merged | target.merged_from.get(labelling, {})
+    merged = {**target.merged, **target.merged_from.get(labelling, {})}
     index.update({raw: index[name] for raw, name in merged.items()})
     mapping = {raw: index.get(name, IGNORE_INDEX) for raw, name in LABELLINGS[labelling].items()}
     absent = [name for i, name in enumerate(target.classes) if i not in mapping.values()]
     if absent:
         raise ValueError(
             f'Labels of kind {labelling!r} cannot express the classes {absent} of protocol '
-            f'{protocol!r}. Choose another protocol, or another labelling.'
+            f'{protocol!r}. Choose another protocol, or another labeling.'
         )
     return {IGNORE_INDEX: IGNORE_INDEX} | mapping

@@ -91,17 +91,16 @@ class DomainsSampler(Sampler):
 
     def _stream(self, domain: str) -> Callable[[int], int]:
         """Function from the number of an image in the run to its index in the domain."""
-        if domain == self.rare_domain:
-            return lambda number: self.rare_class_sampling.draw(
-                self._generator(_RARE_CLASSES, number)
-            )
+        rare = self.rare_class_sampling
+        if rare is not None and domain == self.rare_domain:
+            return lambda number: rare.draw(self._generator(_RARE_CLASSES, number))
         return self._shuffled(domain)
 
     def _shuffled(self, domain: str) -> Callable[[int], int]:
         """Every epoch is another permutation."""
         size = len(self.dataset.domains[domain])
         stream = _STREAMS.get(domain, _OTHERS + crc32(domain.encode()))
-        epoch, order = -1, None
+        epoch, order = -1, np.arange(0)
 
         def index(number: int) -> int:
             nonlocal epoch, order

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Frames of videos with their neighbours and their camera, for self-supervised depth."""
+"""Frames of videos with their neighbors and their camera, for self-supervised depth."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Frames = dict[int, str]
 
 
 class SequenceDataset(BaseDataset):
-    """Frames whose neighbours exist. Subclasses know where frames and cameras are.
+    """Frames whose neighbors exist. Subclasses know where frames and cameras are.
 
     Frames of one folder whose names differ in their last number alone are a sequence, and
-    neighbours if these numbers are. Frames without a neighbour, such as the first and the last, are
+    neighbors if these numbers are. Frames without a neighbor, such as the first and the last, are
     left out as targets; how many, and sequences that are too short, is logged.
 
-    A sample names ``img_path``, ``source_paths`` (neighbours in the order of ``frame_offsets``,
+    A sample names ``img_path``, ``source_paths`` (neighbors in the order of ``frame_offsets``,
     then the right image), ``frame_offsets``, the camera, either as ``intrinsics``
     (:class:`PinholeIntrinsics` as a dict) or as ``camera_path``, ``calibrated_size`` (width and
     height) if it is known, and ``has_right`` where there is a right image.
@@ -44,7 +44,7 @@ class SequenceDataset(BaseDataset):
     Raises:
         FileNotFoundError: If a folder is missing or holds no frame.
         ValueError: If an argument is invalid, a frame has no number, or no frame has its
-            neighbours.
+            neighbors.
     """
 
     METAINFO: dict = dict()
@@ -82,20 +82,20 @@ class SequenceDataset(BaseDataset):
         """List the frames that have all of their source views."""
         sequences = self.list_sequences('img_path', self.img_suffix)
         folder = self.data_prefix['img_path']
-        samples, without_neighbour, short = [], 0, []
+        samples, without_neighbor, short = [], 0, []
         for name, frames in sorted(sequences.items()):
             step = self.frame_step(frames)
             found = 0
             for number, path in sorted(frames.items()):
-                sources = [frames.get(number + offset * step) for offset in self.frame_offsets]
-                if None in sources:
-                    without_neighbour += 1
+                numbers = [number + offset * step for offset in self.frame_offsets]
+                if not frames.keys() >= set(numbers):
+                    without_neighbor += 1
                     continue
                 found += 1
                 samples.append(
                     dict(
                         img_path=osp.join(folder, path),
-                        source_paths=[osp.join(folder, source) for source in sources],
+                        source_paths=[osp.join(folder, frames[n]) for n in numbers],
                         frame_offsets=self.frame_offsets,
                         **self.camera_of(name, number),
                     )
@@ -105,18 +105,18 @@ class SequenceDataset(BaseDataset):
         if short:
             self._warn(
                 f'{len(short)} of {len(sequences)} sequences in {folder} hold no frame with '
-                f'neighbours at {self.frame_offsets} and are skipped: {_some(short)}'
+                f'neighbors at {self.frame_offsets} and are skipped: {_some(short)}'
             )
         total = sum(map(len, sequences.values()))
         if not samples:
             raise ValueError(
-                f'img_path: none of {total} frames in {folder} has neighbours at '
+                f'img_path: none of {total} frames in {folder} has neighbors at '
                 f'{self.frame_offsets}. Sequences: {_some(short)}. A sequence needs at least '
                 f'{1 + len(self.frame_offsets)} frames of one folder, numbered without gaps.'
             )
         print_log(
-            f'{len(samples)} of {total} frames in {folder} have neighbours at '
-            f'{self.frame_offsets}; {without_neighbour} at the ends of their sequences, or beside '
+            f'{len(samples)} of {total} frames in {folder} have neighbors at '
+            f'{self.frame_offsets}; {without_neighbor} at the ends of their sequences, or beside '
             'a gap, are left out',
             'current',
         )
@@ -131,7 +131,7 @@ class SequenceDataset(BaseDataset):
         raise NotImplementedError
 
     def frame_step(self, frames: Frames) -> int:
-        """Difference of the numbers of two neighbours."""
+        """Difference of the numbers of two neighbors."""
         return 1
 
     def list_sequences(self, key: str, suffixes: tuple[str, ...]) -> dict[str, Frames]:
@@ -259,8 +259,8 @@ class CityscapesSequenceDataset(SequenceDataset):
 class FolderSequenceDataset(SequenceDataset):
     """Your own video: a folder of numbered frames, or several folders, and the camera.
 
-    The numbers of neighbours differ by what most do in their sequence, so that every fifth frame of
-    a video may be kept as well; a larger difference is a gap.
+    The most frequent difference of numbers in a sequence is that of neighbors: 5, where every fifth
+    frame of a video was kept. A larger difference is a gap.
 
     Args:
         intrinsics: ``(fx, fy, cx, cy)`` of all frames as shares of the image's width and height

@@ -14,7 +14,7 @@ class SYNTHIADepthDataset(ProtocolDataset):
     """SYNTHIA-RAND-CITYSCAPES (Ros et al., CVPR 2016) with its rendered depth.
 
     Layout: ``RGB/0000000.png``, ``GT/LABELS/0000000.png`` (16 bit, 3 channels, class id in the
-    first), ``Depth/0000000.png`` (16 bit, centimetres). Some copies have ``Depth/Depth`` or 8-bit
+    first), ``Depth/0000000.png`` (16 bit, centimeters). Some copies have ``Depth/Depth`` or 8-bit
     class ids in ``parsed_LABELS`` or ``synthia_mapped_to_cityscapes``: name the folder in
     ``data_prefix``.
 

@@ -14,6 +14,12 @@ from scipy.io import savemat
 HEIGHT, WIDTH = 12, 20
 CAMERA = {'extrinsic': {'baseline': 0.25}, 'intrinsic': {'fx': 2000.0}}
 
+PIPELINE = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadLabels'),
+    dict(type='LoadInverseDepth'),
+]
+
 
 @pytest.fixture(scope='session', autouse=True)
 def _quick_garbage_collection():
@@ -35,13 +41,13 @@ class FileWriter:
         return path
 
     def png(self, name: str, pixels: np.ndarray) -> Path:
-        """Grey or BGR, 8 or 16 bits (also JPEG and others, by suffix)."""
+        """Gray or BGR, 8 or 16 bits (also JPEG and others, by suffix)."""
         path = self._path(name)
         assert cv2.imwrite(str(path), pixels)
         return path
 
     def palette_png(self, name: str, indices: np.ndarray) -> Path:
-        """A palette whose colours differ from the indices, as GTA5's labels have it."""
+        """A palette whose colors differ from the indices, as GTA5's labels have it."""
         path = self._path(name)
         image = Image.fromarray(indices)
         image.putpalette([255 - value for value in range(256) for _ in range(3)])

@@ -38,6 +38,6 @@ def test_written_files_have_16_bit_depth_and_palette_labels(tmp_path):
     source, target = benchmark.write_full_size_pairs(tmp_path, 1)
     depth = cv2.imread(str(source / 'disparity' / '00001.png'), cv2.IMREAD_UNCHANGED)
     assert (depth.shape, depth.dtype) == ((105, 191), 'uint16')
-    assert (source / 'labels' / '00001.png').read_bytes()[25] == 3  # colour type: palette
+    assert (source / 'labels' / '00001.png').read_bytes()[25] == 3  # color type: palette
     image = next((target / 'leftImg8bit').rglob('*.png'))
     assert cv2.imread(str(image)).shape == (102, 204, 3)

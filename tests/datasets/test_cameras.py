@@ -104,6 +104,8 @@ def test_camera_file_of_cityscapes(read):
 def test_only_the_needed_numbers_have_to_be_there(read):
     camera = read(dict(intrinsic=INTRINSIC), needs=('fx', 'fy', 'u0', 'v0'))
     assert camera.baseline is None
+    with pytest.raises(ValueError, match=r'a_camera.json lacks .*extrinsic.baseline \(meters\)'):
+        camera.number('baseline')
     camera = read(dict(intrinsic=dict(fx=700, u0=None), extrinsic=dict(baseline=0.2)))
     assert (camera.fx, camera.baseline, camera.u0, camera.v0) == (700, 0.2, None, None)
     # A baseline that nobody uses may be anything.
@@ -120,14 +122,14 @@ def test_only_the_needed_numbers_have_to_be_there(read):
         (
             dict(intrinsic=INTRINSIC),
             r'must be a JSON file with the numbers intrinsic.fx \(pixels\), extrinsic.baseline '
-            r"\(metres\), but: KeyError\('baseline'\)",
+            r"\(meters\), but: KeyError\('baseline'\)",
         ),
         (dict(intrinsic=INTRINSIC, extrinsic=[0.2]), 'must be.*extrinsic.baseline'),
         (dict(intrinsic=INTRINSIC, extrinsic=dict(baseline='wide')), "must be.*'wide'"),
         (dict(intrinsic=INTRINSIC, extrinsic=dict(baseline=None)), 'must be.*NoneType'),
         (
             dict(intrinsic=INTRINSIC, extrinsic=dict(baseline=209.313)),
-            'the baseline is 209.313.*0.005 and 20.0 metres.*another unit',
+            'the baseline is 209.313.*0.005 and 20.0 meters.*another unit',
         ),
         (dict(intrinsic=INTRINSIC, extrinsic=dict(baseline=0)), 'the baseline is 0.0'),
         (dict(intrinsic=INTRINSIC, extrinsic=dict(baseline=float('nan'))), 'the baseline is nan'),

@@ -5,12 +5,8 @@ import numpy as np
 import pytest
 
 from mmseg_depthuda.datasets import CamVidDataset
+from tests.datasets.conftest import PIPELINE
 
-PIPELINE = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadLabels'),
-    dict(type='LoadInverseDepth'),
-]
 REAL = Path(__file__).resolve().parents[3] / 'shared' / 'data' / 'camvid'
 
 

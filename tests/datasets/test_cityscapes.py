@@ -3,12 +3,7 @@ import numpy as np
 import pytest
 
 from mmseg_depthuda.datasets import CITYSCAPES_19, CityscapesDepthDataset
-
-PIPELINE = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadLabels'),
-    dict(type='LoadInverseDepth'),
-]
+from tests.datasets.conftest import PIPELINE
 
 
 def build(root, **kwargs):
@@ -18,9 +13,9 @@ def build(root, **kwargs):
 @pytest.mark.parametrize(
     ('depth', 'inverse_depth'),
     [
-        ('stereo', lambda raw: np.full(raw.shape, 655.36 / (11 + 0.01))),  # metres of sample 1
+        ('stereo', lambda raw: np.full(raw.shape, 655.36 / (11 + 0.01))),  # meters of sample 1
         ('mono', lambda raw: raw / 256 + 1),
-        # metres = 0.25 * 2000 / disparity
+        # meters = 0.25 * 2000 / disparity
         ('official', lambda raw: 655.36 / (500 / ((raw - 1.0) / 256) + 0.01)),
     ],
 )

@@ -82,7 +82,7 @@ def test_min_pixels_decides_what_an_image_shows(folder, statistics):
 
 
 def test_classes_that_min_pixels_excludes_are_named(folder, statistics, monkeypatch):
-    """The train, which no image shows at all, is not an affair of min_pixels."""
+    """The train, which no image shows at all, has nothing to do with min_pixels."""
     warnings = []
     monkeypatch.setattr(
         'mmseg_depthuda.datasets.class_statistics.print_log',

@@ -9,6 +9,7 @@ import pytest
 from mmseg.registry import DATASETS
 
 from mmseg_depthuda.datasets import GTA5DepthDataset, label_map
+from tests.datasets.conftest import PIPELINE
 
 NO_DEPTH = dict(img_path='images', seg_map_path='labels')
 LOAD = [dict(type='LoadImageFromFile'), dict(type='LoadLabels'), dict(type='PackSegInputs')]
@@ -108,12 +109,7 @@ def test_data_info_carries_what_transforms_need(gta_root, lazy):
     [('images', 'img_path'), ('labels', 'seg_map_path'), ('disparity', 'depth_map_path')],
 )
 def test_damaged_file_is_an_error_when_it_is_read(gta_root, kind, key, damage, error, message):
-    pipeline = [
-        dict(type='LoadImageFromFile'),
-        dict(type='LoadLabels'),
-        dict(type='LoadInverseDepth'),
-    ]
-    dataset = GTA5DepthDataset(data_root=str(gta_root), pipeline=pipeline)
+    dataset = GTA5DepthDataset(data_root=str(gta_root), pipeline=PIPELINE)
     damage(gta_root / kind / '00003.png')
     with pytest.raises(error, match=rf'{key}: .*{kind}/00003.png {message}'):
         dataset[2]

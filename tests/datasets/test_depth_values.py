@@ -12,7 +12,7 @@ SHAPE = (12, 20)
 
 
 def street(median=15.0):
-    """Metres with a known median; a tenth of the pixels has none."""
+    """Meters with a known median; a tenth of the pixels has none."""
     depth = np.geomspace(median / 4, median * 4, 239).astype(np.float32)
     depth = np.random.default_rng(0).permutation(np.append(depth, median)).reshape(SHAPE)
     return np.where(np.arange(240).reshape(SHAPE) % 10 == 3, np.float32(np.nan), depth)
@@ -20,7 +20,7 @@ def street(median=15.0):
 
 @pytest.fixture
 def load(files):
-    """Write depth in metres times a factor, and load it."""
+    """Write depth in meters times a factor, and load it."""
     transform = {}
 
     def loaded(metres, kind='mat_metres', factor=1.0, name='a', encoding='corda', **options):
@@ -66,10 +66,10 @@ def test_streets_in_the_right_unit_are_loaded(load, encoding):
         (
             'mat_metres',
             1000,
-            r'no valid pixel: the median .* is 1.51e\+04 m, .*millimetres by 1000',
+            r'no valid pixel: the median .* is 1.51e\+04 m, .*millimeters by 1000',
         ),
         ('mat_metres', 0.01, r'the median depth of .*a.mat is 0.2\d* m, expected are 0.5 to 300 m'),
-        ('png_centimetres', 1, r'the median depth of .*a.png is 0.2\d* m, .*metres to centimetres'),
+        ('png_centimetres', 1, r'the median depth of .*a.png is 0.2\d* m, .*meters to centimeters'),
     ],
 )
 def test_a_file_in_another_unit_is_refused_with_its_median(load, kind, factor, message):
@@ -80,7 +80,7 @@ def test_a_file_in_another_unit_is_refused_with_its_median(load, kind, factor, m
 def test_centimetres_as_metres_are_refused(load):
     """Of a street from 3 to 48 m, what is nearer than 6.55 m alone has a code."""
     with pytest.raises(
-        ValueError, match=r'the median depth of .* is 4\d\d m, .*centimetres by 100'
+        ValueError, match=r'the median depth of .* is 4\d\d m, .*centimeters by 100'
     ):
         load(street(12), factor=100)
 

@@ -28,7 +28,7 @@ def test_truncated_file_is_an_error(files, picture, suffix, share):
 
 
 @pytest.mark.parametrize('suffix', ['.png', '.jpg'])
-def test_data_behind_the_end_marker_is_no_truncation(files, picture, suffix):
+def test_data_after_the_end_marker_is_no_truncation(files, picture, suffix):
     path = files.png(f'a{suffix}', picture)
     path.write_bytes(path.read_bytes() + bytes(5000))
     read_intact(path, 'img_path')

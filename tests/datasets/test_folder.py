@@ -3,14 +3,19 @@ import numpy as np
 import pytest
 
 from mmseg_depthuda.datasets import FolderDepthDataset
+from tests.datasets.conftest import PIPELINE
 
-PIPELINE = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadLabels'),
-    dict(type='LoadInverseDepth'),
-]
 TWO_CLASSES = dict(classes=['background', 'road'])
-LABELLED = dict(img_path='images', seg_map_path='labels')
+LABELED = dict(img_path='images', seg_map_path='labels')
+
+
+@pytest.fixture
+def build(files):
+    def build(**options):
+        common = dict(metainfo=TWO_CLASSES, data_prefix=LABELED, pipeline=PIPELINE)
+        return FolderDepthDataset(**{**common, 'data_root': str(files.root), **options})
+
+    return build
 
 
 @pytest.fixture
@@ -24,25 +29,18 @@ def masks(files, image) -> np.ndarray:
     return labels
 
 
-def test_images_only(files, masks):
-    dataset = FolderDepthDataset(
-        data_root=str(files.root), data_prefix=dict(img_path='images'), pipeline=PIPELINE
-    )
+def test_images_only(build, masks):
+    dataset = build(metainfo=None, data_prefix=dict(img_path='images'))
     assert len(dataset) == 4
     assert 'gt_seg_map' not in dataset[0]
     assert 'classes' not in dataset.metainfo
 
 
-def test_two_classes_with_labels_and_depth(files, masks, depth16):
+def test_two_classes_with_labels_and_depth(files, build, masks, depth16):
     for name in ('a', 'b', 'drive/c', 'drive/d'):
         files.png(f'depth/{name}.png', depth16 // 20)  # a median of 16 m
-    dataset = FolderDepthDataset(
-        metainfo=TWO_CLASSES,
-        data_root=str(files.root),
-        data_prefix=dict(LABELLED, depth_map_path='depth'),
-        depth_file='png_centimetres',
-        pipeline=PIPELINE,
-    )
+    prefix = dict(LABELED, depth_map_path='depth')
+    dataset = build(data_prefix=prefix, depth_file='png_centimetres')
     for sample in dataset:
         np.testing.assert_array_equal(sample['gt_seg_map'], masks)
         assert sample['gt_depth_map'].shape == masks.shape
@@ -50,37 +48,25 @@ def test_two_classes_with_labels_and_depth(files, masks, depth16):
     assert len(dataset.metainfo['palette']) == 2
 
 
-def test_label_map_of_the_user(files, image):
+def test_label_map_of_the_user(files, build, image):
     raw = np.tile(np.array([0, 7, 200, 255], dtype=np.uint8), (12, 5))
     files.png('images/a.png', image)
     files.png('labels/a.png', raw)
-    dataset = FolderDepthDataset(
-        metainfo=TWO_CLASSES,
-        label_map={0: 255, 7: 1, '200': 0},  # YAML and JSON configs have text keys
-        data_root=str(files.root),
-        data_prefix=LABELLED,
-        pipeline=PIPELINE,
-    )
+    dataset = build(label_map={0: 255, 7: 1, '200': 0})  # YAML and JSON configs have text keys
     np.testing.assert_array_equal(dataset[0]['gt_seg_map'][0, :4], [255, 1, 0, 255])
 
 
-def test_label_value_beyond_the_classes_is_an_error(files, image):
+def test_label_value_beyond_the_classes_is_an_error(files, build, image):
     files.png('images/a.png', image)
     files.png('labels/a.png', np.full(image.shape[:2], 2, dtype=np.uint8))
-    dataset = FolderDepthDataset(
-        metainfo=TWO_CLASSES,
-        data_root=str(files.root),
-        data_prefix=LABELLED,
-        pipeline=PIPELINE,
-    )
     with pytest.raises(ValueError, match=r'labels/a.png holds the label values \[2\]'):
-        dataset[0]
+        build()[0]
 
 
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (dict(data_prefix=LABELLED), r'metainfo=dict\(classes'),
+        (dict(data_prefix=LABELED), r'metainfo=dict\(classes'),
         (dict(metainfo=dict(classes=['one'])), '2 to 254'),
         (dict(metainfo=dict(classes=['a', 'a'])), '2 to 254'),
         (dict(metainfo=dict(classes='road')), '2 to 254'),
@@ -104,25 +90,18 @@ def test_images_that_differ_in_suffix_only_are_an_error(files, masks, image):
         FolderDepthDataset(data_root=str(files.root), data_prefix=dict(img_path='images'))
 
 
-def test_largest_number_of_classes(files, image):
+def test_largest_number_of_classes(files, build, image):
     raw = np.arange(240, dtype=np.uint8).reshape(12, 20)
     raw[-1, -1] = 253
     files.png('images/a.png', image)
     files.png('labels/a.png', raw)
-    dataset = FolderDepthDataset(
-        metainfo=dict(classes=[str(i) for i in range(254)]),
-        data_root=str(files.root),
-        data_prefix=LABELLED,
-        pipeline=PIPELINE,
-    )
+    dataset = build(metainfo=dict(classes=[str(i) for i in range(254)]))
     np.testing.assert_array_equal(dataset[0]['gt_seg_map'], raw)
 
 
-def test_suffixes_of_labels_in_other_letters(files, masks):
+def test_suffixes_of_labels_in_other_letters(files, build, masks):
     (files.root / 'labels/a.png').rename(files.root / 'labels/a.PNG')
-    dataset = FolderDepthDataset(
-        metainfo=TWO_CLASSES, data_root=str(files.root), data_prefix=LABELLED, pipeline=PIPELINE
-    )
+    dataset = build()
     label = str(files.root / 'labels/a.PNG')
     assert dataset.get_data_info(0)['seg_map_path'] == label
     assert dataset.companion_path('seg_map_path', 'a') == label

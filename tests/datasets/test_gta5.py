@@ -2,12 +2,7 @@
 import numpy as np
 
 from mmseg_depthuda.datasets import GTA5DepthDataset
-
-PIPELINE = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadLabels'),
-    dict(type='LoadInverseDepth'),
-]
+from tests.datasets.conftest import PIPELINE
 
 
 def test_first_sample(gta_root, image, label_ids, depth16):

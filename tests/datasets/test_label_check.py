@@ -48,18 +48,18 @@ def test_good_labels(folder):
 
 
 @pytest.mark.parametrize('required', [True, False])
-def test_nothing_labelled(folder, required):
+def test_nothing_labeled(folder, required):
     report = check(folder([255], [255]), required)
     message = only(report, 'errors' if required else 'warnings')
-    assert 'nothing is labelled' in message and '[255]' in message and 'label_map=' in message
+    assert 'nothing is labeled' in message and '[255]' in message and 'label_map=' in message
 
 
-def test_nothing_labelled_by_the_map(folder):
+def test_nothing_labeled_by_the_map(folder):
     message = only(check(folder([7, 9], label_map={7: 255, 9: 255, 0: 0, 1: 1, 2: 2})), 'errors')
-    assert 'nothing is labelled' in message and '[7, 9]' in message
+    assert 'nothing is labeled' in message and '[7, 9]' in message
 
 
-def test_an_unlabelled_image_among_others_is_fine(folder):
+def test_an_unlabeled_image_among_others_is_fine(folder):
     parts = [folder([0, 1], name='a/'), folder([255], name='b/'), folder([2], name='c/')]
     report = check(ConcatDataset(parts))
     assert not report.errors and not report.warnings

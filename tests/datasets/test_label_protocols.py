@@ -110,7 +110,7 @@ def test_vistas_ids_are_mmsegs():
     assert tuple(LABELLINGS['vistas_ids'].items()) == tuple(enumerate(classes))
 
 
-def test_order_and_colours_of_the_categories():
+def test_order_and_colors_of_the_categories():
     metainfo = PROTOCOLS['categories7'].metainfo
     assert metainfo['classes'] == (
         'flat', 'construction', 'object', 'nature', 'sky', 'human', 'vehicle',
@@ -144,7 +144,7 @@ def test_cityscapes13_maps_by_name():
     }
 
 
-def test_every_protocol_has_distinct_colours():
+def test_every_protocol_has_distinct_colors():
     for protocol in PROTOCOLS.values():
         assert len(set(protocol.palette.values())) == len(protocol.classes)
 

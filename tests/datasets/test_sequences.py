@@ -44,7 +44,7 @@ def targets(dataset):
 # -- a folder --------------------------------------------------------------------------------------
 
 
-def test_neighbours_in_a_folder(files, log):
+def test_neighbors_in_a_folder(files, log):
     write_frames(files, [f'drive/frame_{i:04}.png' for i in range(1, 5)])
     dataset = folder_dataset(files.root, data_prefix=dict(img_path='drive'))
     assert targets(dataset) == {

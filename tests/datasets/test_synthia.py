@@ -3,12 +3,7 @@ import numpy as np
 import pytest
 
 from mmseg_depthuda.datasets import SYNTHIADepthDataset
-
-PIPELINE = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadLabels'),
-    dict(type='LoadInverseDepth'),
-]
+from tests.datasets.conftest import PIPELINE
 
 
 @pytest.fixture

@@ -5,12 +5,8 @@ import numpy as np
 import pytest
 
 from mmseg_depthuda.datasets import MapillaryDepthDataset
+from tests.datasets.conftest import PIPELINE
 
-PIPELINE = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadLabels'),
-    dict(type='LoadInverseDepth'),
-]
 NAME = '-0aEQ0wvw5c9CQHbxVtwTg'
 
 
@@ -50,18 +46,6 @@ def test_labels_of_the_archive_of_version_2(files, vistas_root, ids):
         pipeline=PIPELINE,
     )
     np.testing.assert_array_equal(dataset[0]['gt_seg_map'], dataset[1]['gt_seg_map'][::-1])
-
-
-def test_without_labels_and_with_pseudo_depth(files, vistas_root, depth16):
-    for i in range(2):
-        files.png(f'depth/{NAME}{i}.png', depth16)
-    dataset = MapillaryDepthDataset(
-        data_root=str(vistas_root),
-        data_prefix=dict(seg_map_path=None, depth_map_path='depth'),
-        pipeline=PIPELINE,
-    )
-    np.testing.assert_allclose(dataset[0]['gt_depth_map'], depth16 / 256 + 1, rtol=1e-7)
-    assert 'gt_seg_map' not in dataset[0]
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_the_log_shows_what_the_page_says(folder):
     assert len(logged(folder, run, 'loss_photometric')) == 2
     (log,) = (folder / 'work_dirs' / run).glob('*/*.log')
     # The last of the three frames is the first one's neighbour of a neighbour.
-    assert re.search(r'2 of 6 frames in \S+ have neighbours at \(-1, 1\)', log.read_text())
+    assert re.search(r'2 of 6 frames in \S+ have neighbors at \(-1, 1\)', log.read_text())
 
 
 @pytest.mark.parametrize(('run', 'trainings'), [('stereo', 2), ('mono', 1)])

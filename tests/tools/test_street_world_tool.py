@@ -1,55 +1,53 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-import importlib.util
 from pathlib import Path
 
 import cv2
 import pytest
 
+from tests.commands import main_of
+
 TOOL = Path(__file__).parents[2] / 'tools/dataset_converters/street_world.py'
 
 
 @pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location('street_world_tool', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def main():
+    return main_of(TOOL)
 
 
-def test_renders_then_says_that_it_is_complete(tool, tmp_path, capsys):
+def test_renders_then_says_that_it_is_complete(main, tmp_path, capsys):
     args = [str(tmp_path), '--source-images', '1', '--size', '64x32', '--workers', '1']
-    tool.main(args)
+    main(args)
     assert '1 scenes in' in capsys.readouterr().out
     assert (tmp_path / 'gta/images/00001.png').exists()
-    tool.main(args)
+    main(args)
     assert 'is complete' in capsys.readouterr().out
 
 
-def test_other_seed_in_the_same_folder_is_an_error(tool, tmp_path):
+def test_other_seed_in_the_same_folder_is_an_error(main, tmp_path):
     args = [str(tmp_path), '--size', '64x32', '--workers', '1']
-    tool.main([*args, '--seed', '1'])
+    main([*args, '--seed', '1'])
     with pytest.raises(ValueError, match='records seed = 1, but 2 is asked for'):
-        tool.main([*args, '--seed', '2'])
+        main([*args, '--seed', '2'])
 
 
 @pytest.mark.parametrize(
     'args',
     [['x', '--size', '512'], ['x', '--layouts', 'kitti'], ['x', '--parts', 'lidar'], []],
 )
-def test_bad_arguments(tool, args, capsys):
+def test_bad_arguments(main, args, capsys):
     with pytest.raises(SystemExit) as error:
-        tool.main(args)
+        main(args)
     assert error.value.code == 2
     assert 'error:' in capsys.readouterr().err
 
 
-def test_preview(tool, tmp_path):
+def test_preview(main, tmp_path):
     path = tmp_path / 'preview.jpg'
-    tool.main(['--preview', str(path), '--size', '64x32'])
+    main(['--preview', str(path), '--size', '64x32'])
     # Six columns of 256 + 4 and two rows of 3 * 128 + 4 pixels
     assert cv2.imread(str(path)).shape == (2 * 388, 6 * 260, 3)
 
 
-def test_preview_that_cannot_be_written(tool, tmp_path):
+def test_preview_that_cannot_be_written(main, tmp_path):
     with pytest.raises(OSError, match='cannot write'):
-        tool.main(['--preview', str(tmp_path / 'missing/preview.jpg'), '--size', '64x32'])
+        main(['--preview', str(tmp_path / 'missing/preview.jpg'), '--size', '64x32'])

@@ -33,8 +33,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--scale',
         choices=SCALES,
-        help='metric: depth in metres; normalised: smallest to largest value of each image, for '
-        'networks whose unit is unknown. Default: normalised for networks trained on video alone',
+        help='metric: depth in meters; normalized: smallest to largest value of each image, for '
+        'networks whose unit is unknown. Default: normalized for networks trained on video alone',
     )
     parser.add_argument(
         '--device', type=device, default='cuda' if torch.cuda.is_available() else 'cpu'

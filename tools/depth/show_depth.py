@@ -15,7 +15,7 @@ from mmseg_depthuda.fileio import atomic_write
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Draw some images of a folder with the depth that training will read, and say '
-        'how many metres it is; see docs/own_depth.md.'
+        'how many meters it is; see docs/own_depth.md.'
     )
     parser.add_argument('images', help='folder of images, with subfolders')
     parser.add_argument('depth', help='folder of depth files, named as the images')

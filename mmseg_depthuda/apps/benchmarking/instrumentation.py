@@ -25,7 +25,7 @@ class Parts:
     SOURCE = 'source pass'
     MIXED = 'mixed pass'
     JOINT_BACKWARD = 'joint backward'
-    OPTIMIZER = 'optimiser'
+    OPTIMIZER = 'optimizer'
     EMA = 'EMA'
     OTHER = 'other'
 
@@ -48,7 +48,7 @@ class Parts:
 
 @contextmanager
 def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Set an attribute of an object or a module for a block, and restore it behind it."""
+    """Set an attribute of an object or a module for a block, and restore it after it."""
     is_own = name in vars(owner)
     original = getattr(owner, name)
     setattr(owner, name, value)
@@ -67,7 +67,7 @@ def instrumented(hook: DACSHook, optim_wrapper: OptimWrapper, watch: Stopwatch) 
 
     Args:
         hook: With student and teacher.
-        optim_wrapper: Wrapper of the optimiser.
+        optim_wrapper: Wrapper of the optimizer.
         watch: Gets the parts.
     """
     student, teacher = hook.src_model, hook.ema_model

@@ -158,7 +158,8 @@ def plan_ladder(
     seeds: Iterable[int],
     options: Sequence[str] = (),
 ) -> list[Training]:
-    """All trainings of a ladder, seed by seed, so that an interrupted one is whole seeds.
+    """All trainings of a ladder, seed by seed: what an interrupted ladder has trained is whole
+    seeds.
 
     Args:
         folder (str | Path): Holds ``METHOD/seed_SEED`` per training.

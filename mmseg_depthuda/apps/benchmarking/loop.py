@@ -37,10 +37,9 @@ class Measurement:
 
 
 class BenchmarkLoop(IterBasedTrainLoop):
-    """Alternates iterations of the variants on one model, one teacher and one optimiser.
+    """Alternates iterations of the variants on one model, one teacher and one optimizer.
 
-    What the machine does meanwhile hits both alike, and what is in memory besides the iteration is
-    the same for both.
+    Other load on the machine slows both alike, and both have the same data in memory.
 
     Args:
         runner: Runner with a :class:`DACSHook`.
@@ -110,7 +109,7 @@ class BenchmarkLoop(IterBasedTrainLoop):
 
 
 def fill_optimizer_state(optimizer: Optimizer) -> None:
-    """Let an optimiser allocate what it keeps between steps, so that the first iteration measured
+    """Let an optimizer allocate what it keeps between steps, so that the first iteration measured
     has as much in memory as any later one.
 
     Args:

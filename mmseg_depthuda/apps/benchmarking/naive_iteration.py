@@ -10,11 +10,12 @@ It computes the same update of student and teacher as :class:`DACSHook` with
 * updates parameters one by one, a repeated parameter repeatedly;
 * averages the teacher in a Python loop over its parameters.
 
-Mixing and augmentation are the package's own, since the releases do nothing dearer on the same
+Mixing and augmentation are the package's own, since those of the releases cost no more on the same
 device.
 """
 
 from functools import partial
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +27,7 @@ from torch.optim import Optimizer
 from mmseg_depthuda.adaptation.ema import ema_alpha
 from mmseg_depthuda.engine.hooks import DACSHook
 from mmseg_depthuda.engine.optimizers import RepeatedSGD
-from mmseg_depthuda.models.decode_heads.corda_head import CorDAHead, TaskPredictions, _by_pixel
+from mmseg_depthuda.models.decode_heads.corda_head import CorDAHead, _by_pixel
 from mmseg_depthuda.models.segmentors import UDASegmentor
 from mmseg_depthuda.models.teachers import TeacherEMA
 from mmseg_depthuda.structures import stack_pixel_data
@@ -37,6 +38,22 @@ from .stopwatch import Stopwatch
 DECODERS = ('source', 'target')
 
 
+class AllPredictions(NamedTuple):
+    """Predictions at the size of the images; the depths by name of their decoder.
+
+    Attributes:
+        seg: Logits, ``(N, num_classes, H, W)``.
+        initial_seg: The same; None for a head without them.
+        depth: Inverse depth, ``(N, 1, H, W)`` each; empty for a head without it.
+        initial_depth: The same.
+    """
+
+    seg: Tensor
+    initial_seg: Tensor | None
+    depth: dict[str, Tensor]
+    initial_depth: dict[str, Tensor]
+
+
 def naive_iteration(
     hook: DACSHook, optim_wrapper: OptimWrapper, batch: dict, watch: Stopwatch
 ) -> Tensor:
@@ -44,7 +61,7 @@ def naive_iteration(
 
     Args:
         hook: With student and teacher.
-        optim_wrapper: Wrapper of the optimiser.
+        optim_wrapper: Wrapper of the optimizer.
         batch: Branches ``source`` and ``target``.
         watch: Gets the parts of the iteration.
 
@@ -52,6 +69,8 @@ def naive_iteration(
         Sum of all losses, detached.
     """
     model, teacher = hook.src_model, hook.ema_model
+    if not isinstance(model, UDASegmentor):
+        raise TypeError(f'model is a {type(model).__name__}, but must be a UDASegmentor.')
     label_with_all_outputs = partial(_pseudo_label_logits, teacher.module)
     with optim_wrapper.optim_context(model):
         with torch.no_grad():
@@ -75,16 +94,12 @@ def naive_iteration(
     return loss.detach()
 
 
-def all_predictions(model: UDASegmentor, inputs: Tensor) -> TaskPredictions:
+def all_predictions(model: UDASegmentor, inputs: Tensor) -> AllPredictions:
     """Every output of the head at the size of the images.
 
     Args:
         model: Segmentor with a :class:`CorDAHead`, or with a head that gives logits alone.
-        inputs: Normalised images, (N, 3, H, W).
-
-    Returns:
-        TaskPredictions: (N, num_classes, H, W) and (N, 1, H, W); ``initial_seg`` None and the
-        depths empty for a head without them.
+        inputs: Normalized images, (N, 3, H, W).
     """
     head, features = model.decode_head, model.extract_feat(inputs)
     upsample = partial(
@@ -95,9 +110,9 @@ def all_predictions(model: UDASegmentor, inputs: Tensor) -> TaskPredictions:
         warning=False,
     )
     if not isinstance(head, CorDAHead):
-        return TaskPredictions(upsample(head(features)), None, {}, {})
+        return AllPredictions(upsample(head(features)), None, {}, {})
     tasks = head.forward_tasks(features, DECODERS)
-    return TaskPredictions(
+    return AllPredictions(
         seg=upsample(tasks.seg),
         initial_seg=upsample(tasks.initial_seg),
         depth={domain: upsample(depth) for domain, depth in tasks.depth.items()},
@@ -107,47 +122,57 @@ def all_predictions(model: UDASegmentor, inputs: Tensor) -> TaskPredictions:
 
 def _pseudo_label_logits(teacher: UDASegmentor, inputs: Tensor, initial: bool = False) -> Tensor:
     predictions = all_predictions(teacher, inputs)
-    return predictions.initial_seg if initial else predictions.seg
+    logits = predictions.initial_seg if initial else predictions.seg
+    if logits is None:
+        raise ValueError('initial_pseudo_labels needs a head with an initial segmentation.')
+    return logits
 
 
 def _source_loss(model: UDASegmentor, inputs: Tensor, data_samples: list) -> Tensor:
     head, predictions = model.decode_head, all_predictions(model, inputs)
-    label = stack_pixel_data(data_samples, 'gt_sem_seg').squeeze(1)
-    loss = sum(
+    label = _stacked(data_samples, 'gt_sem_seg').squeeze(1)
+    losses = [
         F.cross_entropy(logits, label, ignore_index=head.ignore_index)
         for logits in (predictions.seg, predictions.initial_seg)
         if logits is not None
-    )
-    return loss + _depth_loss(head, predictions, data_samples, 'source')
+    ]
+    return torch.stack(losses).sum() + _depth_loss(head, predictions, data_samples, 'source')
 
 
 def _mixed_loss(model: UDASegmentor, inputs: Tensor, data_samples: list) -> Tensor:
     head, predictions = model.decode_head, all_predictions(model, inputs)
-    label = stack_pixel_data(data_samples, 'gt_sem_seg').squeeze(1)
-    weight = stack_pixel_data(data_samples, 'seg_weight')
+    label = _stacked(data_samples, 'gt_sem_seg').squeeze(1)
+    weight = _stacked(data_samples, 'seg_weight')
     if predictions.depth:
         gt_depth = stack_pixel_data(data_samples, 'gt_depth_map')
         weight = head._seg_weight(data_samples, predictions.depth, DECODERS, gt_depth)
-    loss = sum(
+    losses = [
         (
             weight.squeeze(1)
             * F.cross_entropy(logits, label, ignore_index=head.ignore_index, reduction='none')
         ).mean()
         for logits in (predictions.seg, predictions.initial_seg)
         if logits is not None
-    )
-    return loss + _depth_loss(head, predictions, data_samples, 'mixed')
+    ]
+    return torch.stack(losses).sum() + _depth_loss(head, predictions, data_samples, 'mixed')
+
+
+def _stacked(data_samples: list, field: str) -> Tensor:
+    values = stack_pixel_data(data_samples, field)
+    if values is None:
+        raise ValueError(f'the samples lack {field}, which the naive iteration trains on.')
+    return values
 
 
 def _depth_loss(
-    head: nn.Module, predictions: TaskPredictions, data_samples: list, branch: str
+    head: CorDAHead, predictions: AllPredictions, data_samples: list, branch: str
 ) -> Tensor | float:
     """Weighted depth losses of a branch; 0 without depth."""
     gt_depth = stack_pixel_data(data_samples, 'gt_depth_map')
     if gt_depth is None or not predictions.depth:
         return 0.0
     mask = stack_pixel_data(data_samples, 'mix_mask')
-    loss = 0.0
+    loss: Tensor | float = 0.0
     for depth in (predictions.depth, predictions.initial_depth):
         decoders = DECODERS[:1] if mask is None else DECODERS
         prediction = _by_pixel(depth, decoders, mask)
@@ -157,10 +182,10 @@ def _depth_loss(
 
 
 def plain_step(optimizer: Optimizer) -> None:
-    """Step of an optimiser, one parameter after the other.
+    """Step of an optimizer, one parameter after the other.
 
     Args:
-        optimizer: :class:`RepeatedSGD`, or any optimiser of PyTorch; its state is used and updated.
+        optimizer: :class:`RepeatedSGD`, or any optimizer of PyTorch; its state is used and updated.
     """
     if isinstance(optimizer, RepeatedSGD):
         _repeated_sgd_step(optimizer)

@@ -3,7 +3,7 @@
 
 The function runs in a fresh child process, and what is reported is the peak of that process's
 resident set minus its size at the start, when all libraries are imported. Three things make this
-the peak of live tensors (weights, gradients, optimiser and teacher included, as in CUDA's
+the peak of live tensors (weights, gradients, optimizer and teacher included, as in CUDA's
 ``max_memory_allocated``) and of the kernels' scratch memory:
 
 * glibc is told to give every block of 64 KiB or more its own mapping, which returns to the system

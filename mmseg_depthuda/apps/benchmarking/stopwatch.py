@@ -15,7 +15,7 @@ class Stopwatch:
 
     Every moment between entering the outermost part and leaving it belongs to exactly one part, so
     the parts add up to the whole. On CUDA the moments are events on the current stream: nothing is
-    synchronised before :meth:`read`, and a part counts what it makes the device wait or work, as it
+    synchronized before :meth:`read`, and a part counts what it makes the device wait or work, as it
     does in training.
 
     Args:

@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 
 IGNORE_INDEX = 255
 LABEL_BLOCK = 16
-"""Side of the one-coloured blocks of the label, so that masks have areas and borders."""
+"""Side of the one-colored blocks of the label, so that masks have areas and borders."""
 
 
 class SyntheticPairs(Dataset):

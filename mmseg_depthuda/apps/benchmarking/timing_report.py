@@ -12,7 +12,7 @@ OUTSIDE_NETWORK_BAR = 0.05
 PEAK_MEMORY_BAR = 0.65
 
 
-def summarise(
+def summarize(
     setting: dict,
     batch_size: int,
     measurements: dict[str, Measurement],
@@ -64,7 +64,7 @@ def summarise(
 
 
 def format_report(report: dict) -> str:
-    """Table of a report of :func:`summarise`, and how it stands against the bars.
+    """Table of a report of :func:`summarize`, and how it stands against the bars.
 
     Args:
         report: The report.

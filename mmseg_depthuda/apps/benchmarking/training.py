@@ -21,7 +21,7 @@ from mmseg_depthuda.models.decode_heads.head_contract import predicted_tasks
 from .loop import NAIVE, PACKAGE, BenchmarkLoop, Measurement
 from .peak_memory import peak_resident_bytes
 from .synthetic_pairs import SyntheticPairs
-from .timing_report import summarise
+from .timing_report import summarize
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def benchmark_training(cfg: Config, options: BenchmarkOptions) -> dict:
         options: How to measure.
 
     Returns:
-        dict: The report, see :func:`summarise`.
+        dict: The report, see :func:`summarize`.
 
     Raises:
         ValueError: If the config has no ``DACSHook``, or mixed precision is wanted without CUDA.
@@ -90,11 +90,11 @@ def benchmark_training(cfg: Config, options: BenchmarkOptions) -> dict:
         torch=torch.__version__,
         **asdict(options),
     )
-    return summarise(setting, options.batch_size, measurements, peaks)
+    return summarize(setting, options.batch_size, measurements, peaks)
 
 
 def _benchmark_config(cfg: Config, options: BenchmarkOptions) -> Config:
-    """The model, optimiser, hook and loader of a config, without pretrained weights."""
+    """The model, optimizer, hook and loader of a config, without pretrained weights."""
     hooks = [hook for hook in cfg.get('custom_hooks', ()) if hook['type'] == 'DACSHook']
     if not hooks:
         raise ValueError(

@@ -101,7 +101,7 @@ def evaluate_checkpoints(
     ]
     if missing:
         runner = Runner.from_cfg(cfg)
-        # Not Runner.test(), whose after_run hooks close the visualiser.
+        # Not Runner.test(), whose after_run hooks close the visualizer.
         test_loop = runner.test_loop
         runner.call_hook('before_run')
         for iteration in missing:
@@ -207,7 +207,7 @@ def _settings(cfg: Config) -> dict[str, str]:
 
 
 def _file_state(file: Path, path: Path) -> dict[str, str | int]:
-    """Which file it is, as seen from that of the results, and what changes when it is replaced."""
+    """Path of a file relative to the results, and what tells that the file was replaced."""
     stat = file.stat()
     return dict(
         file=Path(os.path.relpath(file, path.parent)).as_posix(),

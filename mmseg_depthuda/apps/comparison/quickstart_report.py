@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Trained networks looked at: evaluation, summary, and a picture of what they predict."""
+"""A report on trained networks: evaluation, summary, and a picture of what they predict."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def difficulty_map(model: Any, sample: dict, prediction: SegDataSample) -> Tenso
 
 
 def _save_grid(rows: Sequence[Mapping[str, np.ndarray | Tensor]], path: str | Path) -> None:
-    """Save rows of titled panels: RGB arrays (H, W, 3), or maps (H, W) to be coloured."""
+    """Save rows of titled panels: RGB arrays (H, W, 3), or maps (H, W) to be colored."""
     titles = list(rows[0])
     height, width = rows[0]['image'].shape[:2]
     cell = 3.0

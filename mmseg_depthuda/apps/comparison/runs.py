@@ -113,9 +113,9 @@ def read_run(name: str, work_dirs: Iterable[str | Path]) -> ComparedRun:
 def read_curves(work_dir: str | Path) -> dict[str, dict[int, float]]:
     """Read what a training has logged, over all attempts.
 
-    MMEngine begins a time-stamped folder with every attempt. One that was resumed from a checkpoint
-    repeats iterations that the attempt before has logged behind it: a later attempt counts from its
-    first iteration on.
+    MMEngine begins a time-stamped folder with every attempt. An attempt that resumes from a
+    checkpoint repeats the iterations after it, which the attempt before has logged, too. From the
+    first iteration of the later attempt on, only the later attempt counts.
 
     Args:
         work_dir (str | Path): Of the training.
@@ -468,7 +468,7 @@ def draw_curves(path: str | Path, runs: Sequence[ComparedRun]) -> None:
     rows = math.ceil(len(names) / columns)
     figure = Figure((3.2 * columns, 2.4 * rows), dpi=100, layout='tight')
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
-    colours = {run.name: f'C{index}' for index, run in enumerate(runs)}
+    colors = {run.name: f'C{index}' for index, run in enumerate(runs)}
     for axis, name in zip(axes, names, strict=False):
         axis.set_title(name, fontsize=9)
         axis.tick_params(labelsize=7)
@@ -477,9 +477,9 @@ def draw_curves(path: str | Path, runs: Sequence[ComparedRun]) -> None:
             if not len(steps):
                 continue
             marker = 'o' if len(steps) == 1 else None
-            axis.plot(steps, middle, color=colours[run.name], label=run.name, lw=1, marker=marker)
+            axis.plot(steps, middle, color=colors[run.name], label=run.name, lw=1, marker=marker)
             band = (middle - deviation, middle + deviation)
-            axis.fill_between(steps, *band, color=colours[run.name], alpha=0.2, lw=0)
+            axis.fill_between(steps, *band, color=colors[run.name], alpha=0.2, lw=0)
     for axis in axes[len(names) :]:
         axis.set_axis_off()
     axes[0].legend(fontsize=7)
@@ -559,10 +559,10 @@ def draw_checkpoints(
     figure = Figure((5, 3.2), dpi=100, layout='tight')
     axis = figure.subplots()
     axis.plot(steps, values, color='C0', lw=1, marker='o', ms=3)
-    for step, colour, name in ((best, 'C3', f'best of {len(steps)}'), (last, 'C2', 'last')):
+    for step, color, name in ((best, 'C3', f'best of {len(steps)}'), (last, 'C2', 'last')):
         value = metrics[step].get(metric, math.nan)
         label = f'{name}: {_number(metric, value)} at {step}'
-        axis.scatter([step], [value], s=60, facecolor='none', edgecolor=colour, label=label)
+        axis.scatter([step], [value], s=60, facecolor='none', edgecolor=color, label=label)
     axis.set_xlabel('iteration', fontsize=8)
     axis.set_ylabel(metric, fontsize=8)
     axis.tick_params(labelsize=7)

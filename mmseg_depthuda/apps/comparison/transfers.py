@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Networks compared image by image: where adaptation helps and where it does harm."""
+"""Networks compared image by image: on which images adaptation helps, and on which it harms."""
 
 from __future__ import annotations
 
@@ -95,9 +95,9 @@ def transfer_table(networks: Sequence[AdaptedNetwork]) -> str:
             ]
         )
     lines = [table.get_string()]
-    unlabelled = max(seed.num_unlabelled for network in networks for seed in network.transfers)
-    if unlabelled:
-        lines.append(f'{unlabelled} images without a labelled pixel are left out.')
+    unlabeled = max(seed.num_unlabelled for network in networks for seed in network.transfers)
+    if unlabeled:
+        lines.append(f'{unlabeled} images without a labeled pixel are left out.')
     return '\n'.join(lines)
 
 
@@ -140,13 +140,13 @@ def _draw_images(axis: Axes, network: AdaptedNetwork, end: float) -> None:
     rate = _with_deviation([seed.rate for seed in seeds])
     axis.set_title(f'{_heading(network)}: {rate} % negative transfer', fontsize=8)
     axis.axline((0, 0), slope=1, color='0.6', lw=0.8)
-    for label, colour, worse in (('not worse', 'C0', False), ('worse', 'C3', True)):
+    for label, color, worse in (('not worse', 'C0', False), ('worse', 'C3', True)):
         shown = [(seed, seed.worse == worse) for seed in seeds]
         axis.scatter(
             [value for seed, chosen in shown for value in seed.before[chosen]],
             [value for seed, chosen in shown for value in seed.after[chosen]],
             s=8,
-            color=colour,
+            color=color,
             alpha=0.6,
             lw=0,
             label=f'{label} ({sum(int(chosen.sum()) for _, chosen in shown)})',

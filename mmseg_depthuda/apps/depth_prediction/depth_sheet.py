@@ -33,7 +33,7 @@ def depth_sheet(
     Returns:
         tuple[np.ndarray, str]: The picture, RGB, uint8, (H, W, 3); and how many images have a depth
         file, and what the drawn ones hold: the share of the pixels with depth and, if it is in
-        metres, its quantiles.
+        meters, its quantiles.
 
     Raises:
         FileNotFoundError: If a folder is missing, or holds no image, or no depth of any.

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Pseudo depth: what a trained network sees in images that have no depth, as files to train on."""
+"""Pseudo depth: what a trained network predicts for images without depth, as files to train on."""
 
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,13 @@ from mmseg_depthuda.models import SelfSupervisedDepth
 
 # CorDA's encoding knows no infinite depth, so nothing supervises the prediction in the sky.
 CLASSES_WITHOUT_DEPTH = ('sky',)
-SCALES = ('metric', 'normalised')
+SCALES = ('metric', 'normalized')
 
 
 def disparity_png(inverse_depth: np.ndarray) -> np.ndarray:
     """Encode inverse depth as ``LoadInverseDepth`` reads it from a disparity PNG.
 
-    0 means "no depth", which is what CorDA makes of everything as far away as 655 m, the sky above
-    all.
+    0 means "no depth". CorDA reads everything from 655 m on as such, above all the sky.
 
     Args:
         inverse_depth (np.ndarray): CorDA encoding, (H, W), float.
@@ -42,10 +41,10 @@ def disparity_png(inverse_depth: np.ndarray) -> np.ndarray:
     return encode_png_disparity(inverse_depth)
 
 
-def normalised_png(inverse_depth: np.ndarray) -> np.ndarray:
+def normalized_png(inverse_depth: np.ndarray) -> np.ndarray:
     """Encode inverse depth of unknown unit, from 1 for the farthest pixel to 65535 for the nearest.
 
-    The pseudo depth of Hoyer et al. (CVPR 2021), and of CorDA's monocular files, is normalised in
+    The pseudo depth of Hoyer et al. (CVPR 2021), and of CorDA's monocular files, is normalized in
     this way in each image.
 
     Args:
@@ -90,8 +89,8 @@ def predict_folder(
         out (str | Path): Folder to write to; ``a/b.jpg`` becomes ``a/b.png`` there.
         device (str): ``'cpu'``, ``'cuda'``, ``'cuda:1'``...
         scale (str, optional): ``'metric'``: :func:`disparity_png`, for a network whose depth is in
-            metres; ``'normalised'``: :func:`normalised_png`, for one trained on video alone.
-            Defaults to None: normalised for a network trained on video without right images, metric
+            meters; ``'normalized'``: :func:`normalized_png`, for one trained on video alone.
+            Defaults to None: normalized for a network trained on video without right images, metric
             for all others.
 
     Returns:
@@ -145,22 +144,22 @@ def _load(config: str | Path, checkpoint: str | Path, device: str) -> nn.Module:
 
 
 def _scale_of(model: nn.Module) -> str:
-    """Whether a model was trained on depth in metres."""
+    """Whether a model was trained on depth in meters."""
     if not isinstance(model, SelfSupervisedDepth):
         return 'metric'
     has_right = model.cfg.train_dataloader.dataset.get('data_prefix', {}).get('right_path')
-    return 'metric' if has_right else 'normalised'
+    return 'metric' if has_right else 'normalized'
 
 
 def _depth_png(model: Any, result: SegDataSample, scale: str) -> np.ndarray:
     inverse_depth = result.pred_depth_map.data[0].float().cpu().numpy()
-    if scale == 'normalised':
-        png = normalised_png(inverse_depth)
+    if scale == 'normalized':
+        png = normalized_png(inverse_depth)
     elif isinstance(model, SelfSupervisedDepth):
-        # 1 / metres; CorDA adds a centimetre to the metres.
+        # 1 / meters; CorDA adds a centimeter to the meters.
         _check_finite(inverse_depth)
         png = disparity_png(corda_inverse_depth(1 / inverse_depth))
-    else:  # CorDA's and DADA's encodings are the same number of the same metres
+    else:  # CorDA's and DADA's encodings are the same number of the same meters
         png = disparity_png(inverse_depth)
     if 'pred_sem_seg' in result:
         classes = model.dataset_meta['classes']

@@ -129,7 +129,7 @@ class Experiment:
         return training.target.get('depth') if self.is_paired else None
 
     @property
-    def initialisation(self) -> str:
+    def initialization(self) -> str:
         init = self.cfg.model.backbone.get('init_cfg')
         if not init:
             return 'random'

@@ -116,7 +116,7 @@ def _model(one: Experiment, method: Method) -> dict[str, Any]:
         'Architecture': [one.network, one.cfg.model.decode_head.type],
         'Batch Size': one.batch_size,
         'Iterations': one.cfg.train_cfg.max_iters,
-        'Initialisation': one.initialisation,
+        'Initialization': one.initialization,
     }
     if one.target_depth:
         metadata['Target Depth'] = one.target_depth
@@ -187,10 +187,10 @@ def _table(experiments: Sequence[Experiment]) -> str:
 
 
 def _variant(one: Experiment) -> str:
-    """What the table of results says, or else the target depth and the initialisation."""
+    """What the table of results says, or else the target depth and the initialization."""
     if one.variant:
         return one.variant
-    return ', '.join(part for part in (one.target_depth, one.initialisation) if part)
+    return ', '.join(part for part in (one.target_depth, one.initialization) if part)
 
 
 def _numbers(one: Experiment) -> tuple[str, str]:

@@ -27,7 +27,7 @@ from mmseg_depthuda.fileio import atomic_write
 
 from .splits import Sample
 
-# Without prediction from neighbouring pixels, label maps are smaller and decode in half the time.
+# Without prediction from neighboring pixels, label maps are smaller and decode in half the time.
 _LABEL_PNG = (
     cv2.IMWRITE_PNG_COMPRESSION, 6,
     cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT,
@@ -72,7 +72,7 @@ class Inspection:
         problems: Why the image cannot be used; empty if it can.
         class_pixels: Number of pixels of every class; ``None`` if the labels cannot be used.
         valid_depth: Kind of depth -> share of valid pixels.
-        median_metres: Kind of depth -> median depth in metres, where it has a unit.
+        median_metres: Kind of depth -> median depth in meters, where it has a unit.
         resized_depth: Kinds of depth whose resolution is not that of the image.
         converted: State of the converted labels; ``None`` if they were not written.
     """
@@ -142,7 +142,8 @@ def _fitting_labels(info: dict) -> np.ndarray | None:
     if 'ori_shape' not in info:
         read_labels(info['seg_map_path'], info['label_map'])
         return None
-    return LoadLabels(on_size_mismatch='error').transform(info)['gt_seg_map']
+    LoadLabels(on_size_mismatch='error').transform(info)
+    return info['gt_seg_map']
 
 
 def _verify_depth(result: Inspection, kind: str, info: dict) -> None:
@@ -164,4 +165,4 @@ def _write_labels(path: str, labels: np.ndarray) -> None:
         raise OSError(f'OpenCV cannot encode {path}, {labels.shape} {labels.dtype}.')
     # A file that a power failure left short has another size than recorded, and is written again.
     with atomic_write(path, durable=False) as file:
-        file.write(content)
+        file.write(content.tobytes())

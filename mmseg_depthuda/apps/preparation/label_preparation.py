@@ -70,8 +70,14 @@ def prepare_split(split: Split, folder: Path | None, workers: int = 1) -> SplitR
         return SplitResult(split, _inspect(split, samples, workers), reused=0, folder=None)
     folder = folder / split.name
     record = Record(folder / 'record.jsonl', recorded_settings(split))
-    known = {sample.stem: record.finished(sample) for sample in samples}
-    unfinished = [sample for sample in samples if known[sample.stem] is None]
+    known: dict[str, Inspection] = {}
+    unfinished = []
+    for sample in samples:
+        finished = record.finished(sample)
+        if finished is None:
+            unfinished.append(sample)
+        else:
+            known[sample.stem] = finished
     for inspection in _inspect(split, unfinished, workers, record):
         known[inspection.stem] = inspection
     inspections = [known[sample.stem] for sample in samples]
@@ -83,11 +89,11 @@ def prepare_split(split: Split, folder: Path | None, workers: int = 1) -> SplitR
 def _inspect(
     split: Split, samples: Sequence[Sample], workers: int, record: Record | None = None
 ) -> list[Inspection]:
-    """Inspect in parallel behind a progress bar; convert if there is a record to keep."""
+    """Inspect in parallel, with a progress bar; convert if there is a record to keep."""
     work = partial(
         inspect,
-        label_map=split.labelled.label_map,
-        num_classes=len(split.labelled.metainfo['classes']),
+        label_map=split.labeled.label_map,
+        num_classes=len(split.labeled.metainfo['classes']),
         write=record is not None,
     )
     inspections = []
@@ -102,12 +108,12 @@ def _inspect(
 
 def recorded_settings(split: Split) -> dict:
     """Everything besides the files that the result of an image depends on."""
-    root = split.labelled.data_root
-    datasets = {'labels': split.labelled, **split.depth}
+    root = split.labeled.data_root
+    datasets = {'labels': split.labeled, **split.depth}
     return dict(
         version=CONVERTER_VERSION,
-        classes=list(split.labelled.metainfo['classes']),
-        label_map=sorted(split.labelled.label_map.items()),
+        classes=list(split.labeled.metainfo['classes']),
+        label_map=sorted(split.labeled.label_map.items()),
         ignore_index=IGNORE_INDEX,
         folders={
             kind: {key: osp.relpath(path, root) for key, path in dataset.data_prefix.items()}
@@ -122,7 +128,7 @@ def _write_lists(split: Split, inspections: Sequence[Inspection], folder: Path) 
         file.write(''.join(f'{stem}\n' for stem in usable).encode())
     save_class_statistics(
         folder / 'class_statistics.json',
-        split.labelled.metainfo['classes'],
+        split.labeled.metainfo['classes'],
         {
             inspection.name: inspection.class_pixels
             for inspection in inspections

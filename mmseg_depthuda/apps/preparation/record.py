@@ -35,7 +35,9 @@ class Record:
 
     def finished(self, sample: Sample) -> Inspection | None:
         """What is known of an image, ``None`` if it has to be read (again)."""
-        settings, known = self._earlier.get(sample.stem, (None, None))
+        if sample.stem not in self._earlier:
+            return None
+        settings, known = self._earlier[sample.stem]
         if (
             settings == self._settings
             and not known.problems
@@ -53,7 +55,8 @@ class Record:
         If its labels can no longer be converted, what an earlier run wrote is removed: a converted
         file is never older than its source.
         """
-        _, known = self._earlier.get(sample.stem, (None, None))
+        earlier = self._earlier.get(sample.stem)
+        known = None if earlier is None else earlier[1]
         if (
             result.converted is None
             and known is not None

@@ -23,8 +23,8 @@ def report(results: Sequence[SplitResult], name: str, protocol: str) -> dict:
     Returns:
         ``dataset``, ``protocol``, ``complete`` (whether every image can be used) and ``splits``:
         by name (``all`` where the dataset has none) the numbers of images, the problems, the share
-        of every class in the labelled pixels, and per kind of depth how much of it is valid, its
-        median in metres, and what is wrong with the unit of all, if anything.
+        of every class in the labeled pixels, and per kind of depth how much of it is valid, its
+        median in meters, and what is wrong with the unit of all, if anything.
     """
     splits = {result.split.name or 'all': _split_report(result) for result in results}
     units = [depth['wrong_unit'] for split in splits.values() for depth in split['depth'].values()]
@@ -53,7 +53,7 @@ def _split_report(result: SplitResult) -> dict:
 
 
 def _class_shares(result: SplitResult) -> dict[str, float]:
-    classes = result.split.labelled.metainfo['classes']
+    classes = result.split.labeled.metainfo['classes']
     counts = [item.class_pixels for item in result.inspections if item.class_pixels is not None]
     pixels = np.sum(counts, axis=0) if counts else np.zeros(len(classes))
     return dict(zip(classes, (pixels / max(pixels.sum(), 1)).tolist(), strict=True))
@@ -73,7 +73,7 @@ def _depth_report(result: SplitResult, kind: str) -> dict:
         wrong_unit=_wrong_unit(medians, result, kind),
         valid_maps=len(shares),
         mean_valid_share=float(np.mean(list(shares.values()))) if shares else None,
-        least_valid=min(shares, key=shares.get) if shares else None,
+        least_valid=min(shares, key=shares.__getitem__) if shares else None,
         least_valid_share=min(shares.values()) if shares else None,
         other_resolution=[item.name for item in result.inspections if kind in item.resized_depth],
     )

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Which files belong to an image: asked of the dataset classes that training uses."""
+"""Which files belong to an image, according to the dataset classes that training uses."""
 
 from __future__ import annotations
 
@@ -50,23 +50,24 @@ class Sample(NamedTuple):
 class Split:
     """Images that are prepared together.
 
-    The datasets are built with ``lazy_init``: they know where files belong, and have not looked.
+    The datasets are built with ``lazy_init``: they know the paths of files, and have not looked for
+    the files.
 
     Attributes:
         name: Folder name of the split, '' if the dataset has no splits.
-        labelled: Reads the labels as downloaded.
+        labeled: Reads the labels as downloaded.
         converted: Reads the converted labels; asked for their paths only.
         depth: Kind of depth -> dataset that reads it.
     """
 
     name: str
-    labelled: DepthSegDataset
+    labeled: DepthSegDataset
     converted: DepthSegDataset
     depth: Mapping[str, DepthSegDataset] = field(default_factory=dict)
 
     def check_folders(self) -> None:
         """Raise FileNotFoundError if a folder of the download is missing."""
-        for dataset in (self.labelled, *self.depth.values()):
+        for dataset in (self.labeled, *self.depth.values()):
             for key, folder in dataset.data_prefix.items():
                 if not osp.isdir(folder):
                     raise FileNotFoundError(
@@ -81,16 +82,16 @@ class Split:
             FileNotFoundError: If there is no image, or for a kind of file none of any image.
             ValueError: If two images differ only in their suffix.
         """
-        root = self.labelled.data_prefix['img_path']
-        images = self.labelled.list_images()
-        for dataset in (self.labelled, *self.depth.values()):
+        root = self.labeled.data_prefix['img_path']
+        images = self.labeled.list_images()
+        for dataset in (self.labeled, *self.depth.values()):
             _check_layout(dataset, images)
         return [
             Sample(
                 name,
                 stem,
                 osp.join(root, name),
-                self.labelled.companion_path('seg_map_path', stem),
+                self.labeled.companion_path('seg_map_path', stem),
                 self.converted.companion_path('seg_map_path', stem),
                 {kind: _depth_files(dataset, stem) for kind, dataset in self.depth.items()},
             )
@@ -155,7 +156,7 @@ def folder_split(
     label_folder = dict(seg_map_path=labels)
     return Split(
         name='',
-        labelled=build(root, label_folder),
+        labeled=build(root, label_folder),
         converted=build(out, label_folder, labelling=TRAIN_ID_LABELLINGS[protocol]),
         depth={} if depth is None else {depth: build(root, dict(depth_map_path=depth))},
     )
@@ -207,7 +208,7 @@ def cityscapes_splits(
     return [
         Split(
             name=name,
-            labelled=build(name),
+            labeled=build(name),
             converted=build(name, data_root=out, labelling=TRAIN_ID_LABELLINGS[protocol]),
             depth=depth_datasets[name],
         )

@@ -15,7 +15,7 @@ _REMEDY = (
     'If you trust whoever made the file, read it once with c = torch.load(FILE, '
     'map_location="cpu", weights_only=False), save the weights alone with torch.save({name: '
     'c[name] for name in ("model", "ema_model")}, NEW_FILE) (a plain dictionary of tensors, as '
-    'initialisations, AdvEnt and DADA are: torch.save(dict(c), NEW_FILE)), and convert that file.'
+    'initializations, AdvEnt and DADA are: torch.save(dict(c), NEW_FILE)), and convert that file.'
 )
 
 

@@ -20,7 +20,7 @@ class ReleasedLayout:
     Attributes:
         title (str): What the network is, for messages.
         config (str): The matching config within ``configs/``.
-        signature (str): A released name by which a file is recognised; converters try their layouts
+        signature (str): A released name by which a file is recognized; converters try their layouts
             in order. The first dimension of this tensor is the number of classes.
         prefixes (Mapping[str, str]): Released prefix to prefix here; all tensors are covered, each
             by one prefix.
@@ -120,10 +120,10 @@ DADA = ReleasedLayout(
 )
 
 DEEPLAB_INIT_PREFIX = 'Scale.'
-"""Stands before every name of the ImageNet-only initialisation."""
+"""Stands before every name of the ImageNet-only initialization."""
 DEEPLAB_INIT_CLASSIFIER = tuple(
     f'layer5.conv2d_list.{branch}.{parameter}'
     for branch in range(4)
     for parameter in ('weight', 'bias')
 )
-"""The 21-class DeepLab classifier that initialisations carry and that nothing here starts from."""
+"""The 21-class DeepLab classifier that initializations carry and that nothing here starts from."""

@@ -1,9 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Released checkpoints to MMSegmentation checkpoints, and back.
 
-A conversion renames tensors and changes none. What a file must hold is read off the model of the
-matching config, so that a tensor that is missing, unexpected or of another shape is an error and
-never a silently random part of a network.
+A conversion renames tensors and changes none. The model of the matching config says what a file
+must hold: a tensor that is missing, unexpected or of another shape is an error, and no part of a
+network silently stays random.
 """
 
 import ast
@@ -138,7 +138,7 @@ def mmseg_to_released(
     return {layout.released_name(name): value.detach() for name, value in state.items()}
 
 
-def _recognise(
+def _recognize(
     state: StateDict, signatures: Mapping[str, ReleasedLayout], where: str
 ) -> tuple[ReleasedLayout, Config, str]:
     """The layout of a state dict by its signature, the config of its network, and what the latter
@@ -184,7 +184,7 @@ def _without_prefix(state: StateDict, prefix: str) -> StateDict:
 
 
 def corda_to_mmseg(source: str | Path, target: str | Path, weights: str = 'student') -> str:
-    """Convert a released CorDA checkpoint; its variant is recognised from the names.
+    """Convert a released CorDA checkpoint; its variant is recognized from the names.
 
     Args:
         source (str | Path): Released checkpoint with the entries ``model`` and ``ema_model``.
@@ -227,7 +227,7 @@ def _released_file_to_mmseg(
         state = _without_prefix(checkpoint_entry(checkpoint, released, source), 'module.')
         if not converted:  # the teacher has the layout of the student
             signatures = {one.signature: one for one in layouts}
-            layout, config, fitting_config = _recognise(state, signatures, where)
+            layout, config, fitting_config = _recognize(state, signatures, where)
             shapes = model_shapes(config.model)
         converted[entry] = released_to_mmseg(state, layout, shapes, where)
     num_tensors = len(converted['state_dict'])
@@ -245,21 +245,14 @@ def _released_file_to_mmseg(
 
 
 def advent_to_mmseg(source: str | Path, target: str | Path) -> str:
-    """Convert a released AdvEnt or MinEnt checkpoint; single and multi-level are recognised.
+    """Convert a released AdvEnt or MinEnt checkpoint; single and multi-level are recognized.
 
     Args:
         source (str | Path): Released checkpoint, a plain dictionary of tensors. Discriminators are
             not released, and a test does without them.
         target (str | Path): MMSegmentation checkpoint to write.
 
-    Returns:
-        str: What was converted, for people to read.
-
-    Raises:
-        FileNotFoundError: ``source`` does not exist.
-        OSError: ``target`` cannot be written.
-        ValueError: ``source`` is not such a checkpoint; the message lists every tensor that does
-            not fit.
+    Returns and raises the same as :func:`corda_to_mmseg`.
     """
     return _released_state_to_mmseg(source, target, (ADVENT_MULTI_LEVEL, ADVENT))
 
@@ -275,7 +268,7 @@ def _released_state_to_mmseg(
     check_paths(source, target)
     state = _without_prefix(tensors(read_checkpoint(source), source), 'module.')
     signatures = {one.signature: one for one in layouts}
-    layout, config, fitting_config = _recognise(state, signatures, str(source))
+    layout, config, fitting_config = _recognize(state, signatures, str(source))
     converted = released_to_mmseg(state, layout, model_shapes(config.model), str(source))
     write_checkpoint(target, dict(meta=_meta(config), state_dict=converted))
     num_classes = config.model.decode_head.num_classes
@@ -287,22 +280,16 @@ def _released_state_to_mmseg(
 
 
 def deeplab_init_to_mmseg(source: str | Path, target: str | Path) -> str:
-    """Convert an initialisation of DeepLab-v2's ResNet-101 for ``DeepLabV2ResNet``.
+    """Convert an initialization of DeepLab-v2's ResNet-101 for ``DeepLabV2ResNet``.
 
     Both released ones are taken: ImageNet+COCO, named as torchvision names its ResNet, and ImageNet
-    only, the same names behind ``Scale.``. The classifier they may carry is left out.
+    only, the same names after ``Scale.``. The classifier they may carry is left out.
 
     Args:
-        source (str | Path): Released initialisation, a plain dictionary of tensors.
+        source (str | Path): Released initialization, a plain dictionary of tensors.
         target (str | Path): Checkpoint to write, for the ``init_cfg`` of the backbone.
 
-    Returns:
-        str: What was converted, for people to read.
-
-    Raises:
-        FileNotFoundError: ``source`` does not exist.
-        OSError: ``target`` cannot be written.
-        ValueError: ``source`` is not such a file; the message lists every tensor that does not fit.
+    Returns and raises the same as :func:`corda_to_mmseg`.
     """
     check_paths(source, target)
     state = _without_prefix(tensors(read_checkpoint(source), source), 'module.')
@@ -333,13 +320,8 @@ def mmseg_to_corda(source: str | Path, target: str | Path) -> str:
         target (str | Path): File to write, with ``model`` (the student) and ``ema_model`` (the
             teacher; the student again if ``source`` has no teacher).
 
-    Returns:
-        str: What was converted, for people to read.
-
-    Raises:
-        FileNotFoundError: ``source`` does not exist.
-        OSError: ``target`` cannot be written.
-        ValueError: ``source`` is not a checkpoint of CorDA or DACS on ResNet-101.
+    Returns and raises the same as :func:`corda_to_mmseg`. A ``source`` of another method or
+    another backbone is a ValueError.
     """
     check_paths(source, target)
     checkpoint = read_checkpoint(source)
@@ -356,7 +338,7 @@ def mmseg_to_corda(source: str | Path, target: str | Path) -> str:
         if not converted:  # the teacher has the layout of the student
             layouts = (CORDA_GTA, CORDA_SYNTHIA, DACS)
             signatures = {one.mmseg_name(one.signature): one for one in layouts}
-            layout, config, _ = _recognise(state, signatures, where)
+            layout, config, _ = _recognize(state, signatures, where)
             shapes = model_shapes(config.model)
         converted[released] = mmseg_to_released(state, layout, shapes, where)
     converted.setdefault('ema_model', converted['model'])
@@ -371,10 +353,10 @@ def mmseg_to_corda(source: str | Path, target: str | Path) -> str:
 
 
 def _check_summed_branches(checkpoint: Mapping, source: str | Path) -> None:
-    """Refuse networks that differ from those of DACS and CorDA in nothing but the branches summed.
+    """Refuse networks that differ from DACS and CorDA only in the number of summed branches.
 
-    AdvEnt and MinEnt have DACS's very tensors, so that only the config tells. It is parsed and not
-    run, because a checkpoint may come from anybody.
+    AdvEnt and MinEnt have the same tensors as DACS; only the config tells them apart. It is parsed
+    and not run, because a checkpoint may come from anybody.
     """
     config = ast.parse(checkpoint.get('meta', {}).get('cfg', ''))
     summed = {

@@ -9,8 +9,8 @@ import numpy as np
 GAP_OF_WIDTH = 1 / 32
 SAME_SURFACE = 1.0  # pixels of disparity by which the two ends of a gap may differ
 OCCLUSION_SLACK = 4  # pixels by which the matching window widens the shadow of the foreground
-SURFACE_CONTRAST = 16  # grey values between a pixel and the nearer end
-BACKGROUND_CONTRAST = 32  # grey values between a pixel and the background
+SURFACE_CONTRAST = 16  # gray values between a pixel and the nearer end
+BACKGROUND_CONTRAST = 32  # gray values between a pixel and the background
 EDGE_BLUR = 1.0  # pixels
 
 
@@ -100,11 +100,11 @@ def _fill_rows(
 def _contrast_along_rows(image: np.ndarray) -> np.ndarray:
     """Sum of the changes from the start of the row, int32 ``(H, W)``.
 
-    The difference between two columns is what the image changes on the way, grey values of the
+    The difference between two columns is what the image changes on the way, gray values of the
     channel that changes most.
     """
-    before, behind = image[:, :-1], image[:, 1:]
-    change = np.maximum(before, behind) - np.minimum(before, behind)
+    left, right = image[:, :-1], image[:, 1:]
+    change = np.maximum(left, right) - np.minimum(left, right)
     largest = np.maximum(np.maximum(change[..., 0], change[..., 1]), change[..., 2])
     path = np.zeros(image.shape[:2], np.int32)
     np.cumsum(largest, axis=1, out=path[:, 1:])

@@ -2,9 +2,9 @@
 """Disparity of a rectified stereo pair, matched where there is something to match.
 
 Semi-global matching (Hirschmüller, "Stereo processing by semiglobal matching and mutual
-information", TPAMI 2008) is OpenCV's. What is here decides which of its answers to believe: those
-on which left and right image agree, whose windows are really alike, and that do not stand alone.
-The constants are the best of those tried on the street world, see docs/stereo_depth.md.
+information", TPAMI 2008) is OpenCV's. This module keeps a disparity only if left and right image
+agree on it, if the windows that it matches are really alike, and if its neighbors have similar
+ones. The constants are the best of those tried on the street world, see docs/stereo_depth.md.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ MEDIAN = 5  # pixels
 CONSISTENCY = 1.0  # pixels
 MIN_CORRELATION = 0.5
 SPECKLE_SHARE = 1 / 2500  # of the image
-FLAT_VARIANCE = 1.0  # squared grey values
+FLAT_VARIANCE = 1.0  # squared gray values
 FEWEST_EXPOSED = 100  # pixels whose mean and deviation are worth something
-FLAT_SLOPE = 2.0  # squared grey values per pixel
+FLAT_SLOPE = 2.0  # squared gray values per pixel
 
 
 def largest_disparity(
@@ -42,8 +42,8 @@ def largest_disparity(
 
     Args:
         width: Width of the images, pixels.
-        focal_baseline: Focal length (pixels) times baseline (metres), if known.
-        nearest: Distance of the nearest thing in sight, metres.
+        focal_baseline: Focal length (pixels) times baseline (meters), if known.
+        nearest: Distance of the nearest thing in sight, meters.
 
     Returns:
         The disparity of that distance, at most half the width; without camera, a sixteenth of the
@@ -67,7 +67,7 @@ def match_stereo(
     min_disparity: float = MIN_DISPARITY,
     inpaint: bool = True,
 ) -> np.ndarray:
-    """Disparity of every pixel of the left image for which there is a reason to state one.
+    """Disparity of the pixels of the left image whose match can be trusted.
 
     Args:
         left: Left image of a rectified pair, uint8 ``(H, W, 3)``.
@@ -85,7 +85,7 @@ def match_stereo(
         image lies in column ``u - disparity`` of the right one.
 
     Raises:
-        ValueError: If the images are not a pair of 8-bit colour images of one size, or an argument
+        ValueError: If the images are not a pair of 8-bit color images of one size, or an argument
             is out of range.
     """
     if min_disparity <= 0:
@@ -134,10 +134,12 @@ def matched_disparity(
     consistent = left_right_consistent(raw, mirrored[:, ::-1])
     disparity = cv2.medianBlur(raw, MEDIAN)
     matched = consistent & (disparity >= FIRST_DISPARITY)
-    grey = [cv2.cvtColor(i, cv2.COLOR_BGR2GRAY).astype(np.float32) for i in (left, right)]
-    matched &= correlation(*grey, disparity, block_size + 2) >= MIN_CORRELATION
-    grey[1] = exposed_alike(*grey, disparity, matched)
-    disparity = subpixel_refined(*grey, disparity, matched, block_size + 4)
+    gray_left, gray_right = (
+        cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float32) for image in (left, right)
+    )
+    matched &= correlation(gray_left, gray_right, disparity, block_size + 2) >= MIN_CORRELATION
+    gray_right = exposed_alike(gray_left, gray_right, disparity, matched)
+    disparity = subpixel_refined(gray_left, gray_right, disparity, matched, block_size + 4)
     return _without_speckles(disparity, matched, round(SPECKLE_SHARE * height * width))
 
 
@@ -183,12 +185,12 @@ def _semi_global(matcher: cv2.StereoSGBM, image: np.ndarray, other: np.ndarray) 
     It leaves out the columns from which some candidate lies outside of the other image. They are
     searched here beside a border; what lands on the border is not consistent.
     """
-    before = matcher.getNumDisparities() + FIRST_DISPARITY
-    behind = -FIRST_DISPARITY
+    left = matcher.getNumDisparities() + FIRST_DISPARITY
+    right = -FIRST_DISPARITY
     padded = [
-        cv2.copyMakeBorder(i, 0, 0, before, behind, cv2.BORDER_REPLICATE) for i in (image, other)
+        cv2.copyMakeBorder(i, 0, 0, left, right, cv2.BORDER_REPLICATE) for i in (image, other)
     ]
-    disparity = matcher.compute(*padded)[:, before : before + image.shape[1]]
+    disparity = matcher.compute(*padded)[:, left : left + image.shape[1]]
     return disparity.astype(np.float32) / SUBPIXEL
 
 
@@ -216,13 +218,13 @@ def left_right_consistent(left_disparity: np.ndarray, right_disparity: np.ndarra
 def correlation(
     left: np.ndarray, right: np.ndarray, disparity: np.ndarray, window: int
 ) -> np.ndarray:
-    """Zero-mean normalised cross-correlation of the windows that a disparity brings together.
+    """Zero-mean normalized cross-correlation of the windows that a disparity brings together.
 
     Noise alone is not correlated: this is low where there is nothing to match, as in the sky,
     though the smoothness of semi-global matching continues a disparity into it.
 
     Args:
-        left: Grey values, float32 ``(H, W)``.
+        left: Gray values, float32 ``(H, W)``.
         right: The same.
         disparity: float32 ``(H, W)``, pixels.
         window: Side of the window, odd.
@@ -249,7 +251,7 @@ def exposed_alike(
     Correlation does not depend on the exposure of the cameras, but squared differences do.
 
     Args:
-        left: Grey values, float32 ``(H, W)``.
+        left: Gray values, float32 ``(H, W)``.
         right: The same.
         disparity: float32 ``(H, W)``, pixels.
         matched: Pixels that are compared, bool ``(H, W)``; fewer than 100 change nothing.
@@ -271,10 +273,10 @@ def subpixel_refined(
 
     The parabola through three costs of semi-global matching prefers whole pixels. With the change
     ``e = left(u) - right(u - d)`` and the slope ``g`` of the right image there, the step
-    ``-sum(e g) / sum(g g)`` over a window minimises the squared differences.
+    ``-sum(e g) / sum(g g)`` over a window minimizes the squared differences.
 
     Args:
-        left: Grey values, float32 ``(H, W)``.
+        left: Gray values, float32 ``(H, W)``.
         right: The same.
         disparity: float32 ``(H, W)``, pixels.
         matched: Pixels that count within a window, bool ``(H, W)``: not those that the right camera
@@ -294,7 +296,7 @@ def warped(right: np.ndarray, disparity: np.ndarray) -> np.ndarray:
     """The right image as the left camera sees it.
 
     Args:
-        right: Grey values, float32 ``(H, W)``.
+        right: Gray values, float32 ``(H, W)``.
         disparity: float32 ``(H, W)``, pixels.
 
     Returns:

@@ -161,14 +161,14 @@ def read_image(path: str | Path, key: str) -> np.ndarray:
 
 
 def metres_of(disparity: np.ndarray, camera: StereoCamera) -> np.ndarray:
-    """``fx * baseline / disparity``, float32 ``(H, W)`` metres; 0 where there is no disparity."""
+    """``fx * baseline / disparity``, float32 ``(H, W)`` meters; 0 where there is no disparity."""
     metres = np.zeros(disparity.shape, np.float32)
     focal_baseline = np.float32(camera.focal_baseline)
     return np.divide(focal_baseline, disparity, out=metres, where=disparity > 0)
 
 
 def mat_file(metres: np.ndarray) -> bytes:
-    """A depth file as ``depth_file='mat_metres'`` reads it; the same metres give the same bytes."""
+    """A depth file as ``depth_file='mat_metres'`` reads it; the same meters give the same bytes."""
     buffer = io.BytesIO()
     savemat(buffer, {DEPTH_MAT_KEY: metres}, do_compression=True)
     # SciPy puts the time of writing into the 116 bytes of free text.

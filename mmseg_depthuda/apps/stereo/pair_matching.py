@@ -35,7 +35,7 @@ class MatchingOptions:
     """What a user chooses; see :func:`match_stereo`.
 
     Attributes:
-        nearest: Distance of the nearest thing in sight, metres. With the camera, it gives the
+        nearest: Distance of the nearest thing in sight, meters. With the camera, it gives the
             largest disparity.
         max_disparity: Largest disparity in pixels, instead.
         block_size: Side of the matching window; ``None``: by the width of the image.
@@ -67,7 +67,7 @@ class MatchingOptions:
 
 @dataclass(frozen=True)
 class PairResult:
-    """What became of a pair.
+    """What was done with a pair.
 
     Attributes:
         name: The pair.
@@ -227,7 +227,7 @@ def _read(pair: StereoPair) -> tuple[np.ndarray, np.ndarray, StereoCamera]:
 
 
 def _naming(pair: StereoPair, problem: str) -> str:
-    """The problem with the file it is about."""
+    """The problem, with the name of the file that it is about."""
     return problem if any(str(p) in problem for p in pair[1:4]) else f'{pair.left}: {problem}'
 
 

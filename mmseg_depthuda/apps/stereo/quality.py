@@ -78,7 +78,7 @@ def error_sums(
     labels: np.ndarray,
     num_classes: int,
 ) -> np.ndarray:
-    """What the errors of one image add to the sums of every class.
+    """Sums over the errors of one image, by class.
 
     Args:
         estimate: Disparity, float32 ``(H, W)``, pixels, 0 where unknown.
@@ -104,7 +104,8 @@ def error_sums(
         np.bincount(row, np.asarray(term, np.float64).ravel(), num_classes + 1) for term in terms
     ]
     by_class = np.stack(sums, axis=1)
-    without = [np.count_nonzero(~has_depth), np.count_nonzero(~has_depth & estimated), 0, 0, 0, 0]
+    without = np.zeros(len(terms))
+    without[:2] = np.count_nonzero(~has_depth), np.count_nonzero(~has_depth & estimated)
     return np.vstack([by_class[:-1], by_class.sum(axis=0), without])
 
 
@@ -264,12 +265,12 @@ def _row(
         for inpaint in (False, True)
     )
     error = np.where((inpainted > 0) & (truth > 0), np.abs(inpainted - truth), 0)
-    grey = (error.clip(0, 3) / 3 * 255).astype(np.uint8)
+    gray = (error.clip(0, 3) / 3 * 255).astype(np.uint8)
     # The square root spreads the far range, where most of a scene is.
     scale = np.sqrt(truth.max())
-    coloured = []
+    colored = []
     for disparity in (truth, matched, inpainted):
         share = (np.sqrt(disparity) / scale).clip(0, 1)
-        colours = cv2.applyColorMap((255 * share).astype(np.uint8), cv2.COLORMAP_TURBO)
-        coloured.append(np.where((disparity > 0)[..., None], colours, np.uint8(0)))
-    return np.hstack([left, *coloured, cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)])
+        colors = cv2.applyColorMap((255 * share).astype(np.uint8), cv2.COLORMAP_TURBO)
+        colored.append(np.where((disparity > 0)[..., None], colors, np.uint8(0)))
+    return np.hstack([left, *colored, cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR)])

@@ -36,7 +36,7 @@ BEHIND_INFINITY = -1.0  # pixels of disparity; no point of a rectified pair has 
 ALIKE_DISTANCE = 200
 FEWEST_ALIKE = 0.2
 FEWEST_FEATURES = 50  # that say whether images are alike
-FLAT_DEVIATION = 1.0  # grey values
+FLAT_DEVIATION = 1.0  # gray values
 # In pairs of the street world, 74 % and more is matched, even with noise, and the residual is up to
 # 0.04 pixels. Of pairs whose rows are 0.5 to 1.5 pixels apart or that are rotated by half a degree,
 # 45 % to 90 % is matched, but the residual is 0.24 and more; of all others, less is matched.
@@ -44,7 +44,7 @@ CONVINCING_SHARE = 0.6
 CONVINCING_RESIDUAL = 0.15  # pixels
 RESIDUAL_CELLS = (8, 8)
 LEAST_OF_CELL = 0.3  # share of a cell that is matched
-FLAT_SLOPE = 1.0  # squared grey values per pixel
+FLAT_SLOPE = 1.0  # squared gray values per pixel
 
 
 class StereoPairError(ValueError):
@@ -86,17 +86,17 @@ def check_rectified(left: np.ndarray, right: np.ndarray) -> None:
             pair is not rectified; or if most disparities are negative, because left and right are
             exchanged.
     """
-    grey = [_shrunk(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)) for image in (left, right)]
-    if cv2.GaussianBlur(grey[0], (0, 0), 2).std() < FLAT_DEVIATION:
+    gray = [_shrunk(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)) for image in (left, right)]
+    if cv2.GaussianBlur(gray[0], (0, 0), 2).std() < FLAT_DEVIATION:
         raise StereoPairError(
             'the left image is (nearly) constant; there is nothing to match. Leave the pair out.'
         )
-    matches = _matched(*grey)
+    matches = _matched(*gray)
     explained = _explained_by_one_geometry(matches)
     count, total = np.count_nonzero(explained), len(explained)
     if count >= max(FEWEST_MATCHES, total / 2, FEWEST_UNAMBIGUOUS * matches.alike):
         motion = (matches.right - matches.left)[explained]
-        _check_rows(motion[:, 1], left.shape[1] / grey[0].shape[1])
+        _check_rows(motion[:, 1], left.shape[1] / gray[0].shape[1])
         _check_sign(-motion[np.abs(motion[:, 1]) < ALIGNED, 0])
     elif matches.features >= FEWEST_FEATURES and matches.alike < FEWEST_ALIKE * matches.features:
         raise StereoPairError(
@@ -106,7 +106,7 @@ def check_rectified(left: np.ndarray, right: np.ndarray) -> None:
         )
     else:
         print_log(
-            f'Pair accepted without a judgement of its geometry: of {matches.features} features, '
+            f'Pair accepted without a judgment of its geometry: of {matches.features} features, '
             f'{total} are matched and {count} agree.',
             logger='current',
             level=logging.DEBUG,
@@ -127,11 +127,11 @@ def matching_convinces(left: np.ndarray, right: np.ndarray, disparity: np.ndarra
     """
     if np.mean(disparity > 0) < CONVINCING_SHARE:
         return False
-    grey = [
+    gray = [
         cv2.GaussianBlur(_shrunk(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)), (0, 0), 1)
         for image in (left, right)
     ]
-    left, right = (image.astype(np.float32) for image in grey)
+    left, right = (image.astype(np.float32) for image in gray)
     scale = disparity.shape[1] / left.shape[1]
     size = left.shape[::-1]
     disparity = cv2.resize(disparity, size, interpolation=cv2.INTER_NEAREST) / np.float32(scale)
@@ -146,16 +146,16 @@ def matching_convinces(left: np.ndarray, right: np.ndarray, disparity: np.ndarra
     return bool(np.median(residual) < CONVINCING_RESIDUAL)
 
 
-def _shrunk(grey: np.ndarray) -> np.ndarray:
-    scale = LARGEST_CHECKED_WIDTH / grey.shape[1]
+def _shrunk(gray: np.ndarray) -> np.ndarray:
+    scale = LARGEST_CHECKED_WIDTH / gray.shape[1]
     if scale >= 1:
-        return grey
-    return cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        return gray
+    return cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 def _matched(left: np.ndarray, right: np.ndarray) -> _Matches:
-    """Mutual nearest neighbours that are clearly nearer than the second nearest (ratio test)."""
-    sift = cv2.SIFT_create(FEATURES, contrastThreshold=CONTRAST_THRESHOLD)
+    """Mutual nearest neighbors that are clearly nearer than the second nearest (ratio test)."""
+    sift = cv2.SIFT.create(FEATURES, contrastThreshold=CONTRAST_THRESHOLD)
     (features, descriptors), (others, other_descriptors) = (
         sift.detectAndCompute(image, None) for image in (left, right)
     )
@@ -172,8 +172,8 @@ def _matched(left: np.ndarray, right: np.ndarray) -> _Matches:
         and back[first.trainIdx] == first.queryIdx
     ]
     return _Matches(
-        left=np.float32([features[match.queryIdx].pt for match in kept]).reshape(-1, 2),
-        right=np.float32([others[match.trainIdx].pt for match in kept]).reshape(-1, 2),
+        left=np.array([features[match.queryIdx].pt for match in kept], np.float32).reshape(-1, 2),
+        right=np.array([others[match.trainIdx].pt for match in kept], np.float32).reshape(-1, 2),
         features=len(features),
         alike=sum(first.distance < ALIKE_DISTANCE for first, _ in nearest),
     )

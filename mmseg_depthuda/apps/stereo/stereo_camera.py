@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""What turns disparity into metres."""
+"""Stereo cameras, which turn disparity into meters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class StereoCamera:
 
     Attributes:
         fx: Focal length in pixels.
-        baseline: Distance of the two cameras in metres.
+        baseline: Distance of the two cameras in meters.
         u0: Column of the principal point, if known.
         name: Where the numbers come from, for messages.
         v0: Row of the principal point, if known.
@@ -41,7 +41,7 @@ class StereoCamera:
 
     @property
     def focal_baseline(self) -> float:
-        """``fx * baseline``: depth in metres times disparity in pixels."""
+        """``fx * baseline``: depth in meters times disparity in pixels."""
         return self.fx * self.baseline
 
     def check_fits(self, width: int, height: int) -> None:
@@ -59,14 +59,14 @@ class StereoCamera:
                 because they were resized.
         """
         low, high = (share * width for share in FOCAL_OF_WIDTH)
-        off_centre = self.u0 is not None and not 0.25 * width <= self.u0 <= 0.75 * width
+        off_center = self.u0 is not None and not 0.25 * width <= self.u0 <= 0.75 * width
         if self.u0 is not None and self.v0 is not None:
             places = self.u0 / width, self.v0 / height
-            off_centre |= min(places) > 0.6 or max(places) < 0.4
-        if not low <= self.fx <= high or off_centre:
-            centre = '' if self.u0 is None else f' and u0 {self.u0:g}'
+            off_center |= min(places) > 0.6 or max(places) < 0.4
+        if not low <= self.fx <= high or off_center:
+            center = '' if self.u0 is None else f' and u0 {self.u0:g}'
             raise StereoPairError(
-                f'{self.name}: fx {self.fx:g}{centre} do not belong to images of {width}x{height} '
+                f'{self.name}: fx {self.fx:g}{center} do not belong to images of {width}x{height} '
                 'pixels. A camera of the original images must be scaled with them: multiply fx '
                 '(and u0) by new width / original width, v0 by new height / original height.'
             )
@@ -76,7 +76,7 @@ def read_camera(path: str | Path) -> StereoCamera:
     """Read a camera file of Cityscapes.
 
     Args:
-        path: JSON file with ``extrinsic.baseline`` (metres), ``intrinsic.fx`` (pixels) and
+        path: JSON file with ``extrinsic.baseline`` (meters), ``intrinsic.fx`` (pixels) and
             optionally ``intrinsic.u0``.
 
     Raises:
@@ -84,4 +84,4 @@ def read_camera(path: str | Path) -> StereoCamera:
         ValueError: If a number is missing or impossible.
     """
     camera = read_cityscapes_camera(path, 'camera')
-    return StereoCamera(camera.fx, camera.baseline, camera.u0, camera.name, camera.v0)
+    return StereoCamera(camera.fx, camera.number('baseline'), camera.u0, camera.name, camera.v0)

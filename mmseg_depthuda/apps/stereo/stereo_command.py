@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     folders.add_argument('--left', metavar='FOLDER', help='left images')
     folders.add_argument('--right', metavar='FOLDER', help='right images, of the same names')
     folders.add_argument('--fx', type=float, help='focal length in pixels')
-    folders.add_argument('--baseline', type=float, help='distance of the cameras in metres')
+    folders.add_argument('--baseline', type=float, help='distance of the cameras in meters')
     folders.add_argument('--camera', metavar='FILE', help='JSON file as of Cityscapes instead')
     folders.add_argument(
         '--depth-file', choices=FOLDER_KINDS, help='kind of the depth files (mat_metres)'
@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         '--nearest',
         type=float,
         default=NEAREST_METRES,
-        help=f'metres to the nearest thing in sight ({NEAREST_METRES:g})',
+        help=f'meters to the nearest thing in sight ({NEAREST_METRES:g})',
     )
     matching.add_argument(
         '--max-disparity', type=float, help='largest disparity in pixels, instead of --nearest'
@@ -114,13 +114,13 @@ def _check_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) 
         parser.error('give the root of Cityscapes, or --left, --right and --out')
     if args.splits or args.kinds:
         parser.error(
-            '--splits and --kinds are for the root of Cityscapes. Folders of your own get metres '
+            '--splits and --kinds are for the root of Cityscapes. Folders of your own get meters '
             'with --depth-file mat_metres (by default), which need no camera to be loaded'
         )
     if (args.camera is None) == (args.fx is None or args.baseline is None) or (
         args.camera is not None and (args.fx is not None or args.baseline is not None)
     ):
-        parser.error('metres need the camera: give --fx and --baseline, or --camera')
+        parser.error('meters need the camera: give --fx and --baseline, or --camera')
 
 
 def _convert(args: argparse.Namespace) -> int:
@@ -171,7 +171,7 @@ def _group_report(pairs: Sequence[StereoPair], results: Sequence[PairResult]) ->
         present=len(pairs) - len(results),
         skipped={result.name: result.problem for result in results if result.problem},
         mean_valid_share=float(np.mean(list(shares.values()))) if shares else None,
-        least_valid=min(shares, key=shares.get) if shares else None,
+        least_valid=min(shares, key=shares.__getitem__) if shares else None,
         least_valid_share=min(shares.values()) if shares else None,
     )
 

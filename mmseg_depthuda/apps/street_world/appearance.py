@@ -2,7 +2,7 @@
 """How the two domains look: palettes, textures, light, air, lens and sensor.
 
 Everything that makes the gap between ``sim`` and ``real`` is a constant of this file.
-``PALETTE_SHIFT`` moves all colours of ``real`` together: 0 gives it the palette of ``sim``, 1 its
+``PALETTE_SHIFT`` moves all colors of ``real`` together: 0 gives it the palette of ``sim``, 1 its
 own.
 """
 
@@ -16,8 +16,8 @@ import numpy as np
 
 PALETTE_SHIFT = 0.5
 
-# Material: base colours (RGB), one of which is drawn per object, in `sim` and in `real`. Several
-# colours of # `real` are those of another class in `sim` (sidewalk and road, building and
+# Material: base colors (RGB), one of which is drawn per object, in `sim` and in `real`. Several
+# colors of # `real` are those of another class in `sim` (sidewalk and road, building and
 # sidewalk, train and wall ...).
 PALETTES: dict[str, tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]] = {
     'road': ([(92, 94, 104)], [(124, 118, 112)]),
@@ -58,7 +58,7 @@ PALETTES: dict[str, tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]
     'bus': ([(250, 190, 30), (230, 80, 40)], [(170, 56, 52), (184, 176, 156)]),
     'train': ([(40, 180, 190), (60, 130, 120)], [(196, 178, 96), (110, 118, 88)]),
     'bike': ([(200, 40, 120), (30, 150, 200)], [(70, 72, 76), (98, 56, 50)]),
-    'tyre': ([(36, 36, 40)], [(44, 42, 42)]),
+    'tire': ([(36, 36, 40)], [(44, 42, 42)]),
     'glass': ([(90, 130, 180)], [(62, 70, 76)]),
 }
 
@@ -70,26 +70,26 @@ class Domain:
     Attributes:
         seed_key: Number that keys the random streams of the domain.
         focal: Focal length / image width.
-        camera_height: Metres, range.
+        camera_height: Meters, range.
         pitch: Radians below the horizon, range.
         yaw: Largest angle to the street, radians.
-        baseline: Stereo baseline, metres.
-        hue_jitter, value_jitter: Spread of a material's colour between scenes (degrees; share).
-        texture: Standard deviation of surface texture, grey values.
+        baseline: Stereo baseline, meters.
+        hue_jitter, value_jitter: Spread of a material's color between scenes (degrees; share).
+        texture: Standard deviation of surface texture, gray values.
         detail: Weight of fine against coarse texture, 0..1.
         ambient: Light on a surface turned away from the sun; a surface facing it gets 1 + sun.
         sun: Strength of directed light.
         shadow: Darkening of the ground below objects.
-        haze: Extinction per metre, range.
-        haze_colour: RGB.
+        haze: Extinction per meter, range.
+        haze_color: RGB.
         blur: Standard deviation / width, range.
-        noise: Sensor noise, grey values, range.
+        noise: Sensor noise, gray values, range.
         vignetting: Loss of light in the corners, range.
         exposure: Gain, range.
         white_balance: Spread of the gains of blue and red against green.
         saturation: Range.
         gamma: Range.
-        clouds: Strength of clouds in the sky, grey values.
+        clouds: Strength of clouds in the sky, gray values.
     """
 
     seed_key: int
@@ -106,7 +106,7 @@ class Domain:
     sun: float
     shadow: float
     haze: tuple[float, float]
-    haze_colour: tuple[int, int, int]
+    haze_color: tuple[int, int, int]
     blur: tuple[float, float]
     noise: tuple[float, float]
     vignetting: tuple[float, float]
@@ -133,7 +133,7 @@ DOMAINS = {
         sun=0.14,
         shadow=0.3,
         haze=(0.0, 0.001),
-        haze_colour=(170, 205, 250),
+        haze_color=(170, 205, 250),
         blur=(0.0, 0.0),
         noise=(0.0, 1.0),
         vignetting=(0.0, 0.0),
@@ -158,7 +158,7 @@ DOMAINS = {
         sun=0.32,
         shadow=0.5,
         haze=(0.001, 0.004),
-        haze_colour=(206, 208, 210),
+        haze_color=(206, 208, 210),
         blur=(0.0006, 0.0016),
         noise=(1.0, 4.0),
         vignetting=(0.05, 0.25),
@@ -224,11 +224,11 @@ class Appearance:
         self._grain: dict[tuple[float, int], np.ndarray] = {}
 
     def _jitter(self, real: np.ndarray, sim: np.ndarray, shift: float, rng) -> np.ndarray:
-        """The scene's colours of a material, BGR ``(n, 3)``, from its RGB base colours."""
+        """The scene's colors of a material, BGR ``(n, 3)``, from its RGB base colors."""
         n = max(len(sim), len(real))
         sim, real = (np.resize(c, (n, 3)).astype(np.float32) for c in (sim, real))
-        colour = (1 - shift) * sim + shift * real
-        hsv = cv2.cvtColor(colour[None] / 255, cv2.COLOR_RGB2HSV)[0]
+        color = (1 - shift) * sim + shift * real
+        hsv = cv2.cvtColor(color[None] / 255, cv2.COLOR_RGB2HSV)[0]
         hsv[:, 0] = (hsv[:, 0] + rng.normal(0, self.domain.hue_jitter, n)) % 360
         hsv[:, 1] *= 1 + rng.uniform(-1, 1, n) * self.domain.value_jitter
         hsv[:, 2] *= 1 + rng.uniform(-1, 1) * self.domain.value_jitter
@@ -239,18 +239,18 @@ class Appearance:
             * 255
         )
 
-    def colour(self, material: str, rng: np.random.Generator) -> np.ndarray:
-        """A colour of the material, float32 ``(3,)`` BGR, 0..255, a little different every time."""
+    def color(self, material: str, rng: np.random.Generator) -> np.ndarray:
+        """A color of the material, float32 ``(3,)`` BGR, 0..255, a little different every time."""
         choices = self._palette[material]
         spread = 1 + rng.uniform(-0.5, 0.5) * self.domain.value_jitter
         return np.minimum(choices[rng.integers(len(choices))] * spread, 255)
 
     def paint(self, material: str, rng: np.random.Generator) -> tuple[int, ...]:
         """The same as a tuple for OpenCV's drawing functions."""
-        return tuple(int(c) for c in self.colour(material, rng))
+        return tuple(int(c) for c in self.color(material, rng))
 
     def grain(self, strength: float = 1.0, channels: int = 3) -> np.ndarray:
-        """Seamless texture, int16 ``(256, 256, channels)`` grey values, 0 in an alpha channel."""
+        """Seamless texture, int16 ``(256, 256, channels)`` gray values, 0 in an alpha channel."""
         key = strength, channels
         if key not in self._grain:
             fine, coarse = _noise_tiles()
@@ -262,7 +262,7 @@ class Appearance:
         return self._grain[key]
 
     def textured(self, pixels: np.ndarray, strength: float = 1.0) -> np.ndarray:
-        """Pixels uint8 ``(h, w, 3 | 4)`` with surface texture added to the colours."""
+        """Pixels uint8 ``(h, w, 3 | 4)`` with surface texture added to the colors."""
         height, width, channels = pixels.shape
         grain = self.grain(strength, channels)
         if height > 256 or width > 256:
@@ -273,14 +273,12 @@ class Appearance:
         """Brightness of a surface by its unit normal n: ``ambient + sun * max(0, n s)``."""
         return float(self.domain.ambient + self.domain.sun * max(0.0, float(normal @ self.sun)))
 
-    def develop(
-        self, colour: np.ndarray, depth: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
+    def develop(self, color: np.ndarray, depth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """What the camera makes of the light: haze, exposure, white balance, blur, noise, tone.
 
         Args:
-            colour: float32 ``(H, W, 3)`` BGR, 0..255.
-            depth: float32 ``(H, W)`` metres, inf for the sky.
+            color: float32 ``(H, W, 3)`` BGR, 0..255.
+            depth: float32 ``(H, W)`` meters, inf for the sky.
             rng: Draws the noise.
 
         Returns:
@@ -293,7 +291,7 @@ class Appearance:
         clear = np.exp(-np.float32(self._haze) * np.minimum(depth, 200))
         planes = []
         for plane, gain, haze in zip(
-            cv2.split(colour), self._gains, self.domain.haze_colour[::-1], strict=True
+            cv2.split(color), self._gains, self.domain.haze_color[::-1], strict=True
         ):
             plane = plane - haze
             plane *= clear
@@ -302,9 +300,9 @@ class Appearance:
             if self._blur * width > 0.1:
                 plane = cv2.GaussianBlur(plane, (0, 0), self._blur * width)
             planes.append(plane)
-        grey = sum(planes) / np.float32(3)
+        gray = sum(planes) / np.float32(3)
         for i, plane in enumerate(planes):
-            plane = grey + np.float32(self._saturation) * (plane - grey)
+            plane = gray + np.float32(self._saturation) * (plane - gray)
             plane += np.float32(self._noise) * rng.standard_normal(plane.shape, dtype=np.float32)
             planes[i] = np.clip(plane, 0, 255, out=plane).astype(np.uint8)
         curve = 255 * (np.arange(256) / 255) ** self._gamma

@@ -2,7 +2,7 @@
 """Pinhole cameras of the street world.
 
 World and camera axes follow OpenCV: x right, y down, z forward. The ground is the plane y = 0, so
-everything standing on it has negative y. Pixel ``(u, v)`` has its centre at the integer
+everything standing on it has negative y. Pixel ``(u, v)`` has its center at the integer
 coordinates ``u`` (column), ``v`` (row).
 """
 
@@ -21,10 +21,10 @@ class Camera:
         width, height: Image size in pixels.
         fx, fy: Focal lengths in pixels.
         u0, v0: Principal point in pixels.
-        baseline: Distance of the right camera from the left one, in metres.
+        baseline: Distance of the right camera from the left one, in meters.
         rotation: World-to-camera rotation, float64 ``(3, 3)``; its rows are the camera's axes in
             the world.
-        position: Optical centre in the world, float64 ``(3,)``, metres.
+        position: Optical center in the world, float64 ``(3,)``, meters.
     """
 
     width: int
@@ -52,8 +52,8 @@ class Camera:
         Args:
             size: ``(width, height)`` in pixels.
             focal: Focal length divided by the image width.
-            baseline: Stereo baseline in metres.
-            position: Optical centre in the world, metres.
+            baseline: Stereo baseline in meters.
+            position: Optical center in the world, meters.
             pitch: Angle below the horizon, radians.
             yaw: Angle to the right of the street's direction, radians.
         """
@@ -100,7 +100,7 @@ class Camera:
         return replace(self, position=self.position + np.array([0.0, 0.0, metres]))
 
     def to_camera(self, points: np.ndarray) -> np.ndarray:
-        """World points ``(..., 3)`` in camera coordinates ``(..., 3)``, metres."""
+        """World points ``(..., 3)`` in camera coordinates ``(..., 3)``, meters."""
         return (points - self.position) @ self.rotation.T
 
     def project(self, points: np.ndarray) -> np.ndarray:
@@ -109,7 +109,7 @@ class Camera:
         return np.stack([self.fx * x / z + self.u0, self.fy * y / z + self.v0], axis=-1)
 
     def back_project(self, depth: np.ndarray) -> np.ndarray:
-        """World points ``(H, W, 3)`` of a depth map ``(H, W)``, metres along the optical axis."""
+        """World points ``(H, W, 3)`` of a depth map ``(H, W)``, meters along the optical axis."""
         v, u = np.indices(depth.shape, dtype=np.float64)
         points = np.stack(
             [(u - self.u0) / self.fx * depth, (v - self.v0) / self.fy * depth, depth], axis=-1

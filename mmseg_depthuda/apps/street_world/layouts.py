@@ -27,7 +27,7 @@ from .world import StreetScene, View
 PARTS = ('image', 'label', 'depth', 'disparity', 'right', 'sequence', 'camera')
 DEFAULT_PARTS = ('image', 'label', 'depth')
 VAL_OFFSET = 1_000_000  # scenes from this index on belong to the validation set
-LABELLED_FRAME = 19  # of the 30 frames of a Cityscapes snippet
+LABELED_FRAME = 19  # of the 30 frames of a Cityscapes snippet
 PNG_FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 JPEG_FINE = (cv2.IMWRITE_JPEG_QUALITY, 95)
 # Of six images of Vistas, the third is cropped to 4:3 and the sixth to 3:4; width to height.
@@ -66,14 +66,14 @@ TO_VISTAS_ID = _lookup(VISTAS_IDS, VISTAS_CLASSES.index('Unlabeled'))
 
 
 def label_palette() -> np.ndarray:
-    """The Cityscapes colours by label id, uint8 ``(256, 3)`` RGB."""
+    """The Cityscapes colors by label id, uint8 ``(256, 3)`` RGB."""
     palette = np.zeros((256, 3), np.uint8)
     palette[list(TRAIN_IDS)] = CityscapesDataset.METAINFO['palette']
     return palette
 
 
 def vistas_palette() -> np.ndarray:
-    """The colours of Mapillary Vistas by label id, uint8 ``(66, 3)`` RGB."""
+    """The colors of Mapillary Vistas by label id, uint8 ``(66, 3)`` RGB."""
     return np.array(MapillaryDataset_v1.METAINFO['palette'], np.uint8)
 
 
@@ -231,7 +231,7 @@ def cityscapes_files(index: int, parts: Collection[str]) -> Files:
     sequence, city = divmod(index % VAL_OFFSET, len(cities))
 
     def path(folder: str, suffix: str, frame: int = 0) -> str:
-        name = f'{cities[city]}_{sequence:06d}_{LABELLED_FRAME + frame:06d}_{suffix}'
+        name = f'{cities[city]}_{sequence:06d}_{LABELED_FRAME + frame:06d}_{suffix}'
         return f'cityscapes/{folder}/{split}/{cities[city]}/{name}'
 
     files: dict[str, Files] = {

@@ -20,12 +20,12 @@ def pseudo_inverse_depth(depth: np.ndarray, rng: np.random.Generator) -> np.ndar
     """
     height, width = depth.shape
     inverse = inverse_depth_of_metres(depth).astype(np.float32)
-    inverse = cv2.GaussianBlur(inverse, (0, 0), max(0.5, width / 500))
+    smooth = cv2.GaussianBlur(inverse, (0, 0), max(0.5, width / 500))
     error = cv2.resize(
         rng.normal(0, 0.04, (5, 9)).astype(np.float32),
         (width, height),
         interpolation=cv2.INTER_CUBIC,
     )
-    values = encode_png_disparity(inverse * np.exp(error))
+    values = encode_png_disparity(smooth * np.exp(error))
     values[np.isinf(depth)] = 0
     return values

@@ -10,7 +10,7 @@ from .layouts import Record, label_palette
 from .world import StreetScene
 
 COLUMNS = 6
-NEAREST = 4.0  # metres; shown brightest
+NEAREST = 4.0  # meters; shown brightest
 
 
 def contact_sheet(seed: int, size: tuple[int, int], tile_width: int = 256) -> np.ndarray:
@@ -41,8 +41,8 @@ def _tile(record: Record, width: int, is_real: bool) -> np.ndarray:
         inverse = disparity / camera.focal_baseline
     else:
         inverse = 1 / view.depth
-    grey = (255 * np.sqrt(np.clip(NEAREST * inverse, 0, 1))).astype(np.uint8)
-    depth = cv2.applyColorMap(grey, cv2.COLORMAP_INFERNO)
+    gray = (255 * np.sqrt(np.clip(NEAREST * inverse, 0, 1))).astype(np.uint8)
+    depth = cv2.applyColorMap(gray, cv2.COLORMAP_INFERNO)
     labels = label_palette()[view.label_ids][..., ::-1]
     size = width, round(width * view.camera.height / view.camera.width)
     tiles = (

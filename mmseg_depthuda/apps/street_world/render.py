@@ -1,8 +1,8 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Rasteriser for textured planar surfaces.
+"""Rasterizer for textured planar surfaces.
 
 A surface is the parallelogram ``origin + a * edge_u + b * edge_v`` with ``0 <= a, b <= 1``. Its
-homography ``H = K [R edge_u, R edge_v, R (origin - centre)]`` maps ``(a, b, 1)`` to ``z (u, v,
+homography ``H = K [R edge_u, R edge_v, R (origin - center)]`` maps ``(a, b, 1)`` to ``z (u, v,
 1)``, hence ``H^-1 (u, v, 1) = (a, b, 1) / z``: inverse depth and the distances to the four edges
 are affine in the pixel coordinates. One 3x3 inverse per surface gives exact depth, coverage and
 texture coordinates; surfaces that cross the camera plane need no clipping because ``1 / z`` is
@@ -21,7 +21,7 @@ from .camera import Camera
 
 SKY_ID = 23
 SKY_LAYER, GROUND_LAYER, SHADOW_LAYER, OBJECT_LAYER = range(4)
-NEAR = 0.1  # metres; closer parts only enlarge the box that is searched for covered pixels
+NEAR = 0.1  # meters; closer parts only enlarge the box that is searched for covered pixels
 SMALLEST_AREA = 0.5  # pixels; smaller surfaces are left out
 DEPTH_TIE = 1e-4  # of two coplanar surfaces the one drawn later wins
 
@@ -58,7 +58,7 @@ class Surface:
     """A textured parallelogram in the world.
 
     Attributes:
-        origin, edge_u, edge_v: float ``(3,)`` corner and edges, metres; the texture's rows run
+        origin, edge_u, edge_v: float ``(3,)`` corner and edges, meters; the texture's rows run
             along ``edge_u``.
         texture: What is seen.
         label: Cityscapes label id; None for a decal that only darkens what lies below it (a
@@ -67,7 +67,7 @@ class Surface:
         repeat: How often the texture repeats along ``edge_u`` and ``edge_v``; None stretches it
             once.
         shade: Brightness factor of the light falling on the surface.
-        velocity: Metres per second, ``(3,)``.
+        velocity: Meters per second, ``(3,)``.
         normal: Outward normal; a surface seen from behind is skipped. None: visible from both
             sides.
     """
@@ -89,12 +89,12 @@ class Raster:
     """What a camera sees, before any effect of air, lens and sensor.
 
     Attributes:
-        colour: float32 ``(H, W, 3)`` BGR, 0..255.
+        color: float32 ``(H, W, 3)`` BGR, 0..255.
         label_ids: uint8 ``(H, W)`` Cityscapes label ids.
-        depth: float32 ``(H, W)`` metres along the optical axis, inf for the sky.
+        depth: float32 ``(H, W)`` meters along the optical axis, inf for the sky.
     """
 
-    colour: np.ndarray
+    color: np.ndarray
     label_ids: np.ndarray
     depth: np.ndarray
 
@@ -102,8 +102,8 @@ class Raster:
 def rasterize(surfaces: list[Surface], camera: Camera, time: float = 0.0) -> Raster:
     """Draw surfaces as the camera sees them.
 
-    Colours are antialiased at the edges; label and depth are those of the surface in front at the
-    pixel's centre.
+    Colors are antialiased at the edges; label and depth are those of the surface in front at the
+    pixel's center.
 
     Args:
         surfaces: What to draw. The sky must be among them.
@@ -236,7 +236,7 @@ def _draw(raster: Raster, surface: Surface, projection: _Projection) -> None:
         coverage *= pixels[..., 3] * np.float32(1 / 255)
         pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR)
     lit = pixels * np.float32(surface.shade)
-    raster.colour[window] = cv2.blendLinear(raster.colour[window], lit, 1 - coverage, coverage)
+    raster.color[window] = cv2.blendLinear(raster.color[window], lit, 1 - coverage, coverage)
     if surface.label is None:
         return
     covered = coverage >= 0.5

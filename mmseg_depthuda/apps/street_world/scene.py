@@ -2,8 +2,8 @@
 """What stands where in a street: the layout, which both domains share.
 
 The street runs along world z, the ego car drives at x = 0 on the right-hand side. A layout is a
-list of elements whose statistics (sizes, places, neighbours) do not depend on the domain;
-``shapes.py`` turns an element into textured surfaces in the colours of a domain.
+list of elements whose statistics (sizes, places, neighbors) do not depend on the domain;
+``shapes.py`` turns an element into textured surfaces in the colors of a domain.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-STREET_END = 150.0  # metres; beyond it only the skyline
+STREET_END = 150.0  # meters; beyond it only the skyline
 BEHIND = -6.0  # the street begins behind the camera
 LANE = 3.3
 CURB = 0.12
 HEADING_AHEAD, HEADING_ONCOMING = 0.0, np.pi
 
-# kind: (width, height, length) in metres and the relative spread of each instance
+# kind: (width, height, length) in meters and the relative spread of each instance
 SIZES = {
     'car': (1.8, 1.5, 4.3, 0.08),
     'truck': (2.5, 3.5, 8.0, 0.12),
@@ -36,10 +36,10 @@ class Element:
 
     Attributes:
         kind: Key of ``shapes.BUILDERS``.
-        position: Centre of the base in the world, metres.
-        size: Width (across its heading), height, length (along its heading), metres.
+        position: Center of the base in the world, meters.
+        size: Width (across its heading), height, length (along its heading), meters.
         heading: Radians to the right of world +z.
-        speed: Metres per second along the heading.
+        speed: Meters per second along the heading.
         variant: Seed of everything that only changes the look.
         ridden: Whether a rider sits on it (bicycles and motorcycles).
     """
@@ -59,7 +59,7 @@ class Scene:
 
     Attributes:
         elements: What stands in it; the ground comes first, in the order in which it is laid.
-        ego_speed: Speed of the car that carries the camera, metres per second.
+        ego_speed: Speed of the car that carries the camera, meters per second.
     """
 
     elements: tuple[Element, ...]
@@ -82,15 +82,15 @@ class _Sampler:
         lanes_left = int(rng.integers(1, 3))
         ego_lane = int(rng.integers(0, lanes_right))
         self.has_train = rng.random() < 0.42
-        self.centre = -LANE * (ego_lane + 0.5)  # line between the two directions
+        self.center = -LANE * (ego_lane + 0.5)  # line between the two directions
         self.parking = rng.random(2) < 0.5  # left, right
         track = 3.6 if self.has_train and rng.random() < 0.6 else 0.0
-        self.left_lanes = [self.centre - track - LANE * (i + 0.5) for i in range(lanes_left)]
-        self.right_lanes = [self.centre + LANE * (i + 0.5) for i in range(lanes_right)]
-        self.track_x = self.centre - track / 2 if track else self.left_lanes[0]
+        self.left_lanes = [self.center - track - LANE * (i + 0.5) for i in range(lanes_left)]
+        self.right_lanes = [self.center + LANE * (i + 0.5) for i in range(lanes_right)]
+        self.track_x = self.center - track / 2 if track else self.left_lanes[0]
         self.road = (
-            self.centre - track - LANE * lanes_left - 2.3 * self.parking[0],
-            self.centre + LANE * lanes_right + 2.3 * self.parking[1],
+            self.center - track - LANE * lanes_left - 2.3 * self.parking[0],
+            self.center + LANE * lanes_right + 2.3 * self.parking[1],
         )
         self.crossing = rng.uniform(14, 55) if rng.random() < 0.6 else None
         self.crossing_width = rng.uniform(7, 12)
@@ -154,7 +154,7 @@ class _Sampler:
         for x in (left + 0.25, right - 0.25):
             self._lay('marking', x - edge, x + edge, start, stop)
         solid = self.rng.random() < 0.4
-        lines = {self.centre: solid}
+        lines = {self.center: solid}
         for lanes in (self.left_lanes, self.right_lanes):
             lines.update({(a + b) / 2: False for a, b in zip(lanes, lanes[1:], strict=False)})
         for x, is_solid in lines.items():
@@ -221,8 +221,8 @@ class _Sampler:
                 height = 3.1 * np.clip(storeys + rng.integers(-1, 2), 2, 7) + rng.uniform(0, 1)
                 depth = rng.uniform(8, 14)
                 setback = rng.uniform(0, 0.6)
-                centre = x + side * (depth / 2 + setback)
-                self._add('building', centre, z + length / 2, (depth, height, length))
+                center = x + side * (depth / 2 + setback)
+                self._add('building', center, z + length / 2, (depth, height, length))
             elif length > 4:
                 kind = rng.choice(['wall', 'fence', 'hedge', 'none'], p=[0.35, 0.35, 0.15, 0.15])
                 if kind != 'none':

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""From the elements of a layout to textured surfaces in the colours of a domain.
+"""From the elements of a layout to textured surfaces in the colors of a domain.
 
 Large things are boxes, vehicles are side profiles extruded over their width, people, poles and
 trees are upright cut-outs. Every texture is fixed to its surface, hence to the world: two views of
@@ -40,24 +40,24 @@ LABEL_IDS = dict(
     bicycle=33,
 )
 
-# The ground is cut at these distances (metres) so that each piece gets a texture of about its own
+# The ground is cut at these distances (meters) so that each piece gets a texture of about its own
 # resolution.
 GROUND_CUTS = np.array([5.0, 10.0, 20.0, 40.0, 80.0])
-HIGHEST_CAMERA = 2.0  # metres; the top of anything higher is never seen
-IN_FRONT = 0.02  # metres between a sign and its post
-NEARBY = 2.0  # metres; the frames and cameras of a drive are this close to each other
+HIGHEST_CAMERA = 2.0  # meters; the top of anything higher is never seen
+IN_FRONT = 0.02  # meters between a sign and its post
+NEARBY = 2.0  # meters; the frames and cameras of a drive are this close to each other
 SMALLEST_HEIGHT = 2.5  # pixels; lower objects are left out
 RIGHT, UP, AHEAD = np.eye(3) * [[1], [-1], [1]]
-Colour = tuple[int, ...]  # blue, green, red: 0..255
+Color = tuple[int, ...]  # blue, green, red: 0..255
 
 
 class Sprite:
-    """An upright cut-out drawn in metres: x to the right of its centre, y up from the ground.
+    """An upright cut-out drawn in meters: x to the right of its center, y up from the ground.
 
     Args:
-        width, height: Extent in metres.
-        resolution: Texels per metre.
-        background: Colour of the transparent texels, which shows at smoothed edges (BGR).
+        width, height: Extent in meters.
+        resolution: Texels per meter.
+        background: Color of the transparent texels, which shows at smoothed edges (BGR).
         label: Class of a sprite that shows several; such a sprite has a label per texel.
         rim: Transparent texels around the extent, so that nothing drawn up to it is cut off hard;
             0 for a sprite that meets other surfaces at its edges.
@@ -68,7 +68,7 @@ class Sprite:
         width: float,
         height: float,
         resolution: float,
-        background: Colour,
+        background: Color,
         label: str | None = None,
         rim: int = 1,
     ) -> None:
@@ -89,37 +89,37 @@ class Sprite:
         self._label = LABEL_IDS[name]
 
     def _texel(self, x: float, y: float, scale: int = 1) -> tuple[int, int]:
-        """OpenCV's coordinates of a point: texel centres are integers."""
+        """OpenCV's coordinates of a point: texel centers are integers."""
         left = (x + self.width / 2) * self.resolution[0] + self.rim - 0.5
         top = (self.height - y) * self.resolution[1] + self.rim - 0.5
         return round(left * scale), round(top * scale)
 
-    def polygon(self, points: Iterable[tuple[float, float]], colour: Colour) -> None:
+    def polygon(self, points: Iterable[tuple[float, float]], color: Color) -> None:
         bits = 4  # of a texel's fraction
         texels = np.array([self._texel(*p, scale=1 << bits) for p in points], np.int32)
-        cv2.fillPoly(self.pixels, [texels], (*colour, 255), cv2.LINE_AA, bits)
+        cv2.fillPoly(self.pixels, [texels], (*color, 255), cv2.LINE_AA, bits)
         if self.labels is not None:
             cv2.fillPoly(self.labels, [texels], self._label, cv2.LINE_8, bits)
 
-    def box(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
+    def box(self, x0: float, y0: float, x1: float, y1: float, color: Color) -> None:
         corners = self._texel(x0, y1), self._texel(x1, y0)
-        cv2.rectangle(self.pixels, *corners, (*colour, 255), cv2.FILLED)
+        cv2.rectangle(self.pixels, *corners, (*color, 255), cv2.FILLED)
         if self.labels is not None:
             cv2.rectangle(self.labels, *corners, self._label, cv2.FILLED)
 
-    def line(self, start: tuple, stop: tuple, thickness: float, colour: Colour) -> None:
+    def line(self, start: tuple, stop: tuple, thickness: float, color: Color) -> None:
         ends = self._texel(*start), self._texel(*stop)
         texels = max(1, round(thickness * self.resolution[0]))
-        cv2.line(self.pixels, *ends, (*colour, 255), texels, cv2.LINE_AA)
+        cv2.line(self.pixels, *ends, (*color, 255), texels, cv2.LINE_AA)
         if self.labels is not None:
             cv2.line(self.labels, *ends, self._label, texels)
 
-    def disc(self, x: float, y: float, radius: float, colour: Colour, ratio: float = 1.0) -> None:
+    def disc(self, x: float, y: float, radius: float, color: Color, ratio: float = 1.0) -> None:
         """An ellipse with half axes ``radius`` (horizontal) and ``ratio * radius``."""
         scale_x, scale_y = self.resolution
         axes = max(1, round(radius * scale_x)), max(1, round(radius * ratio * scale_y))
         args = self._texel(x, y), axes, 0, 0, 360
-        cv2.ellipse(self.pixels, *args, (*colour, 255), cv2.FILLED, cv2.LINE_AA)
+        cv2.ellipse(self.pixels, *args, (*color, 255), cv2.FILLED, cv2.LINE_AA)
         if self.labels is not None:
             cv2.ellipse(self.labels, *args, self._label, cv2.FILLED)
 
@@ -128,7 +128,7 @@ class Sprite:
         pixels = appearance.textured(self.pixels)
         if self.labels is None:
             return Texture(pixels)
-        # Smoothed edges take the class of their neighbour.
+        # Smoothed edges take the class of their neighbor.
         grown = cv2.dilate(self.labels, np.ones((3, 3), np.uint8))
         labels = np.where(self.labels == 0, grown, self.labels)
         return Texture(pixels, np.where(labels == 0, np.uint8(self._fallback), labels))
@@ -160,7 +160,7 @@ class Dresser:
         return self.surfaces
 
     def _is_visible(self, element: Element) -> bool:
-        """Whether the camera, moved by up to a metre or two, may see the element."""
+        """Whether the camera, moved by up to a meter or two, may see the element."""
         camera = self.camera
         x, _, z = camera.to_camera(np.array(element.position))
         radius = 0.5 * float(np.hypot(element.size[0], element.size[2])) + NEARBY
@@ -211,7 +211,7 @@ class Dresser:
         return tile
 
     def _pickets(self, rng: np.random.Generator) -> np.ndarray:
-        bar = self.look.colour('fence', rng)
+        bar = self.look.color('fence', rng)
         tile = _plain(tuple(int(c) for c in 0.45 * bar))
         spacing = int(rng.choice([8, 16]))
         for x in range(0, 128, spacing):
@@ -263,9 +263,9 @@ class Dresser:
         pixels = np.full((128, 128, 3), leaf, np.uint8)
         alpha = np.zeros((128, 128), np.uint8)
         for _ in range(9):
-            centre = 64 + rng.normal(0, 17), 44 + rng.normal(0, 13)
+            center = 64 + rng.normal(0, 17), 44 + rng.normal(0, 13)
             axes = rng.uniform(16, 30), rng.uniform(13, 24)
-            cv2.ellipse(alpha, (centre, (2 * axes[0], 2 * axes[1]), 0), 255, cv2.FILLED)
+            cv2.ellipse(alpha, (center, (2 * axes[0], 2 * axes[1]), 0), 255, cv2.FILLED)
         ragged = (
             cv2.GaussianBlur(alpha, (0, 0), 3).astype(np.float32)
             + 3.0 * look.grain()[:128, :128, 0]
@@ -284,10 +284,10 @@ class Dresser:
         return np.dstack([pixels, cv2.GaussianBlur(alpha, (3, 3), 0)])
 
     def _add_sky(self, rng: np.random.Generator) -> None:
-        """A wall at infinity (to the precision of a pixel), lighter towards the horizon."""
+        """A wall at infinity (to the precision of a pixel), lighter toward the horizon."""
         look = self.look
-        zenith = look.colour('sky', rng)
-        horizon = np.clip(0.35 * zenith + 0.65 * np.array(look.domain.haze_colour[::-1]), 0, 255)
+        zenith = look.color('sky', rng)
+        horizon = np.clip(0.35 * zenith + 0.65 * np.array(look.domain.haze_color[::-1]), 0, 255)
         share = np.linspace(1, 0, 128)[:, None, None] ** 1.5
         pixels = share * zenith + (1 - share) * horizon
         grain = look.grain()[:128].astype(np.float32)
@@ -322,11 +322,11 @@ class Dresser:
             Surface(origin, edge_u, edge_v, texture, label, normal=normal, shade=shade, **kwargs)
         )
 
-    def solid(self, colour: Colour) -> Texture:
-        return Texture(np.full((1, 1, 3), colour, np.uint8))
+    def solid(self, color: Color) -> Texture:
+        return Texture(np.full((1, 1, 3), color, np.uint8))
 
     def resolution(self, element: Element) -> float:
-        """Texels per metre at which the element is seen best."""
+        """Texels per meter at which the element is seen best."""
         distance = max(3.0, element.position[2] - element.size[2] / 2)
         return float(np.clip(1.3 * self.camera.fx / distance, 14, 160))
 
@@ -335,11 +335,11 @@ class Dresser:
     ) -> None:
         """The visible faces of a box beside the road: to the road, to the camera, and the top.
 
-        ``tile`` is the texture's extent in metres; a height of 0 stretches it over the box.
+        ``tile`` is the texture's extent in meters; a height of 0 stretches it over the box.
         """
         x, y, z = element.position
         width, height, length = element.size
-        inward = RIGHT * (-1.0 if x > 0 else 1.0)  # towards the road
+        inward = RIGHT * (-1.0 if x > 0 else 1.0)  # toward the road
         corner = np.array([x, y, z - length / 2]) + width / 2 * inward + height * UP
         repeat_v = height / tile[1] if tile[1] else 1.0
         faces = (length * AHEAD, inward), (-width * inward, -AHEAD)
@@ -396,8 +396,8 @@ class Dresser:
         return float(normal @ (self.camera.position - point)) > -NEARBY
 
 
-def _plain(colour: Colour) -> np.ndarray:
-    return np.full((128, 128, 3), colour, np.uint8)
+def _plain(color: Color) -> np.ndarray:
+    return np.full((128, 128, 3), color, np.uint8)
 
 
 def _axes(heading: float) -> tuple[np.ndarray, np.ndarray]:
@@ -468,7 +468,7 @@ def _building(dresser: Dresser, element: Element, rng: np.random.Generator) -> N
     dresser.add_box(element, tile, 'building', (9.0, 6.2))
     x, y, z = element.position
     width, height, length = element.size
-    inward = RIGHT * (-1.0 if x > 0 else 1.0)  # towards the road
+    inward = RIGHT * (-1.0 if x > 0 else 1.0)  # toward the road
     eave = np.array([x, y - height, z - length / 2]) + width / 2 * inward
     along = length * AHEAD
     if rng.random() < 0.5:  # a shop on the ground floor
@@ -532,10 +532,10 @@ def _sign(dresser: Dresser, element: Element, rng: np.random.Generator) -> None:
 
 def _hang_sign(dresser: Dresser, element: Element, y: float, rng: np.random.Generator) -> None:
     look = dresser.look
-    colour, white = look.paint('sign', rng), look.paint('marking', rng)
+    color, white = look.paint('sign', rng), look.paint('marking', rng)
     shape = rng.integers(4)
-    sprite = Sprite(1.0, 1.0, dresser.resolution(element), colour)
-    for size, paint in ((0.46, colour), (0.28, white if shape < 2 else colour)):
+    sprite = Sprite(1.0, 1.0, dresser.resolution(element), color)
+    for size, paint in ((0.46, color), (0.28, white if shape < 2 else color)):
         if shape == 0:
             sprite.disc(0, 0.5, size, paint)
         elif shape == 1:
@@ -605,17 +605,17 @@ def _two_wheeler(dresser: Dresser, element: Element, rng: np.random.Generator) -
     """Two crossed cut-outs: the profile along the heading and the view from ahead or behind."""
     look = dresser.look
     resolution = dresser.resolution(element)
-    colours = {
-        m: look.paint(m, rng) for m in ('bike', 'tyre', 'clothes', 'trousers', 'skin', 'helmet')
+    colors = {
+        m: look.paint(m, rng) for m in ('bike', 'tire', 'clothes', 'trousers', 'skin', 'helmet')
     }
     height = 1.95 if element.ridden else 1.3
     length = element.size[2]
-    profile = Sprite(length + 0.1, height, resolution, colours['bike'], element.kind)
-    front = Sprite(1.0, height, resolution, colours['bike'], element.kind)
+    profile = Sprite(length + 0.1, height, resolution, colors['bike'], element.kind)
+    front = Sprite(1.0, height, resolution, colors['bike'], element.kind)
     draw = _draw_motorcycle if element.kind == 'motorcycle' else _draw_bicycle
-    draw(profile, front, length, colours)
+    draw(profile, front, length, colors)
     if element.ridden:
-        _draw_rider(profile, front, colours)
+        _draw_rider(profile, front, colors)
     ahead, right = _axes(element.heading)
     velocity = element.speed * ahead
     dresser.cast_shadow(element)
@@ -625,16 +625,14 @@ def _two_wheeler(dresser: Dresser, element: Element, rng: np.random.Generator) -
         dresser.stand(foot, axis, sprite, element.kind, velocity=velocity, shade=shade)
 
 
-def _draw_bicycle(
-    profile: Sprite, front: Sprite, length: float, colours: dict[str, Colour]
-) -> None:
-    frame, tyre = colours['bike'], colours['tyre']
-    spokes = tuple((a + 2 * 110) // 3 for a in tyre)
+def _draw_bicycle(profile: Sprite, front: Sprite, length: float, colors: dict[str, Color]) -> None:
+    frame, tire = colors['bike'], colors['tire']
+    spokes = tuple((a + 2 * 110) // 3 for a in tire)
     wheel = length / 2 - 0.34
     for sprite in (profile, front):
         sprite.label('bicycle')
     for x in (-wheel, wheel):
-        profile.disc(x, 0.35, 0.35, tyre)
+        profile.disc(x, 0.35, 0.35, tire)
         profile.disc(x, 0.35, 0.26, spokes)
     for start, stop in (
         ((-wheel, 0.35), (-0.2, 0.85)),
@@ -646,35 +644,35 @@ def _draw_bicycle(
         ((0.26, 1.05), (0.5, 1.02)),
     ):
         profile.line(start, stop, 0.08, frame)
-    front.line((0, 0.05), (0, 0.7), 0.12, tyre)
+    front.line((0, 0.05), (0, 0.7), 0.12, tire)
     front.line((0, 0.6), (0, 1.0), 0.09, frame)
     front.line((-0.28, 1.02), (0.28, 1.02), 0.07, frame)
 
 
 def _draw_motorcycle(
-    profile: Sprite, front: Sprite, length: float, colours: dict[str, Colour]
+    profile: Sprite, front: Sprite, length: float, colors: dict[str, Color]
 ) -> None:
-    body, tyre = colours['bike'], colours['tyre']
+    body, tire = colors['bike'], colors['tire']
     wheel = length / 2 - 0.34
     for sprite in (profile, front):
         sprite.label('motorcycle')
     for x in (-wheel, wheel):
-        profile.disc(x, 0.33, 0.33, tyre)
-    profile.polygon([(-0.6, 0.3), (0.45, 0.28), (0.6, 0.75), (-0.55, 0.7)], tyre)
+        profile.disc(x, 0.33, 0.33, tire)
+    profile.polygon([(-0.6, 0.3), (0.45, 0.28), (0.6, 0.75), (-0.55, 0.7)], tire)
     profile.polygon(
         [(-1.0, 0.75), (-0.2, 0.6), (0.2, 0.6), (0.6, 0.9), (0.2, 1.0), (-0.3, 0.85), (-0.9, 0.95)],
         body,
     )
-    profile.line((wheel, 0.33), (0.5, 1.1), 0.13, tyre)
+    profile.line((wheel, 0.33), (0.5, 1.1), 0.13, tire)
     profile.polygon([(0.45, 0.7), (0.75, 0.75), (0.5, 1.25)], body)
-    front.line((0, 0.1), (0, 0.7), 0.22, tyre)
+    front.line((0, 0.1), (0, 0.7), 0.22, tire)
     front.disc(0, 0.8, 0.26, body, 1.15)
-    front.line((-0.38, 1.05), (0.38, 1.05), 0.1, tyre)
+    front.line((-0.38, 1.05), (0.38, 1.05), 0.1, tire)
     front.disc(0, 0.86, 0.11, (200, 240, 250))
 
 
-def _draw_rider(profile: Sprite, front: Sprite, colours: dict[str, Colour]) -> None:
-    top, trousers, skin, helmet = (colours[m] for m in ('clothes', 'trousers', 'skin', 'helmet'))
+def _draw_rider(profile: Sprite, front: Sprite, colors: dict[str, Color]) -> None:
+    top, trousers, skin, helmet = (colors[m] for m in ('clothes', 'trousers', 'skin', 'helmet'))
     for sprite in (profile, front):
         sprite.label('rider')
     profile.line((-0.2, 0.95), (0.16, 0.72), 0.18, trousers)
@@ -692,7 +690,7 @@ def _draw_rider(profile: Sprite, front: Sprite, colours: dict[str, Colour]) -> N
 
 
 # Vehicles: the profile from the rear bumper over the roof to the front bumper, in lengths
-# (forward) and # heights (up); behind each point the look of the strip to the next one.
+# (forward) and # heights (up); after each point the look of the strip to the next one.
 # fmt: off
 PROFILES: dict[str, list[list[tuple[float, float, str]]]] = {
     'sedan': [[
@@ -730,24 +728,24 @@ PROFILES: dict[str, list[list[tuple[float, float, str]]]] = {
 def _vehicle(dresser: Dresser, element: Element, rng: np.random.Generator) -> None:
     look, kind = dresser.look, element.kind
     width, height, length = element.size
-    paints = {name: look.paint(name, rng) for name in ('glass', 'tyre')}
+    paints = {name: look.paint(name, rng) for name in ('glass', 'tire')}
     paints['body'] = look.paint('truck_cab' if kind == 'truck' else kind, rng)
     paints['box'] = look.paint('truck_box', rng)
     car = str(rng.choice(['sedan', 'hatchback', 'van'], p=[0.4, 0.4, 0.2]))
     shape = car if kind == 'car' else kind
     ahead, right = _axes(element.heading)
-    centre = np.array(element.position)
+    center = np.array(element.position)
     velocity = element.speed * ahead
     dresser.cast_shadow(element)
     for normal in (-right, right):
-        origin = centre + width / 2 * normal + height * UP - length / 2 * ahead
+        origin = center + width / 2 * normal + height * UP - length / 2 * ahead
         if dresser.faces(normal, origin):
             texture = _side_view(dresser, element, shape, paints)
             edges = length * ahead, -height * UP
             dresser.add(origin, *edges, texture, kind, normal=normal, velocity=velocity)
     for start, stop, name in _strips(shape):
         lower, upper = sorted([start, stop], key=lambda point: point[1])
-        top = centre - width / 2 * right + upper[0] * length * ahead + upper[1] * height * UP
+        top = center - width / 2 * right + upper[0] * length * ahead + upper[1] * height * UP
         drop = (lower[0] - upper[0]) * length * ahead + (lower[1] - upper[1]) * height * UP
         normal = (stop[0] - start[0]) * length * UP - (stop[1] - start[1]) * height * ahead
         normal /= np.linalg.norm(normal)
@@ -767,9 +765,7 @@ def _strips(shape: str) -> Iterator[tuple[tuple[float, float], tuple[float, floa
             yield (z0, y0), (z1, y1), name
 
 
-def _strip_view(
-    dresser: Dresser, element: Element, name: str, paints: dict[str, Colour]
-) -> Texture:
+def _strip_view(dresser: Dresser, element: Element, name: str, paints: dict[str, Color]) -> Texture:
     if name in ('rear', 'front'):
         return _end_view(dresser, element, name, paints)
     if name == 'doors':
@@ -781,13 +777,11 @@ def _strip_view(
     return dresser.solid(paints[name])
 
 
-def _side_view(
-    dresser: Dresser, element: Element, shape: str, paints: dict[str, Colour]
-) -> Texture:
+def _side_view(dresser: Dresser, element: Element, shape: str, paints: dict[str, Color]) -> Texture:
     _, height, length = element.size
     resolution = min(dresser.resolution(element), dresser.camera.width / length)
     sprite = Sprite(length, height, resolution, paints['body'], rim=0)
-    dark = tuple(int(0.5 * c) for c in paints['tyre'])
+    dark = tuple(int(0.5 * c) for c in paints['tire'])
     sprite.box(-0.47 * length, 0.12 * height, 0.47 * length, 0.3 * height, dark)
     for part in PROFILES[shape]:
         points = [(z * length, y * height) for z, y, _ in part]
@@ -800,9 +794,9 @@ def _side_view(
     )
     radius = 0.5 if shape in ('bus', 'truck') else 0.33
     for axle in axles:
-        sprite.disc(axle * length, radius, radius, paints['tyre'])
+        sprite.disc(axle * length, radius, radius, paints['tire'])
         sprite.disc(
-            axle * length, radius, 0.5 * radius, tuple(min(255, 3 * c) for c in paints['tyre'])
+            axle * length, radius, 0.5 * radius, tuple(min(255, 3 * c) for c in paints['tire'])
         )
     return sprite.texture(dresser.look)
 
@@ -845,7 +839,7 @@ def _train_windows(sprite, length, height, paints, profile) -> None:
             0.1 * height,
             joint * length + 0.25,
             0.96 * height,
-            paints['tyre'],
+            paints['tire'],
         )
 
 
@@ -862,25 +856,25 @@ def _truck_windows(sprite, length, height, paints, profile) -> None:
         sprite.box(z * length, 0.28 * height, z * length + 0.06, 0.99 * height, trim)
 
 
-def _end_view(dresser: Dresser, element: Element, name: str, paints: dict[str, Colour]) -> Texture:
+def _end_view(dresser: Dresser, element: Element, name: str, paints: dict[str, Color]) -> Texture:
     """Bumper with lights, plate and the wheels below; x in widths, y in heights of the strip."""
     sprite = Sprite(1.0, 1.0, min(48.0, 2 * dresser.resolution(element)), paints['body'], rim=0)
     for side in (-0.38, 0.38):
-        sprite.box(side - 0.09, 0, side + 0.09, 0.4, paints['tyre'])
+        sprite.box(side - 0.09, 0, side + 0.09, 0.4, paints['tire'])
     sprite.box(-0.5, 0.24, 0.5, 1.0, paints['body'])
     lamp = (50, 40, 210) if name == 'rear' else (225, 245, 250)
     for side in (-0.4, 0.4):
         sprite.box(side - 0.09, 0.6, side + 0.09, 0.84, lamp)
-    sprite.box(-0.16, 0.36, 0.16, 0.5, (220, 225, 225) if name == 'rear' else paints['tyre'])
+    sprite.box(-0.16, 0.36, 0.16, 0.5, (220, 225, 225) if name == 'rear' else paints['tire'])
     return sprite.texture(dresser.look)
 
 
-def _doors(dresser: Dresser, element: Element, paints: dict[str, Colour]) -> Texture:
+def _doors(dresser: Dresser, element: Element, paints: dict[str, Color]) -> Texture:
     """The rear of a truck: two doors, lights on the chassis and the wheels below."""
     sprite = Sprite(1.0, 1.0, min(96.0, 3 * dresser.resolution(element)), paints['box'], rim=0)
     for side in (-0.36, 0.36):
-        sprite.box(side - 0.11, 0, side + 0.11, 0.28, paints['tyre'])
-    sprite.box(-0.46, 0.15, 0.46, 0.27, paints['tyre'])
+        sprite.box(side - 0.11, 0, side + 0.11, 0.28, paints['tire'])
+    sprite.box(-0.46, 0.15, 0.46, 0.27, paints['tire'])
     sprite.box(-0.5, 0.27, 0.5, 1.0, paints['box'])
     seam = tuple(int(0.7 * c) for c in paints['box'])
     for x in (-0.46, -0.01, 0.44):

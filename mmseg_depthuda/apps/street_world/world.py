@@ -23,7 +23,7 @@ class View:
     Attributes:
         image: uint8 ``(H, W, 3)`` BGR.
         label_ids: uint8 ``(H, W)`` Cityscapes label ids.
-        depth: float32 ``(H, W)`` exact metres along the optical axis, inf for the sky.
+        depth: float32 ``(H, W)`` exact meters along the optical axis, inf for the sky.
         camera: Where it was taken.
     """
 
@@ -69,7 +69,7 @@ class StreetScene:
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence((*self._key, *stream))))
 
     def camera(self, frame: int = 0, right: bool = False) -> Camera:
-        """The left or right camera at a frame of the drive; frame 0 is the labelled one."""
+        """The left or right camera at a frame of the drive; frame 0 is the labeled one."""
         camera = self._start.moved(frame * self.ego_speed * FRAME_INTERVAL)
         return camera.right() if right else camera
 
@@ -81,6 +81,6 @@ class StreetScene:
         """What the camera records."""
         raster = self.rasterize(frame, right)
         image = self._appearance.develop(
-            raster.colour, raster.depth, self.rng(3, frame + 1000, right)
+            raster.color, raster.depth, self.rng(3, frame + 1000, right)
         )
         return View(image, raster.label_ids, raster.depth, self.camera(frame, right))

@@ -3,7 +3,7 @@
 
 A *file kind* says what the stored numbers are (:data:`DEPTH_FILES`), an *encoding* says which
 inverse depth a method trains on (:mod:`~mmseg_depthuda.datasets.depth_encodings`). The two are
-independent, except that a disparity without camera has no metres.
+independent, except that a disparity without camera has no meters.
 
 16-bit metric files are decoded through a table of 65536 entries: one pass over the pixels, computed
 in float64.
@@ -30,23 +30,23 @@ from .images import decode_image
 DEPTH_MAT_KEY = 'depth_map'
 
 
-def read_png_disparity(info: dict, encoding: str) -> np.ndarray:
+def read_png_disparity(info: Mapping, encoding: str) -> np.ndarray:
     """16-bit disparity of unknown scale (monocular networks): ``value / 256 + 1``, 0 is invalid."""
     if encoding != 'corda':
         raise ValueError(
             f'depth_map_path: {info["depth_map_path"]} is a disparity without camera, from which '
             f'encoding={encoding!r} cannot '
-            "be computed. Use encoding='corda', or depth files in metres or centimetres."
+            "be computed. Use encoding='corda', or depth files in meters or centimeters."
         )
     return decode_png_disparity(_read_uint16(info['depth_map_path']))
 
 
-def read_png_centimetres(info: dict, encoding: str) -> np.ndarray:
-    """16-bit depth in centimetres (SYNTHIA)."""
+def read_png_centimetres(info: Mapping, encoding: str) -> np.ndarray:
+    """16-bit depth in centimeters (SYNTHIA)."""
     return _centimetre_table(encoding)[_read_uint16(info['depth_map_path'])]
 
 
-def read_cityscapes_disparity(info: dict, encoding: str) -> np.ndarray:
+def read_cityscapes_disparity(info: Mapping, encoding: str) -> np.ndarray:
     """Official Cityscapes disparity: ``(value - 1) / 256`` pixels, 0 = invalid.
 
     ``metres = baseline * fx / disparity`` with the two numbers of the camera file.
@@ -54,20 +54,20 @@ def read_cityscapes_disparity(info: dict, encoding: str) -> np.ndarray:
     if 'camera_path' not in info:
         raise ValueError(
             "data_prefix.camera_path is missing: the disparity of depth='official' needs the "
-            'camera files for its metres.'
+            'camera files for its meters.'
         )
     camera = read_cityscapes_camera(info['camera_path'], 'camera_path')
-    table = _stereo_table(encoding, camera.baseline * camera.fx)
+    table = _stereo_table(encoding, camera.number('baseline') * camera.fx)
     return table[_read_uint16(info['depth_map_path'])]
 
 
-def read_mat_metres(info: dict, encoding: str) -> np.ndarray:
-    """MATLAB file with metres under the key ``depth_map`` (Cityscapes stereo depth)."""
+def read_mat_metres(info: Mapping, encoding: str) -> np.ndarray:
+    """MATLAB file with meters under the key ``depth_map`` (Cityscapes stereo depth)."""
     return DEPTH_ENCODINGS[encoding](_read_mat(info['depth_map_path']))
 
 
 def _read_mat(path: str) -> np.ndarray:
-    """Metres of a MATLAB file, float32, (H, W)."""
+    """Meters of a MATLAB file, float32, (H, W)."""
     data = read_intact(path, 'depth_map_path')
     try:
         # MATLAB stores whole numbers of any type in 8 or 16 bits; mat_dtype gives their type.
@@ -80,7 +80,7 @@ def _read_mat(path: str) -> np.ndarray:
     if DEPTH_MAT_KEY not in content:
         found = sorted(key for key in content if not key.startswith('__'))
         raise ValueError(
-            f'depth_map_path: {path} has no key {DEPTH_MAT_KEY!r}, only {found}. Save the metres '
+            f'depth_map_path: {path} has no key {DEPTH_MAT_KEY!r}, only {found}. Save the meters '
             'under that key.'
         )
     metres = content[DEPTH_MAT_KEY]
@@ -92,25 +92,25 @@ def _read_mat(path: str) -> np.ndarray:
     if metres.ndim != 2 or metres.dtype.kind not in 'fui':
         raise ValueError(
             f'depth_map_path: {DEPTH_MAT_KEY!r} in {path} has shape {metres.shape} and dtype '
-            f'{metres.dtype}, but metres are a matrix (H, W) of numbers.'
+            f'{metres.dtype}, but meters are a matrix (H, W) of numbers.'
         )
     if metres.dtype.kind != 'f':
         raise ValueError(
             f'depth_map_path: {DEPTH_MAT_KEY!r} in {path} has the dtype {metres.dtype} and the '
-            f'median {np.median(metres):g}. Whole numbers are centimetres or millimetres as a '
-            "rule; metres are floats. Divide by 100 or 1000 and save them with dtype 'float32'."
+            f'median {np.median(metres):g}. Whole numbers are centimeters or millimeters as a '
+            "rule; meters are floats. Divide by 100 or 1000 and save them with dtype 'float32'."
         )
     return metres.astype(np.float32)
 
 
-def stored_metres(info: dict) -> np.ndarray | None:
-    """The numbers of a depth file as metres, whether or not they can be a depth.
+def stored_metres(info: Mapping) -> np.ndarray | None:
+    """The numbers of a depth file as meters, whether or not they can be a depth.
 
     Args:
         info: As the readers of :data:`DEPTH_FILES` get it.
 
     Returns:
-        Float, (H, W), metres; None for a kind without unit.
+        Float, (H, W), meters; None for a kind without unit.
     """
     path, kind = info['depth_map_path'], info['depth_file']
     if kind == 'mat_metres':
@@ -120,7 +120,7 @@ def stored_metres(info: dict) -> np.ndarray | None:
     return None
 
 
-DEPTH_FILES: Mapping[str, Callable[[dict, str], np.ndarray]] = {
+DEPTH_FILES: Mapping[str, Callable[[Mapping, str], np.ndarray]] = {
     'png_disparity': read_png_disparity,
     'png_centimetres': read_png_centimetres,
     'mat_metres': read_mat_metres,

@@ -18,7 +18,7 @@ from ..label_protocols import IGNORE_INDEX
 def resize_depth_bilinear(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize inverse depth bilinearly without mixing valid and invalid pixels.
 
-    Bilinear interpolation of the valid values, their weights normalised to sum 1 (normalised
+    Bilinear interpolation of the valid values, their weights normalized to sum 1 (normalized
     convolution, Knutsson and Westin, CVPR 1993). A pixel of the result is valid where the source
     pixel nearest to it is.
 
@@ -37,7 +37,7 @@ def resize_depth_bilinear(depth: np.ndarray, size: tuple[int, int]) -> np.ndarra
     weights = cv2.resize(valid.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
     nearest = cv2.resize(valid.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
     resized = np.full_like(values, INVALID_DEPTH)
-    # The nearest of the four neighbours has at least a quarter of the weight, so this never divides
+    # The nearest of the four neighbors has at least a quarter of the weight, so this never divides
     # by 0.
     np.divide(values, weights, out=resized, where=nearest.astype(bool))
     return resized
@@ -45,7 +45,7 @@ def resize_depth_bilinear(depth: np.ndarray, size: tuple[int, int]) -> np.ndarra
 
 @TRANSFORMS.register_module()
 class ResizeWithDepth(Resize):
-    """MMSeg's ``Resize``, which resizes all ``seg_fields`` to the nearest neighbour, with bilinear
+    """MMSeg's ``Resize``, which resizes all ``seg_fields`` to the nearest neighbor, with bilinear
     depth as an option.
 
     Required keys: ``img``, ``seg_fields``. Modified: ``img``, ``img_shape`` and all ``seg_fields``.
@@ -86,12 +86,12 @@ class ResizeAndPad(ResizeWithDepth):
     3000x4000 image 320x427, which does not fit.
 
     Padding is ``pad_val`` in the image, 255 (ignored) in labels, invalid in depth. Where
-    ``gt_seg_map`` or ``gt_depth_map`` are loaded behind this transform, they keep their size. The
+    ``gt_seg_map`` or ``gt_depth_map`` are loaded after this transform, they keep their size. The
     padding is then to be cut off the prediction before it is resized to theirs, which MMSeg does
     if the sample says so: ``PackSegInputs(meta_keys=('img_path', 'ori_shape', 'img_shape',
-    'pad_shape', 'img_padding_size'))``. Not so behind :class:`MatchOriShapeToLabels`, which
-    compares padding with padding. :class:`CutPadding` undoes the padding, before test-time
-    augmentation for one. Datasets with ``test_mode=True`` refuse other pipelines
+    'pad_shape', 'img_padding_size'))``. After :class:`MatchOriShapeToLabels` this is not needed: it
+    compares padding with padding. :class:`CutPadding` undoes the padding, for example before
+    test-time augmentation. Datasets with ``test_mode=True`` refuse other pipelines
     (:func:`check_padding_is_cut`).
 
     Required keys: ``img``, ``seg_fields`` (optional). Modified: ``img``, ``img_shape`` (padded) and
@@ -151,9 +151,9 @@ class ResizeAndPad(ResizeWithDepth):
 class CutPadding(BaseTransform):
     """Cut the padding of :class:`ResizeAndPad` off the image, unless the labels are padded, too.
 
-    For test-time augmentation, whose scales and flips would move the padding to where it is not
-    looked for. Padded labels need no cut: :class:`MatchOriShapeToLabels` compares padding with
-    padding, which is ignored. Does nothing for an image that is not padded.
+    For test-time augmentation, whose scales and flips would move the padding. Padded labels need no
+    cut: :class:`MatchOriShapeToLabels` compares padding with padding, which is ignored. Does
+    nothing for an image that is not padded.
 
     Modified keys: ``img``, ``img_shape``, ``pad_shape``; removed: ``img_padding_size``.
     """
@@ -174,12 +174,12 @@ class CutPadding(BaseTransform):
         return f'{type(self).__name__}()'
 
 
-def check_padding_is_cut(transforms: Sequence[BaseTransform], labelled: bool) -> None:
+def check_padding_is_cut(transforms: Sequence[BaseTransform], labeled: bool) -> None:
     """Refuse a test pipeline after which MMSeg would stretch padding over the image.
 
     Args:
         transforms: Transforms of a test pipeline.
-        labelled: Whether samples have labels.
+        labeled: Whether samples have labels.
 
     Raises:
         ValueError: MMCV's ``Pad`` is among them, :class:`ResizeAndPad` is followed by a transform
@@ -197,12 +197,12 @@ def check_padding_is_cut(transforms: Sequence[BaseTransform], labelled: bool) ->
         if isinstance(transform, ResizeAndPad):
             padded = True
         elif isinstance(transform, CutPadding) or (
-            labelled and isinstance(transform, MatchOriShapeToLabels)
+            labeled and isinstance(transform, MatchOriShapeToLabels)
         ):
             padded = False
         elif padded and isinstance(transform, Resize | RandomFlip | TestTimeAug):
             raise ValueError(
-                f'{name} behind ResizeAndPad in a test pipeline would move the padding, which is '
+                f'{name} after ResizeAndPad in a test pipeline would move the padding, which is '
                 f"then not cut off the prediction. Put dict(type='CutPadding') before {name}."
             )
         elif (
@@ -211,7 +211,7 @@ def check_padding_is_cut(transforms: Sequence[BaseTransform], labelled: bool) ->
             and 'img_padding_size' not in transform.meta_keys
         ):
             raise ValueError(
-                'PackSegInputs behind ResizeAndPad in a test pipeline does not say what is '
+                'PackSegInputs after ResizeAndPad in a test pipeline does not say what is '
                 "padding, which is then not cut off the prediction. Add 'img_padding_size' to "
                 f'its meta_keys: meta_keys={(*transform.meta_keys, "img_padding_size")}.'
             )
@@ -228,7 +228,7 @@ class MatchOriShapeToLabels(BaseTransform):
 
     Published Cityscapes results of CorDA and others compare at 1024x512. Place it after a resize
     that comes after :class:`LoadLabels`. Without labels, as in MMSegInferencer, predictions keep
-    the size of the image file. Labels and depth stay as they are from here on: transforms behind
+    the size of the image file. Labels and depth stay as they are from here on: transforms after
     it, such as the scales and flips of test-time augmentation, change the image alone.
 
     Labels that :class:`ResizeAndPad` padded stay padded, and so does the prediction: padding is

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Decoding of image files whose pixel values are data, not colour."""
+"""Decoding of image files whose pixel values are data, not color."""
 
 import io
 import struct
@@ -10,15 +10,15 @@ from PIL import Image
 
 from ..file_integrity import PNG_START
 
-_GREY, _PALETTE = 0, 3  # PNG colour types
+_GRAY, _PALETTE = 0, 3  # PNG color types
 
 
 def decode_image(data: bytes, path: str, key: str) -> np.ndarray:
     """Decode an image and keep its stored values.
 
-    OpenCV turns the indices of a palette PNG into colours and stretches 1-bit values to 0 and 255;
-    Pillow keeps both, but loses 16-bit values of three channels. Each decodes what the other would
-    spoil.
+    OpenCV turns the indices of a palette PNG into colors and stretches 1-bit values to 0 and 255;
+    Pillow keeps both, but loses 16-bit values of three channels. So each of them decodes the files
+    whose values the other would change.
 
     Args:
         data: The file.
@@ -31,13 +31,13 @@ def decode_image(data: bytes, path: str, key: str) -> np.ndarray:
     Raises:
         ValueError: If it is not an image, or is damaged.
     """
-    bit_depth, colour_type = _png_format(data)
-    if colour_type == _GREY and bit_depth in (2, 4):
+    bit_depth, color_type = _png_format(data)
+    if color_type == _GRAY and bit_depth in (2, 4):
         raise ValueError(
             f'{key}: {path} is a PNG of {bit_depth} bits per pixel, which decoders stretch to '
             'other values. Save it again with 8 bits.'
         )
-    if colour_type == _PALETTE or bit_depth == 1 or _is_indexed(data):
+    if color_type == _PALETTE or bit_depth == 1 or _is_indexed(data):
         try:
             return np.asarray(Image.open(io.BytesIO(data))).astype(np.uint8, copy=False)
         except OSError as error:
@@ -66,7 +66,7 @@ def _is_indexed(data: bytes) -> bool:
 
 
 def _png_format(data: bytes) -> tuple[int, int]:
-    """Bit depth and colour type from the header chunk, (0, -1) if it is no PNG."""
+    """Bit depth and color type from the header chunk, (0, -1) if it is no PNG."""
     if not data.startswith(PNG_START) or len(data) < 26:
         return 0, -1
     return struct.unpack_from('BB', data, 24)

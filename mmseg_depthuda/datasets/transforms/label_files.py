@@ -103,7 +103,7 @@ def _one_channel(raw: np.ndarray, path: str) -> np.ndarray:
     if channels == 4 and (raw[..., 3] != np.iinfo(raw.dtype).max).any():
         raise ValueError(
             f'seg_map_path: {path} has transparent pixels, and which label they have is unknown. '
-            'Save the ids as PNG with one channel, 255 where nothing is labelled.'
+            'Save the ids as PNG with one channel, 255 where nothing is labeled.'
         )
     if raw.dtype == np.uint8 and (raw[..., :2] != raw[..., 2:3]).any():
         colors = np.unique(raw[..., 2::-1].reshape(-1, 3), axis=0).tolist()
@@ -141,7 +141,7 @@ def label_map_remedy(found: Collection[int], label_map: Mapping[int, int]) -> st
         )
     return (
         'Check that data_prefix.seg_map_path names label ids rather than colors or train ids, and '
-        'that protocol or labelling fit. A FolderDepthDataset needs label_map={raw value: train '
+        'that protocol or labeling fit. A FolderDepthDataset needs label_map={raw value: train '
         'index} with every value, and 255 as the index to ignore.'
     )
 

@@ -26,9 +26,8 @@ from .label_files import read_labels
 class LoadLabels(BaseTransform):
     """Load the label map as train indices, by one table look-up.
 
-    Does nothing for a sample without ``seg_map_path``: the same pipeline serves a dataset without
-    labels, and MMSegInferencer, which has none either. May stand before or after a resize, as in
-    MMSeg's pipelines.
+    Does nothing for a sample without ``seg_map_path``: the same pipeline serves datasets without
+    labels, and MMSegInferencer. May stand before or after a resize, as in MMSeg's pipelines.
 
     Required keys: ``seg_map_path`` (optional), ``label_map``, ``ori_shape``. Added: ``gt_seg_map``
     (uint8, (H, W)), also in ``seg_fields``.
@@ -123,7 +122,7 @@ class LoadInverseDepth(BaseTransform):
 
     Args:
         encoding: The inverse depth to train on: ``'corda'`` or ``'dada'``.
-        expected_metres: Range of the median depth of a set in metres; ``None`` accepts any. A file
+        expected_metres: Range of the median depth of a set in meters; ``None`` accepts any. A file
             is refused where its median is less than a quarter or more than three times of it, and
             the first four files where the median of their medians is outside. Defaults to street
             scenes, 2 to 100 m.

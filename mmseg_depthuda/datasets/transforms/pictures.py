@@ -8,13 +8,14 @@ import cv2
 import numpy as np
 from mmengine.logging import print_log
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from ..file_integrity import JPEG_START, PNG_START
 
 try:
     from kornia_rs.io import ImageDecoder
 except ImportError:  # before kornia_rs 0.2
-    from kornia_rs import ImageDecoder
+    from kornia_rs import ImageDecoder  # type: ignore[no-redef]
 
 _ORIENTATION, _BANDS, _EXTRA_BANDS = 274, 277, 338  # tags of EXIF and TIFF
 _ALPHA = ((1,), (2,))  # premultiplied or not
@@ -40,6 +41,7 @@ def decode_picture(data: bytes, path: str, key: str) -> np.ndarray:
         ValueError: If it is not an image, is damaged, holds several pictures, other than 8 bits per
             channel, or other bands than gray or color and alpha.
     """
+    image: np.ndarray | None
     if data.startswith(JPEG_START):
         image = _decode_jpeg(data, path, key)
     elif data.startswith(PNG_START):
@@ -52,7 +54,7 @@ def decode_picture(data: bytes, path: str, key: str) -> np.ndarray:
 
 
 def _decode_jpeg(data: bytes, path: str, key: str) -> np.ndarray:
-    """OpenCV and Pillow make gray areas of damaged data in silence; this decoder does not."""
+    """Decode by kornia: OpenCV and Pillow silently turn damaged data into gray areas."""
     _say_orientation(data, path)
     try:
         return cv2.cvtColor(np.asarray(ImageDecoder().decode(data)), cv2.COLOR_RGB2BGR)
@@ -83,7 +85,7 @@ def _decode_other(data: bytes, path: str, key: str) -> np.ndarray | None:
             if pages > 1:
                 raise _pages_error(f'{pages} pictures', path, key)
             _say_orientation(data, path)
-            if image.format != 'TIFF':
+            if not isinstance(image, TiffImageFile):
                 return _imdecode(data, _COLOR)
             bands = image.tag_v2.get(_BANDS, 1)
             if bands - (image.tag_v2.get(_EXTRA_BANDS) in _ALPHA) not in (1, 3):
@@ -112,7 +114,7 @@ def _imdecode(data: bytes, flags: int) -> np.ndarray | None:
 
 
 def _say_orientation(data: bytes, path: str) -> None:
-    """Once per process: most users do not know that their files have one."""
+    """Warn of an EXIF orientation, once per process: most users do not know of it."""
     if 'orientation' in _said or b'Exif' not in data[:65536] and data[:2] not in (b'II', b'MM'):
         return
     with Image.open(io.BytesIO(data)) as image:

@@ -25,13 +25,13 @@ class LoadSequence(BaseTransform):
     Required keys: ``img_path``, ``source_paths``, ``frame_offsets``, and ``intrinsics`` or
     ``camera_path``, as a :class:`SequenceDataset` gives them. Optional: ``calibrated_size``, with
     ``camera_name`` for ``intrinsics``. Added: ``img`` (uint8, (H, W, 3), BGR), ``source_imgs``
-    (list of such), ``camera_matrix`` (float64, (3, 3), pixels), ``right_from_left`` (metres that
+    (list of such), ``camera_matrix`` (float64, (3, 3), pixels), ``right_from_left`` (meters that
     points move in x from the left camera to the right; only with a right image), ``img_shape``,
     ``ori_shape``.
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a file is damaged, an image shows nothing (one colour), the views differ in
+        ValueError: If a file is damaged, an image shows nothing (one color), the views differ in
             size or do not differ at all, or the camera does not fit the images.
     """
 
@@ -58,7 +58,7 @@ class LoadSequence(BaseTransform):
             camera = read_cityscapes_camera(results['camera_path'], 'camera_path', needs)
             intrinsics = camera.intrinsics(*(calibrated_size or (width, height)))
             if results.get('has_right'):
-                results['right_from_left'] = -camera.baseline
+                results['right_from_left'] = -camera.number('baseline')
         else:
             intrinsics = PinholeIntrinsics(**results['intrinsics'])
         results['camera_matrix'] = intrinsics.matrix(width, height)
@@ -74,7 +74,7 @@ def _read_frame(path: str, key: str) -> np.ndarray:
     if image.min() == image.max():
         raise ValueError(
             f'{key}: every value of {path} is {image.flat[0]}: it shows nothing. Remove the file; '
-            'its neighbours are then left out by themselves.'
+            'its neighbors are then left out by themselves.'
         )
     return image
 
@@ -124,7 +124,7 @@ class ResizeSequence(Resize):
             )
             for image in results['source_imgs']
         ]
-        # Pixel centres are integers: the corner of the image is at -0.5 before and after.
+        # Pixel centers are integers: the corner of the image is at -0.5 before and after.
         factor_x, factor_y = results['scale_factor']
         to_resized = np.array(
             [
@@ -142,7 +142,7 @@ class PackSequenceInputs(BaseTransform):
 
     Returns ``inputs`` (uint8 (V, 3, H, W) BGR: the frame, its source frames, the right image),
     ``intrinsics`` (float32 (3, 3), pixels), with a right image ``stereo_pose`` (float32 (4, 4),
-    motion of points from the left camera to the right, metres), and ``data_samples``, whose
+    motion of points from the left camera to the right, meters), and ``data_samples``, whose
     metainfo has ``img_path``, ``source_paths``, ``frame_offsets``, ``img_shape`` and ``ori_shape``.
     """
 

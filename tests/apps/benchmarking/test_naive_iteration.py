@@ -30,7 +30,7 @@ HEADS = {
 
 
 class Training:
-    """Student, teacher and optimiser, and the package's and the naive iteration on them."""
+    """Student, teacher and optimizer, and the package's and the naive iteration on them."""
 
     def __init__(self, decode_head):
         self.model = tiny_segmentor(deepcopy(decode_head))
@@ -126,7 +126,7 @@ def test_plain_step_repeats_the_whole_update():
     torch.testing.assert_close(param.data, torch.tensor([0.7984], dtype=torch.float64))
 
 
-def test_plain_step_of_another_optimiser_is_its_own_without_foreach():
+def test_plain_step_of_another_optimizer_is_its_own_without_foreach():
     param = parameter([1.0, -2.0], [0.5, 3.0])
     optimizer = torch.optim.AdamW([param], lr=0.1, weight_decay=0.01)
     plain_step(optimizer)

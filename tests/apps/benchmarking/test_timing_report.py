@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 import pytest
 
-from mmseg_depthuda.apps.benchmarking import format_report, summarise
+from mmseg_depthuda.apps.benchmarking import format_report, summarize
 from mmseg_depthuda.apps.benchmarking.loop import Measurement
 
 PACKAGE = [
@@ -14,7 +14,7 @@ NAIVE = [{'teacher': 2.0, 'joint backward': 7.0, 'EMA': 1.0}]
 def make_report(peaks):
     setting = dict(device='a machine', size=(512, 512))
     package, naive = Measurement(PACKAGE, [9.0, 11.0]), Measurement(NAIVE, [16.0])
-    return summarise(setting, 2, dict(package=package, naive=naive), peaks)
+    return summarize(setting, 2, dict(package=package, naive=naive), peaks)
 
 
 def test_parts_are_averaged_over_all_iterations():

@@ -51,7 +51,7 @@ def runs():
 
 
 def test_a_resumed_attempt_counts_from_its_first_iteration_on(tmp_path):
-    """Killed at 45, resumed from the checkpoint of 20: what the first did behind it is void."""
+    """Killed at 45, resumed from the checkpoint of 20: what the first logged after it is void."""
     first = [train_row(step, step / 100) for step in (10, 20, 30, 40)]
     first.insert(2, dict(mIoU=5.0, step=20))
     second = [train_row(30, 7.0), train_row(40, 8.0), dict(mIoU=9.0, step=40)]

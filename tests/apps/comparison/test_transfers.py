@@ -17,7 +17,7 @@ SECOND = NegativeTransfer(np.array([40.0, 20, 30, 10]), np.array([60.0, 10, 20, 
 
 
 def write(path, hits):
-    """One class; an image has 100 labelled pixels of which ``hits`` are right."""
+    """One class; an image has 100 labeled pixels of which ``hits`` are right."""
     hits = np.array(hits)[:, None]
     label = np.full_like(hits, 100)
     names = [f'{index}.png' for index in range(len(hits))]
@@ -38,7 +38,7 @@ def test_table():
     # Rates 25 and 75, means 32.5 and 22.5, gains 7.5 and -2.5.
     row = ['corda (2 seeds)', '50.0 ± 35.4 %', '1, 3', '1, 0', '4', '25.0 ± 0.0']
     assert [*row, '27.5 ± 7.1', '+2.5 ± 7.1'] in cells(table)
-    assert table.endswith('1 images without a labelled pixel are left out.')
+    assert table.endswith('1 images without a labeled pixel are left out.')
     assert 'left out' not in transfers.transfer_table([AdaptedNetwork('dacs', [FIRST])])
 
 

@@ -6,7 +6,7 @@ from scipy.io import savemat
 
 from mmseg_depthuda.apps.depth_prediction.depth_sheet import depth_sheet
 
-GREY = 100
+GRAY = 100
 
 
 def write(path, pixels):
@@ -19,7 +19,7 @@ def folder(tmp_path):
     """Three images of two drives; two of them with depth, near on the left, none at the right."""
     metres = np.tile(np.repeat([5.0, 20.0, 0.0], [16, 32, 16]), (32, 1))
     for name in ('a/1', 'a/2', 'b/1'):
-        write(tmp_path / f'images/{name}.png', np.full((32, 64, 3), GREY, np.uint8))
+        write(tmp_path / f'images/{name}.png', np.full((32, 64, 3), GRAY, np.uint8))
     for name in ('a/1', 'b/1'):
         (tmp_path / 'depth' / name).parent.mkdir(parents=True)
         savemat(tmp_path / f'depth/{name}.mat', dict(depth_map=metres))
@@ -29,10 +29,10 @@ def folder(tmp_path):
 def test_images_with_their_depth(folder):
     sheet, summary = depth_sheet(folder / 'images', folder / 'depth', 'mat_metres')
     assert sheet.shape == (2 * 256, 2 * 512, 3) and sheet.dtype == np.uint8
-    assert (sheet[:, :512] == GREY).all()
+    assert (sheet[:, :512] == GRAY).all()
     near, far, unknown = (sheet[:, 512 + column].astype(int) for column in (64, 256, 448))
     assert (near.sum(axis=1) > far.sum(axis=1)).all() and (far.sum(axis=1) > 20).all()
-    assert (unknown.sum(axis=1) < 20).all()  # the darkest colour of the map
+    assert (unknown.sum(axis=1) < 20).all()  # the darkest color of the map
     assert summary == (
         '2 of 3 images have a depth file; 75.0% of the pixels drawn have depth: median 20.0 m, '
         'nine tenths in 5.0 to 20.0 m'

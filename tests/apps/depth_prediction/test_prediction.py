@@ -10,7 +10,7 @@ from mmseg.registry import MODELS, TRANSFORMS
 
 from mmseg_depthuda.apps.depth_prediction.prediction import (
     disparity_png,
-    normalised_png,
+    normalized_png,
     predict_folder,
 )
 from tests.models.tiny_segmentor import head_config
@@ -69,6 +69,12 @@ def images(tmp_path):
     return tmp_path / 'images'
 
 
+def assert_constant(path, value):
+    depth = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert depth.dtype == np.uint16
+    np.testing.assert_array_equal(depth, np.full((33, 65), value))
+
+
 def test_disparity_png_by_hand():
     inverse_depth = np.array([[1.0, 1.5, 2.0], [0.3, 257.0, -4.0]])
     np.testing.assert_array_equal(disparity_png(inverse_depth), [[0, 128, 256], [0, 65535, 0]])
@@ -97,9 +103,7 @@ def test_predicts_every_image_and_goes_on_where_it_stopped(tmp_path, images):
     out = tmp_path / 'depth'
     assert predict_folder(config, checkpoint, images, out, 'cpu') == (2, 0)
     for name in ('first.png', 'city/second.png'):
-        depth = cv2.imread(str(out / name), cv2.IMREAD_UNCHANGED)
-        assert depth.dtype == np.uint16
-        np.testing.assert_array_equal(depth, np.full((33, 65), 2 * 256))
+        assert_constant(out / name, 2 * 256)
 
     (out / 'first.png').unlink()
     before = (out / 'city/second.png').stat().st_mtime_ns
@@ -119,8 +123,7 @@ def test_no_file_is_written_over_another(tmp_path, images):
 def test_sky_has_no_depth(tmp_path, images):
     config, checkpoint = write_run(tmp_path, classes=('road', 'sky', 'car'))
     predict_folder(config, checkpoint, images, tmp_path / 'out', 'cpu')
-    depth = cv2.imread(str(tmp_path / 'out/first.png'), cv2.IMREAD_UNCHANGED)
-    np.testing.assert_array_equal(depth, np.zeros((33, 65)))
+    assert_constant(tmp_path / 'out/first.png', 0)
 
 
 def test_refuses_a_folder_without_images(tmp_path):
@@ -159,25 +162,24 @@ def test_refuses_a_network_that_has_diverged(tmp_path, images):
 
 
 def test_dadas_encoding_is_corda_s(tmp_path, images):
-    """65536 / (centimetres + 1) and 655.36 / (metres + 0.01)."""
+    """65536 / (centimeters + 1) and 655.36 / (meters + 0.01)."""
     config, checkpoint = write_run(tmp_path, encoding='dada')
     predict_folder(config, checkpoint, images, tmp_path / 'out', 'cpu')
-    depth = cv2.imread(str(tmp_path / 'out/first.png'), cv2.IMREAD_UNCHANGED)
-    np.testing.assert_array_equal(depth, np.full((33, 65), 2 * 256))
+    assert_constant(tmp_path / 'out/first.png', 2 * 256)
 
 
-def test_normalised_png_by_hand():
+def test_normalized_png_by_hand():
     inverse_depth = np.array([[0.5, 1.0], [2.5, 1.5]])
     expected = [[1, round(1 + 65534 * 0.25)], [65535, round(1 + 65534 * 0.5)]]
-    np.testing.assert_array_equal(normalised_png(inverse_depth), expected)
-    assert normalised_png(inverse_depth).dtype == np.uint16
-    np.testing.assert_array_equal(normalised_png(np.full((2, 2), 3.0)), np.full((2, 2), 65535))
+    np.testing.assert_array_equal(normalized_png(inverse_depth), expected)
+    assert normalized_png(inverse_depth).dtype == np.uint16
+    np.testing.assert_array_equal(normalized_png(np.full((2, 2), 3.0)), np.full((2, 2), 65535))
     with pytest.raises(ValueError, match='not finite'):
-        normalised_png(np.array([[1.0, np.inf]]))
+        normalized_png(np.array([[1.0, np.inf]]))
 
 
 def test_refuses_an_unknown_scale(tmp_path):
-    with pytest.raises(ValueError, match="'metric', 'normalised'.*got 'feet'"):
+    with pytest.raises(ValueError, match="'metric', 'normalized'.*got 'feet'"):
         predict_folder('c.py', 'm.pth', tmp_path, tmp_path, 'cpu', scale='feet')
 
 
@@ -218,7 +220,7 @@ def test_video_alone_knows_no_metres(tmp_path, images):
     depth = predicted(network, images, tmp_path / 'out')
     assert (depth.min(), depth.max(), depth.shape) == (1, 65535, (33, 65))
     np.testing.assert_array_equal(
-        depth, predicted(network, images, tmp_path / 'normalised', 'normalised')
+        depth, predicted(network, images, tmp_path / 'normalized', 'normalized')
     )
 
 

@@ -17,7 +17,7 @@ def test_methods_name_files_that_exist():
 
 
 def said(one):
-    return (one.training_data, one.network, one.batch_size, one.initialisation, one.target_depth)
+    return (one.training_data, one.network, one.batch_size, one.initialization, one.target_depth)
 
 
 def test_what_the_config_says(experiments):

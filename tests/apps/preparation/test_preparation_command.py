@@ -76,7 +76,7 @@ def test_depth_is_described(files, gta_root, depth16):
 
 
 def test_millimetres_of_a_whole_set_are_reported(files, image, label_ids, capsys):
-    """12.5 m in millimetres are 125 m in centimetres: possible for one image, not for four."""
+    """12.5 m in millimeters are 125 m in centimeters: possible for one image, not for four."""
     ids = np.full((*image.shape[:2], 3), 3, np.uint16)
     for i in range(4):
         files.png(f'synthia/RGB/{i:07}.png', image)

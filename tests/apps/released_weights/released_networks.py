@@ -205,7 +205,7 @@ def released_network(kind, **options):
     return others[kind](**options) if kind in others else CorDA(kind, **options)
 
 
-def randomise(network, seed=0):
+def randomize(network, seed=0):
     """Weights and running statistics of which each matters to the outputs; in place."""
     generator = torch.Generator().manual_seed(seed)
     for name, value in network.state_dict().items():

@@ -12,7 +12,7 @@ from mmseg_depthuda.apps.street_world import StreetScene
 
 
 def waves(height: int, columns: np.ndarray, seed: int) -> np.ndarray:
-    """A colour texture, evaluated at any real column; uint8 ``(height, W, 3)``.
+    """A color texture, evaluated at any real column; uint8 ``(height, W, 3)``.
 
     A sum of plane waves, of wavelengths from 5 to 40 pixels.
 

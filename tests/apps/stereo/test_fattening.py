@@ -38,7 +38,7 @@ def test_inside_a_surface_everything_stays():
 
 
 def test_without_contrast_nothing_changes():
-    # 34 grey values in each of three channels are a distance of 59.
+    # 34 gray values in each of three channels are a distance of 59.
     disparity, image = house(sky=94, wall=60)
     np.testing.assert_array_equal(without_fattening(disparity, image, 4), disparity)
     disparity, image = house(sky=95, wall=60)

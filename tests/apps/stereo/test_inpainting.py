@@ -15,7 +15,7 @@ from .conftest import box_pair
 NAN = np.float32(np.nan)
 
 
-def grey(shape, value=100):
+def gray(shape, value=100):
     return np.full((*shape, 3), value, np.uint8)
 
 
@@ -23,7 +23,7 @@ def in_row(values, image_row=None, max_gap=10):
     """Inpaint one row; rows above and below are unknown, so that columns say nothing."""
     disparity = np.full((3, len(values)), NAN, np.float32)
     disparity[1] = values
-    image = grey(disparity.shape)
+    image = gray(disparity.shape)
     if image_row is not None:
         image[:] = np.asarray(image_row, np.uint8)[None, :, None]
     return inpaint_disparity(disparity, image, max_gap)[1]
@@ -80,7 +80,7 @@ def test_columns_are_filled_too_and_the_shorter_gap_counts():
     disparity = np.full((5, 9), NAN, np.float32)
     disparity[2, [0, 8]] = 4
     disparity[[1, 3], 4] = 4.5, 4.7
-    found = inpaint_disparity(disparity, grey(disparity.shape), 8)
+    found = inpaint_disparity(disparity, gray(disparity.shape), 8)
     assert found[2, 4] == pytest.approx(4.6)
     assert found[2, 2] == 4
 
@@ -88,7 +88,7 @@ def test_columns_are_filled_too_and_the_shorter_gap_counts():
 def test_occlusions_are_along_rows_only():
     disparity = np.full((8, 3), NAN, np.float32)
     disparity[:2], disparity[6:] = 3, 9
-    assert np.isnan(inpaint_disparity(disparity, grey(disparity.shape), 8)[2:6]).all()
+    assert np.isnan(inpaint_disparity(disparity, gray(disparity.shape), 8)[2:6]).all()
 
 
 @settings(max_examples=60, deadline=None)
@@ -108,9 +108,9 @@ def test_known_is_unchanged_and_filled_lies_between(seed, height, width, unknown
         spans = []
         for line, place in ((disparity[v], u), (disparity[:, u], v)):
             there = np.flatnonzero(~np.isnan(line))
-            before, behind = there[there < place], there[there > place]
-            if len(before) and len(behind):
-                spans.append(sorted([line[before[-1]], line[behind[0]]]))
+            before, after = there[there < place], there[there > place]
+            if len(before) and len(after):
+                spans.append(sorted([line[before[-1]], line[after[0]]]))
         assert any(low - 1e-4 <= found[v, u] <= high + 1e-4 for low, high in spans)
 
 
@@ -122,7 +122,7 @@ def test_shadow_of_a_box():
     assert deep.sum() == 4 * 40  # of 12 x 48; what lies beyond the left border counts as seen
     assert np.isnan(matched[deep]).all()
     # The wall between the two textures has no edge: the image is made uniform.
-    found = inpaint_disparity(matched, grey(truth.shape))
+    found = inpaint_disparity(matched, gray(truth.shape))
     shadow = ~visible & (np.arange(truth.shape[1]) > 30)
     assert shadow.sum() == 12 * 48
     filled = shadow & np.isnan(matched) & ~np.isnan(found)
@@ -136,4 +136,4 @@ def test_shadow_of_a_box():
 
 def test_sizes_must_agree():
     with pytest.raises(ValueError, match='The image is'):
-        inpaint_disparity(np.zeros((4, 5), np.float32), grey((4, 6)))
+        inpaint_disparity(np.zeros((4, 5), np.float32), gray((4, 6)))

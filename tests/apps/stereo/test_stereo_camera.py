@@ -24,13 +24,9 @@ def test_camera_file(camera_file):
     assert read_camera(camera_file(fx=700)).u0 is None
 
 
-def test_wrong_camera_files(camera_file, tmp_path):
-    with pytest.raises(ValueError, match='camera: .*a_camera.json: the baseline is 220.*metres'):
+def test_wrong_camera_file(camera_file):
+    with pytest.raises(ValueError, match='camera: .*a_camera.json: the baseline is 220.*meters'):
         read_camera(camera_file(baseline=220, fx=700))
-    with pytest.raises(ValueError, match=r'a_camera.json must be .*intrinsic.fx \(pixels\)'):
-        read_camera(camera_file(u0=3))
-    with pytest.raises(FileNotFoundError, match='camera: .*nowhere.json does not exist'):
-        read_camera(tmp_path / 'nowhere.json')
 
 
 @pytest.mark.parametrize(

@@ -45,14 +45,18 @@ def cityscapes(tmp_path, plane):
     return root
 
 
+def write_pairs(root, pairs):
+    """Write pairs by name; arguments for their two folders and for that of the depth files."""
+    for name, pair in pairs.items():
+        for side, image in zip(('left', 'right'), pair, strict=True):
+            write_image(root / side / f'{name}.png', image)
+    return [word for name in ('left', 'right', 'out') for word in (f'--{name}', str(root / name))]
+
+
 @pytest.fixture
 def folders(tmp_path, plane):
     """Arguments for two folders of three pairs, and the folder of the depth files."""
-    for name in ('a/1', 'a/2', '3'):
-        for side, image in zip(('left', 'right'), plane[:2], strict=True):
-            write_image(tmp_path / side / f'{name}.png', image)
-    out = tmp_path / 'depth'
-    return ['--left', str(tmp_path / 'left'), '--right', str(tmp_path / 'right'), '--out', str(out)]
+    return write_pairs(tmp_path, dict.fromkeys(('a/1', 'a/2', '3'), plane[:2]))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -98,7 +102,7 @@ def test_official_png_is_that_of_cityscapes(cityscapes, plane):
 def test_folder_dataset_loads_what_was_written(folders, tmp_path, plane, kind, suffix):
     assert write_stereo_depth([*folders, *OWN, '--depth-file', kind]) == 0
     dataset = FolderDepthDataset(
-        data_prefix=dict(img_path=str(tmp_path / 'left'), depth_map_path=str(tmp_path / 'depth')),
+        data_prefix=dict(img_path=str(tmp_path / 'left'), depth_map_path=str(tmp_path / 'out')),
         depth_map_suffix=suffix,
         depth_file=kind,
     )
@@ -108,7 +112,7 @@ def test_folder_dataset_loads_what_was_written(folders, tmp_path, plane, kind, s
 
 def test_encodings_beyond_their_range():
     """Closed forms at the ends of 16 bits: 0 is unknown, nothing wraps around."""
-    camera = StereoCamera(200, 0.25)  # metres = 50 / disparity
+    camera = StereoCamera(200, 0.25)  # meters = 50 / disparity
     disparity = np.float32([[0, 0.05, 0.076, 0.077, 1, 19.5, 19.7, 255.9, 300]])
     stored = {
         kind: cv2.imdecode(
@@ -116,7 +120,7 @@ def test_encodings_beyond_their_range():
         )[0]
         for kind in ('png_disparity', 'cityscapes_disparity')
     }
-    # 256 * (655.36 / (metres + 0.01) - 1): nearer than 2.55 m saturates, and from 655.35 m on
+    # 256 * (655.36 / (meters + 0.01) - 1): nearer than 2.55 m saturates, and from 655.35 m on
     # (a disparity of 0.0763), there is no depth.
     metres = 50 / disparity.astype(float)[0, 3:6]
     expected = np.rint(256 * (655.36 / (metres + 0.01) - 1))
@@ -137,11 +141,11 @@ def test_problems_name_their_file():
 
 def test_camera_file_is_the_same_as_its_numbers(folders, tmp_path):
     assert write_stereo_depth([*folders, *OWN]) == 0
-    first = contents(tmp_path / 'depth')
-    (tmp_path / 'depth').rename(tmp_path / 'first')
+    first = contents(tmp_path / 'out')
+    (tmp_path / 'out').rename(tmp_path / 'first')
     (tmp_path / 'camera.json').write_text(camera_json())
     assert write_stereo_depth([*folders, '--camera', str(tmp_path / 'camera.json')]) == 0
-    assert contents(tmp_path / 'depth') == first
+    assert contents(tmp_path / 'out') == first
 
 
 def test_parallel_writes_the_same_bytes(cityscapes, tmp_path):
@@ -154,16 +158,16 @@ def test_parallel_writes_the_same_bytes(cityscapes, tmp_path):
 
 
 def test_existing_files_are_kept(folders, tmp_path, capsys):
-    existing = tmp_path / 'depth/a/1.mat'
+    existing = tmp_path / 'out/a/1.mat'
     existing.parent.mkdir(parents=True)
     existing.write_bytes(b'from elsewhere')
     assert write_stereo_depth([*folders, *OWN]) == 0
     assert 'pairs: 3 pairs, 2 written, 1 were there already' in capsys.readouterr().out
     assert existing.read_bytes() == b'from elsewhere'
-    before = contents(tmp_path / 'depth')
+    before = contents(tmp_path / 'out')
     assert write_stereo_depth([*folders, *OWN]) == 0
     assert '0 written, 3 were there already' in capsys.readouterr().out
-    assert contents(tmp_path / 'depth') == before
+    assert contents(tmp_path / 'out') == before
 
 
 def test_other_settings_are_not_mixed(folders, tmp_path, capsys):
@@ -254,9 +258,9 @@ def test_bad_pairs_are_reported_and_the_rest_written(cityscapes, plane, tmp_path
 
 def test_list_has_the_pairs_of_earlier_runs(folders, tmp_path):
     write_stereo_depth([*folders, *OWN])
-    (tmp_path / 'depth/a/1.mat').unlink()
+    (tmp_path / 'out/a/1.mat').unlink()
     write_stereo_depth([*folders, *OWN])
-    listed = (tmp_path / 'depth/stereo_depth_pairs.txt').read_text()
+    listed = (tmp_path / 'out/stereo_depth_pairs.txt').read_text()
     assert listed == '3\na/1\na/2\n'
 
 
@@ -264,13 +268,10 @@ def test_a_view_without_texture_has_no_depth(tmp_path, plane, capsys):
     left, right, _ = (view.copy() for view in plane)
     for image in (left, right):
         image[12:], image[:, :-16] = 90, 90  # 1 % of the image has texture, and ends of its own
-    write_image(tmp_path / 'left/0.png', left)
-    write_image(tmp_path / 'right/0.png', right)
-    arguments = ['--left', str(tmp_path / 'left'), '--right', str(tmp_path / 'right')]
-    arguments += ['--out', str(tmp_path / 'depth'), '--no-pair-check', *OWN]
-    assert write_stereo_depth(arguments) == 1
+    arguments = write_pairs(tmp_path, {'0': (left, right)})
+    assert write_stereo_depth([*arguments, '--no-pair-check', *OWN]) == 1
     assert re.search(r'0\.\d% of the pixels were matched', capsys.readouterr().out)
-    assert not (tmp_path / 'depth/0.mat').exists()
+    assert not (tmp_path / 'out/0.mat').exists()
 
 
 @pytest.mark.parametrize(
@@ -296,35 +297,26 @@ def test_what_is_wrong_with_all_pairs_stops_at_once(
 def test_one_wrong_pair_among_many_is_found(tmp_path, plane, capsys, wrong):
     """Five of eight are looked at in advance, and pass; the wrong one is found by its matching."""
     left, right, _ = plane
-    for i in range(8):
-        a, b = left, right
-        if i == 1:  # not among those
-            a, b = {
-                'partner': (left, plane_pair(3.0, 0.1, seed=8)[1]),
-                'exchanged': (right, left),
-                'rows': (left, np.roll(right, 2, axis=0)),
-            }[wrong]
-        write_image(tmp_path / f'left/{i}.png', a)
-        write_image(tmp_path / f'right/{i}.png', b)
-    arguments = ['--left', str(tmp_path / 'left'), '--right', str(tmp_path / 'right')]
-    assert write_stereo_depth([*arguments, '--out', str(tmp_path / 'depth'), *OWN]) == 1
-    message = {'partner': 'not a pair', 'exchanged': 'are exchanged', 'rows': 'not rectified'}
-    assert re.search(f'left/1.png: .*{message[wrong]}', capsys.readouterr().out)
-    written = sorted(path.stem for path in (tmp_path / 'depth').glob('*.mat'))
+    pair, message = {
+        'partner': ((left, plane_pair(3.0, 0.1, seed=8)[1]), 'not a pair'),
+        'exchanged': ((right, left), 'are exchanged'),
+        'rows': ((left, np.roll(right, 2, axis=0)), 'not rectified'),
+    }[wrong]
+    pairs = {str(i): pair if i == 1 else (left, right) for i in range(8)}  # 1 is not among the five
+    assert write_stereo_depth([*write_pairs(tmp_path, pairs), *OWN]) == 1
+    assert re.search(f'left/1.png: .*{message}', capsys.readouterr().out)
+    written = sorted(path.stem for path in (tmp_path / 'out').glob('*.mat'))
     assert written == [str(i) for i in range(8) if i != 1]
 
 
 def test_pair_check_can_be_switched_off(tmp_path, capsys):
     left, right, _ = plane_pair(6.0)
-    for side, image in (('left', left), ('right', np.roll(right, 3, axis=0))):
-        write_image(tmp_path / side / '0.png', image)
-    arguments = ['--left', str(tmp_path / 'left'), '--right', str(tmp_path / 'right')]
-    arguments += ['--out', str(tmp_path / 'depth'), *OWN]
+    arguments = [*write_pairs(tmp_path, {'0': (left, np.roll(right, 3, axis=0))}), *OWN]
     assert write_stereo_depth(arguments) == 2
     assert 'lie 3.0 pixels apart vertically' in capsys.readouterr().err
-    assert not (tmp_path / 'depth/0.mat').exists()
+    assert not (tmp_path / 'out/0.mat').exists()
     assert write_stereo_depth([*arguments, '--no-pair-check']) == 0
-    assert (tmp_path / 'depth/0.mat').exists()
+    assert (tmp_path / 'out/0.mat').exists()
 
 
 def test_disparity_beyond_the_official_files(tmp_path, capsys):
@@ -366,7 +358,7 @@ def test_kinds_of_cityscapes_are_not_for_folders(folders, capsys):
         write_stereo_depth([*folders, *OWN, '--kinds', 'official'])
     error = capsys.readouterr().err
     assert '--splits and --kinds are for the root of Cityscapes' in error
-    assert 'get metres with --depth-file mat_metres' in error
+    assert 'get meters with --depth-file mat_metres' in error
 
 
 @pytest.mark.parametrize(
@@ -413,12 +405,9 @@ def convert_slowly(arguments) -> None:
     ('number', 'status'), [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
 )
 def test_stopped_run_goes_on(tmp_path, plane, number, status, capsys):
-    for i in range(24):
-        for side, image in zip(('left', 'right'), plane[:2], strict=True):
-            write_image(tmp_path / side / f'{i:02}.png', image)
-    out = tmp_path / 'depth'
-    arguments = ['--left', str(tmp_path / 'left'), '--right', str(tmp_path / 'right')]
-    arguments += ['--out', str(out), *OWN[:-1], '2']
+    out = tmp_path / 'out'
+    pairs = {f'{i:02}': plane[:2] for i in range(24)}
+    arguments = [*write_pairs(tmp_path, pairs), *OWN[:-1], '2']
     process = multiprocessing.get_context('fork').Process(target=convert_slowly, args=(arguments,))
     with no_opencv_threads():
         process.start()

@@ -20,7 +20,7 @@ STILL = replace(
     saturation=(1, 1),
     gamma=(1, 1),
 )
-GREY = np.full((32, 64, 3), 100, np.float32)
+GRAY = np.full((32, 64, 3), 100, np.float32)
 DEPTH = np.full((32, 64), 50, np.float32)
 
 
@@ -28,23 +28,23 @@ def look(domain=STILL, **changes):
     return Appearance(replace(domain, **changes), np.random.default_rng(0))
 
 
-def develop(appearance_, colour=GREY, depth=DEPTH):
-    return appearance_.develop(colour, depth, np.random.default_rng(1))
+def develop(appearance_, color=GRAY, depth=DEPTH):
+    return appearance_.develop(color, depth, np.random.default_rng(1))
 
 
 @pytest.mark.parametrize(('shift', 'expected'), [(0, 92), (0.5, 108), (1, 124)])
 def test_palette_shift_moves_real_between_both_palettes(monkeypatch, shift, expected):
     monkeypatch.setattr(appearance, 'PALETTE_SHIFT', shift)
-    blue, _, red = look().colour('road', np.random.default_rng(0))
+    blue, _, red = look().color('road', np.random.default_rng(0))
     assert red == pytest.approx(expected, abs=0.5)  # (92, 94, 104) to (124, 118, 112)
     assert blue == pytest.approx(104 + 8 * shift, abs=0.5)
 
 
-def test_every_material_has_colours_in_both_domains():
+def test_every_material_has_colors_in_both_domains():
     for name, palettes in PALETTES.items():
-        for colours in palettes:
-            assert colours, name
-            assert all(0 <= c <= 255 for colour in colours for c in colour), name
+        for colors in palettes:
+            assert colors, name
+            assert all(0 <= c <= 255 for color in colors for c in color), name
 
 
 def test_develop_without_effects_changes_nothing():
@@ -54,7 +54,7 @@ def test_develop_without_effects_changes_nothing():
 def test_haze_is_koschmieders_law():
     depth = DEPTH.copy()
     depth[0] = np.inf
-    pixels = develop(look(haze=(0.01, 0.01), haze_colour=(200, 220, 240)), depth=depth)
+    pixels = develop(look(haze=(0.01, 0.01), haze_color=(200, 220, 240)), depth=depth)
     clear = np.exp(-0.5)
     expected = [100 * clear + c * (1 - clear) for c in (240, 220, 200)]
     np.testing.assert_allclose(pixels[5, 5], expected, atol=1)
@@ -70,10 +70,8 @@ def test_exposure_gamma_and_vignetting():
 
 
 def test_saturation_keeps_the_mean_of_the_channels():
-    colour = np.full_like(GREY, (40, 100, 160))
-    np.testing.assert_array_equal(
-        develop(look(saturation=(0.5, 0.5)), colour)[0, 0], (70, 100, 130)
-    )
+    color = np.full_like(GRAY, (40, 100, 160))
+    np.testing.assert_array_equal(develop(look(saturation=(0.5, 0.5)), color)[0, 0], (70, 100, 130))
 
 
 def test_noise_has_the_given_deviation():
@@ -82,9 +80,9 @@ def test_noise_has_the_given_deviation():
 
 
 def test_blur_keeps_the_mean_and_lowers_contrast():
-    colour = GREY.copy()
-    colour[:, ::2] = 200
-    pixels = develop(look(blur=(0.03, 0.03)), colour)
+    color = GRAY.copy()
+    color[:, ::2] = 200
+    pixels = develop(look(blur=(0.03, 0.03)), color)
     assert pixels.std() < 10
     assert pixels.mean() == pytest.approx(150, abs=1)
 

@@ -43,21 +43,39 @@ def decode(content, flags=cv2.IMREAD_UNCHANGED):
     return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
 
 
-def test_gta5_paths():
-    assert list(gta5_files(0, ['image', 'label', 'depth'])) == [
-        'gta/images/00001.png',
-        'gta/labels/00001.png',
-        'gta/disparity/00001.png',
-    ]
-
-
-def test_synthia_paths():
-    assert list(synthia_files(12, ['image', 'label', 'depth'])) == [
-        'synthia/RGB/0000012.png',
-        'synthia/GT/LABELS/0000012.png',
-        'synthia/parsed_LABELS/0000012.png',
-        'synthia/Depth/0000012.png',
-    ]
+@pytest.mark.parametrize(
+    ('files', 'index', 'parts', 'paths'),
+    [
+        (
+            gta5_files,
+            0,
+            ['image', 'label', 'depth'],
+            'gta/images/00001.png gta/labels/00001.png gta/disparity/00001.png',
+        ),
+        (
+            synthia_files,
+            12,
+            ['image', 'label', 'depth'],
+            'synthia/RGB/0000012.png synthia/GT/LABELS/0000012.png '
+            'synthia/parsed_LABELS/0000012.png synthia/Depth/0000012.png',
+        ),
+        (
+            cityscapes_files,
+            VAL_OFFSET + 5,
+            ['image'],
+            'cityscapes/leftImg8bit/val/munster/munster_000001_000019_leftImg8bit.png',
+        ),
+        (
+            mapillary_files,
+            12,
+            PARTS,
+            'mapillary/training/images/0000012.jpg mapillary/training/labels/0000012.png',
+        ),
+        (mapillary_files, VAL_OFFSET + 3, ['label'], 'mapillary/validation/labels/0000003.png'),
+    ],
+)
+def test_paths(files, index, parts, paths):
+    assert list(files(index, parts)) == paths.split()
 
 
 def test_cityscapes_paths_of_every_part():
@@ -75,12 +93,6 @@ def test_cityscapes_paths_of_every_part():
         f'{sequence}19_leftImg8bit.png',
         f'{sequence}20_leftImg8bit.png',
         f'cityscapes/camera/{stem}_camera.json',
-    ]
-
-
-def test_validation_scenes_go_to_validation_cities():
-    assert list(cityscapes_files(VAL_OFFSET + 5, ['image'])) == [
-        'cityscapes/leftImg8bit/val/munster/munster_000001_000019_leftImg8bit.png'
     ]
 
 
@@ -130,16 +142,6 @@ def test_synthia_depth_is_exact_centimetres(sim):
     np.testing.assert_allclose(centimetres[near] / 100, sim.left.depth[near], atol=0.0051)
 
 
-def test_mapillary_paths():
-    assert list(mapillary_files(12, PARTS)) == [
-        'mapillary/training/images/0000012.jpg',
-        'mapillary/training/labels/0000012.png',
-    ]
-    assert list(mapillary_files(VAL_OFFSET + 3, ['label'])) == [
-        'mapillary/validation/labels/0000003.png'
-    ]
-
-
 @pytest.mark.parametrize(
     ('index', 'size'),  # (width, height) of the 128x64 image
     [(0, (128, 64)), (1, (128, 64)), (2, (85, 64)), (5, (48, 64)), (8, (85, 64))],
@@ -148,7 +150,7 @@ def test_mapillary_images_of_several_shapes(real, index, size):
     image, labels = (encode(real) for encode in mapillary_files(index, PARTS).values())
     left, right = (128 - size[0]) // 2, (128 - size[0]) // 2 + size[0]
     assert image.startswith(b'\xff\xd8\xff')  # JPEG
-    # JPEG halves the resolution of colour, so that brightness is what has to agree.
+    # JPEG halves the resolution of color, so that brightness is what has to agree.
     found, expected = (
         cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY).astype(float)
         for pixels in (decode(image), np.ascontiguousarray(real.left.image[:, left:right]))

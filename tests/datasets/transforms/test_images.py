@@ -40,13 +40,13 @@ def test_16_bit_values_survive_in_one_and_three_channels(files, depth16):
     np.testing.assert_array_equal(decode(files.png('b.png', three)), three)
 
 
-def test_two_bit_grey_is_an_error(files, tmp_path):
+def test_two_bit_gray_is_an_error(files, tmp_path):
     def chunk(kind: bytes, data: bytes) -> bytes:
         return (
             struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
         )
 
-    header = struct.pack('>IIBBBBB', 4, 1, 2, 0, 0, 0, 0)  # 4x1, 2 bits, grey
+    header = struct.pack('>IIBBBBB', 4, 1, 2, 0, 0, 0, 0)  # 4x1, 2 bits, gray
     pixels = zlib.compress(bytes([0, 0b00011011]))
     path = tmp_path / 'a.png'
     path.write_bytes(

@@ -23,13 +23,13 @@ def test_labels_are_mapped_pixel_by_pixel(tmp_path_factory, labels):
     np.testing.assert_array_equal(read_labels(path, CITYSCAPES), expected)
 
 
-@pytest.mark.parametrize('kind', ['grey', 'palette', 'grey16', 'three', 'first of three'])
+@pytest.mark.parametrize('kind', ['gray', 'palette', 'gray16', 'three', 'first of three'])
 def test_all_kinds_of_label_files(files, label_ids, kind):
     other = np.full_like(label_ids, 99)
     path = {
-        'grey': lambda: files.png('a.png', label_ids),
+        'gray': lambda: files.png('a.png', label_ids),
         'palette': lambda: files.palette_png('a.png', label_ids),
-        'grey16': lambda: files.png('a.png', label_ids.astype(np.uint16)),
+        'gray16': lambda: files.png('a.png', label_ids.astype(np.uint16)),
         'three': lambda: files.png('a.png', np.stack([label_ids] * 3, axis=-1)),
         'first of three': lambda: files.png(
             'a.png', np.stack([other, other, label_ids], axis=-1).astype(np.uint16)
@@ -123,7 +123,7 @@ def test_webp_without_loss_is_read(tmp_path):
         ([0, 1, 2], TWO, 'label_map={0: 255, 1: 0, 2: 1}'),  # as reduce_zero_label
         ([0, 70, 1000], TWO, 'label_map={raw value: train index}'),
         (range(200), TWO, 'resized with interpolation'),
-        ([99], CITYSCAPES, 'protocol or labelling'),
+        ([99], CITYSCAPES, 'protocol or labeling'),
     ],
 )
 def test_remedy(found, mapping, line):

@@ -48,7 +48,7 @@ def test_flipped_images_of_any_size_stay_with_their_labels(tmp_path_factory, sha
     labels = packed['data_samples'].gt_sem_seg.data
     depth = packed['data_samples'].gt_depth_map.data
     np.testing.assert_array_equal(packed['inputs'][:1] // 100, labels)
-    # 1 and 2 metres in CorDA's encoding.
+    # 1 and 2 meters in CorDA's encoding.
     np.testing.assert_allclose(
         depth, np.where(labels == 0, 655.36 / 1.01, 655.36 / 2.01), rtol=1e-5
     )

@@ -70,18 +70,18 @@ def test_training_and_validation_data_are_looked_at(tmp_path, folder):
         runner_of(tmp_path, pairs, **validation(good)).train()
     log = logged(tmp_path)
     assert 'train_dataloader.dataset.target: 2 of 2 label files were read, and nothing' in log
-    with pytest.raises(ValueError, match=r'^val_dataloader\.dataset: .* nothing is labelled'):
+    with pytest.raises(ValueError, match=r'^val_dataloader\.dataset: .* nothing is labeled'):
         runner_of(tmp_path, pairs, **validation(nothing)).train()
-    with pytest.raises(ValueError, match=r'^train_dataloader\.dataset\.source: .*labelled'):
+    with pytest.raises(ValueError, match=r'^train_dataloader\.dataset\.source: .*labeled'):
         runner_of(tmp_path, SourceTargetDataset(nothing, good)).train()
-    with pytest.raises(ValueError, match=r'^train_dataloader\.dataset: .*labelled'):
+    with pytest.raises(ValueError, match=r'^train_dataloader\.dataset: .*labeled'):
         runner_of(tmp_path, nothing).train()
 
 
 def test_domains_by_name(tmp_path, folder):
     good, nothing = folder('good', GOOD), folder('x', NOTHING)
     pairs = DomainsDataset(source=good, target=folder('target', NOTHING), extra=nothing)
-    with pytest.raises(ValueError, match=r'^train_dataloader\.dataset\.extra: .*labelled'):
+    with pytest.raises(ValueError, match=r'^train_dataloader\.dataset\.extra: .*labeled'):
         runner_of(tmp_path, pairs).train()
 
 
@@ -90,7 +90,7 @@ def test_before_an_evaluation(tmp_path, folder, kind):
     options = dict(train_dataloader=None, train_cfg=None, optim_wrapper=None)
     options |= validation(folder('nothing', NOTHING), kind)
     runner = runner_of(tmp_path, None, **options)
-    with pytest.raises(ValueError, match=rf'^{kind}_dataloader\.dataset: .* nothing is labelled'):
+    with pytest.raises(ValueError, match=rf'^{kind}_dataloader\.dataset: .* nothing is labeled'):
         getattr(runner, kind)()
 
 
@@ -106,7 +106,7 @@ def test_refusal_can_be_switched_off(tmp_path, folder):
     runner = runner_of(tmp_path, folder('nothing', NOTHING), Begin(refuse=False))
     with pytest.raises(Began):
         runner.train()
-    assert 'nothing is labelled' in logged(tmp_path)
+    assert 'nothing is labeled' in logged(tmp_path)
 
 
 def test_data_are_looked_at_once(tmp_path, folder, monkeypatch):

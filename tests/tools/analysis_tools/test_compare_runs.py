@@ -2,12 +2,11 @@
 """The command line of the comparison."""
 
 import json
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 
-from tests.commands import exit_status_of
+from tests.commands import exit_status_of, main_of
 
 SCRIPT = Path(__file__).parents[3] / 'tools/analysis_tools/compare_runs.py'
 
@@ -24,10 +23,7 @@ def write_work_dir(folder, road, loss):
 
 @pytest.fixture
 def main():
-    spec = spec_from_file_location('compare_runs', SCRIPT)
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
+    return main_of(SCRIPT)
 
 
 def test_table_csv_and_pictures(tmp_path, monkeypatch, capsys, main):

@@ -2,14 +2,13 @@
 """The command line that tests every checkpoint of a work dir, on a small network."""
 
 import json
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 from mmengine.runner import Runner
 
 from tests.apps.comparison.checkpointed_run import make_run
-from tests.commands import exit_status_of
+from tests.commands import exit_status_of, main_of
 
 SCRIPT = Path(__file__).parents[3] / 'tools/analysis_tools/evaluate_checkpoints.py'
 
@@ -23,10 +22,7 @@ def run(tmp_path_factory):
 def main(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('LOCAL_RANK', '0')
-    spec = spec_from_file_location('evaluate_checkpoints', SCRIPT)
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
+    return main_of(SCRIPT)
 
 
 def test_table_results_and_picture(run, main, capsys, monkeypatch, tmp_path):

@@ -2,7 +2,6 @@
 """The command line of the negative transfer rate."""
 
 import csv
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import cv2
@@ -12,7 +11,7 @@ from mmengine.config import Config
 from mmseg.registry import DATASETS
 
 from tests.apps.comparison.checkpointed_run import make_run
-from tests.commands import exit_status_of
+from tests.commands import exit_status_of, main_of
 
 SCRIPT = Path(__file__).parents[3] / 'tools/analysis_tools/negative_transfer.py'
 
@@ -26,14 +25,11 @@ def write(path, *miou):
 
 @pytest.fixture
 def main(tmp_path, monkeypatch):
-    spec = spec_from_file_location('negative_transfer', SCRIPT)
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
     monkeypatch.chdir(tmp_path)
     write(tmp_path / 'so.csv', 50.0, 40.0, 30.0, 20.0)
     write(tmp_path / 'dacs.csv', 60.0, 30.0, 40.0, 20.0)
     write(tmp_path / 's=2.csv', 40.0, 30.0, 20.0, 30.0)
-    return module.main
+    return main_of(SCRIPT)
 
 
 def test_table_and_picture(tmp_path, capsys, main):
