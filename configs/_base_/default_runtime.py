@@ -35,7 +35,7 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     # MMSeg's, whose files keep the folders of the images.
     visualization=dict(type='OutputFoldersHook'),
-    # Classes, depth and optimisers that do not go together end a training before it begins.
+    # Classes, depth and optimizers that do not go together end a training before it begins.
     training_check=dict(type='TrainingCheckHook'),
     # Reads some files of each dataset first: labels that would train or score in vain are refused.
     data_check=dict(type='DataCheckHook'),
