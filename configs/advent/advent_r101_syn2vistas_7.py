@@ -1,9 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # AdvEnt, single level, SYNTHIA to Mapillary Vistas over 7 categories, at full size.
 _base_ = [
-    '../_base_/models/advent_r101.py',
+    '../_base_/methods/advent_r101.py',
     '../_base_/datasets/uda_synthia_to_vistas_7_760x1280.py',
-    '../_base_/schedules/adversarial_90k.py',
-    '../_base_/snapshots_runtime.py',
 ]
 model = dict(decode_head=dict(num_classes=7))

@@ -1,13 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # CorDA (FD), SYNTHIA to Cityscapes with stereo depth, as released.
 _base_ = [
-    '../_base_/models/corda_r101.py',
+    '../_base_/methods/corda_r101.py',
     '../_base_/datasets/uda_synthia_to_cityscapes_512x512.py',
-    '../_base_/schedules/corda_250k.py',
-    '../_base_/default_runtime.py',
 ]
 model = dict(decode_head=dict(initial_seg='conv'))
-custom_hooks = [
-    dict(type='DACSHook'),
-    dict(type='UDAVisualizationHook', interval=5000),
-]

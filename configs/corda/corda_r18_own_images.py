@@ -9,7 +9,7 @@ _base_ = [
     '../_base_/data_roots.py',
     '../_base_/datasets/source_target_loaders.py',
     '../_base_/schedules/street_world.py',
-    '../_base_/default_runtime.py',
+    '../_base_/street_world_runtime.py',
 ]
 classes = ['background', 'road']  # edit: yours, any number from 2
 scale = (256, 128)  # edit: width and height that images are resized to; crops are 128x256
@@ -59,4 +59,3 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 model = dict(decode_head=dict(num_classes=len(classes), predicted_depth='source'))
 custom_hooks = [dict(type='DACSHook', alpha=0.99, initial_pseudo_labels=0.1)]
-default_hooks = dict(checkpoint=dict(interval=500))

@@ -1,19 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # DACS from the street world to real CamVid frames.
-_base_ = [
-    '../_base_/models/deeplabv2_r18.py',
-    '../_base_/datasets/uda_street_world_to_camvid.py',
-    '../_base_/schedules/street_world.py',
-    '../_base_/default_runtime.py',
-]
+_base_ = ['../_base_/methods/dacs_r18.py', '../_base_/datasets/uda_street_world_to_camvid.py']
 model = dict(decode_head=dict(num_classes=11))
-train_dataloader = dict(
-    dataset=dict(
-        source=dict(data_prefix=dict(depth_map_path=None)),
-    )
-)
-custom_hooks = [
-    dict(type='DACSHook', alpha=0.99),
-    dict(type='UDAVisualizationHook', interval=500),
-]
-default_hooks = dict(checkpoint=dict(interval=500))
+train_dataloader = dict(dataset=dict(source=dict(data_prefix=dict(depth_map_path=None))))

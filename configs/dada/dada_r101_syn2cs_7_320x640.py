@@ -1,10 +1,8 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # DADA, SYNTHIA to Cityscapes over 7 categories, at 640x320.
 _base_ = [
-    '../_base_/models/dada_r101.py',
+    '../_base_/methods/dada_r101.py',
     '../_base_/datasets/uda_synthia_to_cityscapes_7_320x640.py',
-    '../_base_/schedules/adversarial_90k.py',
-    '../_base_/snapshots_runtime.py',
 ]
 model = dict(decode_head=dict(num_classes=7))
 train_dataloader = dict(dataset=dict(source=dict(data_prefix=dict(depth_map_path='Depth'))))

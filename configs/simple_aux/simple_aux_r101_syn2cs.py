@@ -1,12 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # SimpleAux, SYNTHIA to Cityscapes with stereo depth: DACS with depth as a plain auxiliary task.
 _base_ = [
-    '../_base_/models/simple_aux_r101.py',
+    '../_base_/methods/simple_aux_r101.py',
     '../_base_/datasets/uda_synthia_to_cityscapes_512x512.py',
-    '../_base_/schedules/corda_250k.py',
-    '../_base_/default_runtime.py',
-]
-custom_hooks = [
-    dict(type='DACSHook'),
-    dict(type='UDAVisualizationHook', interval=5000),
 ]

@@ -1,11 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # What a network learns from labeled `sim` images alone, tested on `real` ones.
-_base_ = [
-    '../_base_/models/deeplabv2_r18.py',
-    '../_base_/datasets/uda_street_world_128x256.py',
-    '../_base_/schedules/street_world.py',
-    '../_base_/default_runtime.py',
-]
+_base_ = ['../_base_/methods/source_only_r18.py', '../_base_/datasets/uda_street_world_128x256.py']
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadLabels'),
@@ -15,11 +10,9 @@ train_pipeline = [
 train_dataloader = dict(
     sampler=dict(_delete_=True, type='InfiniteSampler'),
     dataset=dict(
+        _base_.source_dataset,
         _delete_=True,
-        type='GTA5DepthDataset',
-        data_root=_base_.street_world_root + '/gta',
         data_prefix=dict(img_path='images', seg_map_path='labels'),
         pipeline=train_pipeline,
     ),
 )
-default_hooks = dict(checkpoint=dict(interval=500))

@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # Cityscapes' video (leftImg8bit_sequence, camera) at half size; evaluated on the official stereo
 # disparity of its validation images.
-_base_ = ['../data_roots.py', './sequence_loaders.py']
+_base_ = './sequence_cityscapes.py'
 
 scale = (1024, 512)
 train_pipeline = [

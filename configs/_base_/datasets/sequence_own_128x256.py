@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # Your own video: numbered frames in images/, and their camera in intrinsics.json. There is no true
 # depth to evaluate with; the test pipeline is for predicting depth.
-_base_ = ['../data_roots.py']
+_base_ = ['../data_roots.py', './sequence_loaders.py']
 
 scale = (256, 128)
 train_pipeline = [
@@ -16,15 +16,11 @@ test_pipeline = [
 ]
 train_dataloader = dict(
     batch_size=4,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler'),
     dataset=dict(
         type='FolderSequenceDataset',
         data_root=_base_.own_target_root,
         data_prefix=dict(img_path='images'),
         intrinsics='intrinsics.json',
-        frame_offsets=[-1, 1],
         pipeline=train_pipeline,
     ),
 )

@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # The street world's video, rendered with `--parts image depth right sequence camera`; evaluated on
 # the exact depth of its validation images.
-_base_ = ['../data_roots.py', './sequence_loaders.py']
+_base_ = './sequence_cityscapes.py'
 
 scale = (256, 128)
 train_pipeline = [

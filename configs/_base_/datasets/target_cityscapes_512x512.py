@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # Cityscapes as CorDA's release uses it as a target: half size, random crops of 512x512, stereo
 # depth (`train_dataloader.dataset.target.depth='mono'` takes the monocular one instead).
-_base_ = ['../data_roots.py', './source_target_loaders.py']
+_base_ = './target_cityscapes.py'
 
 # The size at which predictions and labels are compared. Published numbers of DACS and CorDA are of
 # 1024x512; common practice is 2048x1024, which reads lower. The network sees 1024x512 in both.
@@ -37,24 +37,7 @@ else:
     )
 tta_pipeline = [*test_pipeline[:-1], *_base_.tta_steps]
 
-target_dataset = dict(
-    type='CityscapesDepthDataset',
-    data_root=_base_.cityscapes_root,
-    split='train',
-    depth='stereo',
-    data_prefix=dict(seg_map_path=None),
-    pipeline=target_pipeline,
-)
+target_dataset = dict(depth='stereo', pipeline=target_pipeline)
 train_dataloader = dict(dataset=dict(target=target_dataset))
-val_dataloader = dict(
-    dataset=dict(
-        type='CityscapesDepthDataset',
-        data_root=_base_.cityscapes_root,
-        split='val',
-        pipeline=test_pipeline,
-    ),
-)
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
-# One evaluation reads the 19 classes of the network, and the 16 and 13 of SYNTHIA's tables.
-val_evaluator = dict(class_subsets=dict(mIoU_16='synthia16', mIoU_13='cityscapes13'))
-test_evaluator = val_evaluator

@@ -1,6 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # GTA5 -> Cityscapes over 19 classes as AdvEnt trains: whole images, neither cropped nor flipped.
-_base_ = './uda_synthia_to_cityscapes_760x1280.py'
+_base_ = './target_cityscapes_512x1024.py'
 
 source_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -10,14 +10,9 @@ source_pipeline = [
     dict(type='PackSegInputs'),
 ]
 source_dataset = dict(
-    _delete_=True,
     type='GTA5DepthDataset',
     data_root=_base_.gta_root,
     data_prefix=dict(img_path='images', seg_map_path='labels'),
     pipeline=source_pipeline,
 )
-train_dataloader = dict(
-    dataset=dict(source=source_dataset, target=dict(protocol='cityscapes19')),
-)
-val_dataloader = dict(dataset=dict(protocol='cityscapes19'))
-test_dataloader = val_dataloader
+train_dataloader = dict(dataset=dict(source=source_dataset))

@@ -1,38 +1,24 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # The street world, sim (in GTA5's layout) -> real (in Cityscapes' layout), 512x256 files at half
 # size, whole images, stereo depth on the target. Evaluated at that size, as the full protocol does.
-_base_ = ['../data_roots.py', './source_target_loaders.py']
+_base_ = './street_world_source.py'
 
-scale = (256, 128)
-source_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadLabels'),
-    dict(type='LoadInverseDepth', encoding='corda'),
-    dict(type='ResizeWithDepth', scale=scale, depth_interpolation='bilinear'),
-    dict(type='PackSegInputs'),
-]
 target_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadLabels'),
     dict(type='LoadInverseDepth', encoding='corda'),
-    dict(type='ResizeWithDepth', scale=scale, depth_interpolation='nearest'),
+    dict(type='ResizeWithDepth', scale=_base_.scale, depth_interpolation='nearest'),
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadLabels'),
-    dict(type='Resize', scale=scale),
+    dict(type='Resize', scale=_base_.scale),
     dict(type='MatchOriShapeToLabels'),
     dict(type='PackSegInputs'),
 ]
 tta_pipeline = [*test_pipeline[:-1], *_base_.tta_steps]
 
-source_dataset = dict(
-    type='GTA5DepthDataset',
-    data_root=_base_.street_world_root + '/gta',
-    data_prefix=dict(img_path='images', seg_map_path='labels', depth_map_path='disparity'),
-    pipeline=source_pipeline,
-)
 target_dataset = dict(
     type='CityscapesDepthDataset',
     data_root=_base_.street_world_root + '/cityscapes',
@@ -41,9 +27,7 @@ target_dataset = dict(
     data_prefix=dict(seg_map_path=None),
     pipeline=target_pipeline,
 )
-train_dataloader = dict(
-    dataset=dict(source=source_dataset, target=target_dataset),
-)
+train_dataloader = dict(dataset=dict(target=target_dataset))
 val_dataloader = dict(
     dataset=dict(
         type='CityscapesDepthDataset',

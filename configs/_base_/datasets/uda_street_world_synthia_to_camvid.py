@@ -6,7 +6,7 @@ source_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadLabels'),
     dict(type='LoadInverseDepth', encoding='dada'),
-    dict(type='ResizeWithDepth', scale=(320, 160), depth_interpolation='nearest'),
+    dict(type='ResizeWithDepth', scale=_base_.scale, depth_interpolation='nearest'),
     dict(type='RandomCrop', crop_size=_base_.crop_size),
     dict(type='PackSegInputs'),
 ]

@@ -3,15 +3,16 @@
 # Sizes are chosen so that a car at a given distance has about the same size in pixels in both
 # domains: the focal lengths are 0.84 * 320 and about 1.05 * 256 pixels. Target depth is absent;
 # uda_street_world_to_camvid_pseudo_depth.py adds it.
-_base_ = ['../data_roots.py', './source_target_loaders.py']
+_base_ = './street_world_source.py'
 
 crop_size = (160, 256)
+scale = (320, 160)
 target_scale = (256, 192)
 source_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadLabels'),
     dict(type='LoadInverseDepth', encoding='corda'),
-    dict(type='ResizeWithDepth', scale=(320, 160), depth_interpolation='bilinear'),
+    dict(type='ResizeWithDepth', scale=scale, depth_interpolation='bilinear'),
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='PackSegInputs'),
 ]
@@ -32,13 +33,7 @@ test_pipeline = [
 ]
 tta_pipeline = [*test_pipeline[:-1], *_base_.tta_steps]
 
-source_dataset = dict(
-    type='GTA5DepthDataset',
-    protocol='camvid11',
-    data_root=_base_.street_world_root + '/gta',
-    data_prefix=dict(img_path='images', seg_map_path='labels', depth_map_path='disparity'),
-    pipeline=source_pipeline,
-)
+source_dataset = dict(protocol='camvid11', pipeline=source_pipeline)
 target_dataset = dict(
     type='CamVidDataset',
     data_root=_base_.camvid_root,
@@ -46,9 +41,7 @@ target_dataset = dict(
     data_prefix=dict(seg_map_path=None),
     pipeline=target_pipeline,
 )
-train_dataloader = dict(
-    dataset=dict(source=source_dataset, target=target_dataset),
-)
+train_dataloader = dict(dataset=dict(source=source_dataset, target=target_dataset))
 val_dataloader = dict(
     dataset=dict(
         type='CamVidDataset',

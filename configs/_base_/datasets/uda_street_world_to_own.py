@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # The street world (sim) -> your own images, of which there are no labels: nothing is validated, and
 # tools/test.py segments all of them. Target depth is absent unless a config adds it.
-_base_ = ['../data_roots.py', './source_target_loaders.py']
+_base_ = './street_world_source.py'
 
 crop_size = (128, 256)
 # Width and height that your images are resized to before crops of 256x128 are cut. Images of 16:9
@@ -12,13 +12,6 @@ if len(target_scale) != 2 or target_scale[0] < 256 or target_scale[1] < 128:
     raise ValueError(
         f'OWN_TARGET_SIZE must be WIDTHxHEIGHT in pixels, at least 256x128, not {own_size!r}'
     )
-source_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadLabels'),
-    dict(type='LoadInverseDepth', encoding='corda'),
-    dict(type='ResizeWithDepth', scale=(256, 128), depth_interpolation='bilinear'),
-    dict(type='PackSegInputs'),
-]
 target_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadInverseDepth', encoding='corda'),  # does nothing without depth
@@ -44,21 +37,13 @@ palette = [
     [0, 80, 100], [0, 0, 230], [119, 11, 32],
 ]  # fmt: skip
 
-source_dataset = dict(
-    type='GTA5DepthDataset',
-    data_root=_base_.street_world_root + '/gta',
-    data_prefix=dict(img_path='images', seg_map_path='labels', depth_map_path='disparity'),
-    pipeline=source_pipeline,
-)
 target_dataset = dict(
     type='FolderDepthDataset',
     data_root=_base_.own_target_root,
     data_prefix=dict(img_path='images'),
     pipeline=target_pipeline,
 )
-train_dataloader = dict(
-    dataset=dict(source=source_dataset, target=target_dataset),
-)
+train_dataloader = dict(dataset=dict(target=target_dataset))
 test_dataloader = dict(
     dataset=dict(
         type='FolderDepthDataset',

@@ -3,36 +3,18 @@
 _base_ = './uda_synthia_to_cityscapes_7_760x1280.py'
 
 scale = (640, 320)
-source_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadLabels'),
-    dict(type='LoadInverseDepth', encoding='dada'),
-    dict(
-        type='ResizeWithDepth',
-        scale=scale,
-        interpolation='bicubic',
-        depth_interpolation='nearest',
-    ),
-    dict(type='PackSegInputs'),
-]
-target_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadLabels'),
-    dict(type='Resize', scale=scale, interpolation='bicubic'),
-    dict(type='PackSegInputs'),
-]
+source_pipeline = [dict(s, scale=scale) if 'scale' in s else s for s in _base_.source_pipeline]
+target_pipeline = [dict(s, scale=scale) if 'scale' in s else s for s in _base_.target_pipeline]
+# Labels are resized with the image.
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadLabels'),
-    dict(type='Resize', scale=scale, interpolation='bicubic'),
+    *target_pipeline[:-1],
     dict(type='MatchOriShapeToLabels'),
     dict(type='PackSegInputs'),
 ]
 tta_pipeline = [*test_pipeline[:-1], *_base_.tta_steps]
 
 source_dataset = dict(pipeline=source_pipeline)
-train_dataloader = dict(
-    dataset=dict(source=dict(pipeline=source_pipeline), target=dict(pipeline=target_pipeline)),
-)
+target_dataset = dict(pipeline=target_pipeline)
+train_dataloader = dict(dataset=dict(source=source_dataset, target=target_dataset))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader

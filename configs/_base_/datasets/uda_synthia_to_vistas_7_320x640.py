@@ -1,58 +1,20 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # The same with both domains at 640x320, where predictions and labels are compared, too; padding is
 # ignored.
-_base_ = './uda_synthia_to_cityscapes_7_320x640.py'
+_base_ = './uda_synthia_to_vistas_7_760x1280.py'
 
-resize = dict(
-    type='ResizeAndPad',
-    scale=_base_.scale,
-    interpolation='area',
-    pad_val=(104, 117, 123),  # the mean that is subtracted
-)
-target_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadLabels'),
-    resize,
-    dict(type='PackSegInputs'),
-]
+scale = (640, 320)
+source_pipeline = [dict(s, scale=scale) if 'scale' in s else s for s in _base_.source_pipeline]
+target_pipeline = [dict(s, scale=scale) if 'scale' in s else s for s in _base_.target_pipeline]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadLabels'),
-    resize,
+    *target_pipeline[:-1],
     dict(type='MatchOriShapeToLabels'),
-    # Without labels, as in inference, the padding is cut off the prediction.
-    dict(
-        type='PackSegInputs',
-        meta_keys=(
-            'img_path',
-            'seg_map_path',
-            'ori_shape',
-            'img_shape',
-            'pad_shape',
-            'img_padding_size',
-        ),
-    ),
+    _base_.pack_padding,
 ]
 tta_pipeline = [*test_pipeline[:-1], *_base_.tta_steps]
-target_dataset = dict(
-    _delete_=True,
-    type='MapillaryDepthDataset',
-    protocol='categories7',
-    data_root=_base_.mapillary_root,
-    split='training',
-    data_prefix=dict(seg_map_path=None),
-    pipeline=target_pipeline,
-)
-train_dataloader = dict(dataset=dict(target=target_dataset))
-val_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type='MapillaryDepthDataset',
-        protocol='categories7',
-        data_root=_base_.mapillary_root,
-        split='validation',
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
-)
+
+source_dataset = dict(pipeline=source_pipeline)
+target_dataset = dict(pipeline=target_pipeline)
+train_dataloader = dict(dataset=dict(source=source_dataset, target=target_dataset))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader

@@ -4,46 +4,39 @@
 # at the size of the file.
 _base_ = './uda_synthia_to_cityscapes_7_760x1280.py'
 
+resize = dict(
+    type='ResizeAndPad',
+    scale=(1024, 512),
+    interpolation='area',
+    pad_val=(104, 117, 123),  # the mean that is subtracted
+)
 target_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadLabels'),
-    dict(
-        type='ResizeAndPad',
-        scale=(1024, 512),
-        interpolation='area',
-        pad_val=(104, 117, 123),  # the mean that is subtracted
-    ),
+    resize,
     dict(type='PackSegInputs'),
 ]
+# Without labels, as in inference, the padding is cut off the prediction.
+pack_padding = dict(
+    type='PackSegInputs',
+    meta_keys=(
+        'img_path',
+        'seg_map_path',
+        'ori_shape',
+        'img_shape',
+        'pad_shape',
+        'img_padding_size',
+    ),
+)
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(
-        type='ResizeAndPad',
-        scale=(1024, 512),
-        interpolation='area',
-        pad_val=(104, 117, 123),
-    ),
+    resize,
     dict(type='LoadLabels'),
-    dict(
-        type='PackSegInputs',
-        meta_keys=(
-            'img_path',
-            'seg_map_path',
-            'ori_shape',
-            'img_shape',
-            'pad_shape',
-            'img_padding_size',
-        ),
-    ),
+    pack_padding,
 ]
 # Twelve views at the size of the file would need gigabytes: these are compared at 1024x512, padding
 # ignored.
-tta_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadLabels'),
-    test_pipeline[1],
-    *_base_.tta_steps,
-]
+tta_pipeline = [*target_pipeline[:-1], *_base_.tta_steps]
 target_dataset = dict(
     _delete_=True,
     type='MapillaryDepthDataset',

@@ -1,11 +1,8 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# AdvEnt, single level: DeepLab-v2 with all branches of its classifier, from ImageNet weights, and a
-# discriminator on the self-information of its predictions.
-_base_ = './deeplabv2_r101.py'
+# AdvEnt, single level: a discriminator on the self-information of predictions.
+_base_ = './deeplabv2_r101_imagenet.py'
 model = dict(
     type='AdversarialSegmentor',
-    backbone=dict(init_cfg=dict(checkpoint=_base_.imagenet_init)),
-    decode_head=dict(num_summed=4),
     alignments=dict(
         main=dict(
             space='self_information',

@@ -1,0 +1,7 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# DADA in the small setting.
+_base_ = [
+    '../models/dada_r18.py',
+    '../schedules/street_world_adversarial.py',
+    '../street_world_runtime.py',
+]
