@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mmengine.logging import MMLogger, print_log
 from mmseg.evaluation import DepthMetric
@@ -176,7 +176,7 @@ def _depth_of_inverse(prediction: Tensor) -> Tensor:
     return 1 / prediction.clamp_min(1e-6)
 
 
-_DEPTH_OF_PREDICTION = dict(
+_DEPTH_OF_PREDICTION: dict[str, Callable[[Tensor], Tensor]] = dict(
     encoded=metres_of_inverse_depth,
     disparity=depth_of_png_disparity,
     inverse=_depth_of_inverse,

@@ -8,6 +8,7 @@ from .checkpoints import (
     last_finite_checkpoint,
     latest_checkpoint,
 )
+from .folders import path_below
 from .processes import map_in_processes
 from .state_dicts import StateDifference, compare_shapes, tensor_shapes
 
@@ -21,5 +22,6 @@ __all__ = [
     'last_finite_checkpoint',
     'latest_checkpoint',
     'map_in_processes',
+    'path_below',
     'tensor_shapes',
 ]

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from mmengine.logging import print_log
 
+from .safe_loading import REMEDY, read_file
+
 TRAINED_STATE = ('state_dict', 'ema_state_dict', 'optimizer')
 """What training changes in a checkpoint: student, teacher, momenta."""
 
@@ -100,10 +102,11 @@ def _warn(message: str) -> None:
 
 
 def last_finite_checkpoint(folder: str | Path) -> str | None:
-    """Find the last checkpoint whose weights, teacher and optimiser hold no NaN or infinity.
+    """Find the last checkpoint whose weights, teacher and optimizer hold no NaN or infinity.
 
-    An update can spoil the parameters although its own loss was finite, which only the next loss
-    shows; a checkpoint written in between holds the spoilt ones.
+    An update can break the parameters although its own loss was finite. Only the next loss shows
+    it, and a checkpoint that is written in between holds the broken ones. A file that cannot be
+    read is passed over with a warning.
 
     Args:
         folder (str | Path): Folder of the checkpoints.
@@ -112,7 +115,11 @@ def last_finite_checkpoint(folder: str | Path) -> str | None:
         str | None: Its path, None if there is none.
     """
     for path in reversed(_numbered_checkpoints(Path(folder))):
-        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+        try:
+            checkpoint = read_file(path, 'cpu', REMEDY)
+        except ValueError as error:
+            _warn(f'{error} Looking for the checkpoint before.')
+            continue
         if all(_is_finite(checkpoint.get(part)) for part in TRAINED_STATE):
             return str(path)
     return None

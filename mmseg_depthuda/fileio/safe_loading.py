@@ -130,8 +130,10 @@ def _why_unreadable(message: str, remedy: str) -> str:
     """What is wrong with a file, told by PyTorch's message."""
     foreign = re.search(r'GLOBAL (\S+)', message)
     reached = re.search(r"may not name the attribute '(\w+)'", message)
-    if reached or (foreign and ' is blocked' in message):
-        name = f'builtins.getattr for {reached[1]}' if reached else foreign[1]
+    name = foreign[1] if foreign and ' is blocked' in message else None
+    if reached:
+        name = f'builtins.getattr for {reached[1]}'
+    if name is not None:
         return f'asks to run {name}, which no weights need: it may do harm, do not open it'
     if foreign or '.tar format' in message:
         content = (

@@ -17,6 +17,7 @@ from mmseg.structures import SegDataSample
 from torch.utils.data import Dataset
 
 from mmseg_depthuda.datasets.transforms.pictures import decode_picture
+from mmseg_depthuda.fileio import path_below
 
 
 @HOOKS.register_module()
@@ -76,7 +77,8 @@ class OutputFoldersHook(SegVisualizationHook):
     def _draw(self, dataset: Dataset, sample: SegDataSample, prefix: str, step: int) -> None:
         path = sample.img_path
         data = fileio.get(path, backend_args=self.backend_args)
-        folder = _folder_of(path, _image_root(dataset))
+        below = path_below(path, _image_root(dataset))
+        folder = '' if below is None else str(below.parent)
         for backend in self._visualizer._vis_backends.values():
             if isinstance(backend, LocalVisBackend):  # it would write nothing without the folder
                 (Path(backend.experiment._img_save_dir) / folder).mkdir(parents=True, exist_ok=True)
@@ -92,13 +94,6 @@ class OutputFoldersHook(SegVisualizationHook):
 
 def _image_root(dataset: Dataset) -> str | None:
     return (getattr(dataset, 'data_prefix', None) or {}).get('img_path')
-
-
-def _folder_of(path: str, root: str | None) -> str:
-    """Folder of an image below the root; none for images elsewhere."""
-    if root is None or not Path(path).is_relative_to(root):
-        return ''
-    return str(Path(path).relative_to(root).parent)
 
 
 def _separate_files(loop: ValLoop | TestLoop) -> None:
