@@ -12,6 +12,8 @@ from mmseg.registry import HOOKS
 
 from mmseg_depthuda.fileio import atomic_write, last_finite_checkpoint
 
+from .loop_arguments import DataBatch, batch_dict, given
+
 
 class InvalidLossError(FloatingPointError):
     """A loss is NaN or infinite."""
@@ -42,18 +44,20 @@ class InvalidLossHook(Hook):
         self,
         runner: Runner,
         batch_idx: int,
-        data_batch: dict | None = None,
+        data_batch: DataBatch = None,
         outputs: dict | None = None,
     ) -> None:
         """Check the losses of an iteration."""
-        losses = {name: value for name, value in outputs.items() if 'loss' in name}
+        losses = {
+            name: value for name, value in given(outputs, 'outputs').items() if 'loss' in name
+        }
         is_finite = torch.isfinite(torch.as_tensor(sum(losses.values()))).float()
         all_reduce(is_finite, 'min')
         if is_finite:
             return
         reports = [
             report
-            for report in all_gather_object(_report(losses, data_batch))
+            for report in all_gather_object(_report(losses, batch_dict(data_batch)))
             if report['invalid_losses']
         ]
         message = _describe(runner.iter + 1, reports)

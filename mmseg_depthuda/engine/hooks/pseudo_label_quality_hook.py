@@ -12,8 +12,9 @@ from torch import Tensor
 
 from mmseg_depthuda.adaptation.depth import valid_depth
 from mmseg_depthuda.evaluation.pseudo_label_quality import count_by_agreement, count_pseudo_labels
-from mmseg_depthuda.structures import domains_of, stack_pixel_data
+from mmseg_depthuda.structures import domains_of, stack_pixel_data, stack_required
 
+from .loop_arguments import DataBatch, batch_dict
 from .self_training_hook import SelfTrainingHook
 
 
@@ -79,7 +80,7 @@ class PseudoLabelQualityHook(Hook):
         self,
         runner: Runner,
         batch_idx: int,
-        data_batch: dict | None = None,
+        data_batch: DataBatch = None,
         outputs: dict | None = None,
     ) -> None:
         """Count the pixels of the batch, and log them all every ``interval`` iterations.
@@ -93,8 +94,9 @@ class PseudoLabelQualityHook(Hook):
         Raises:
             ValueError: The target has no labels.
         """
-        target = data_batch[self.labelled]['data_samples']
-        label = stack_pixel_data(target, 'pseudo_label')
+        batch = batch_dict(data_batch)
+        target = batch[self.labelled]['data_samples']
+        label = stack_required(target, 'pseudo_label')
         truth = stack_pixel_data(target, 'gt_sem_seg')
         if truth is None:
             raise ValueError(
@@ -103,10 +105,10 @@ class PseudoLabelQualityHook(Hook):
                 "(Cityscapes: 'gtFine/train') and keep LoadLabels in the target's pipeline, or "
                 'remove the hook from custom_hooks. Only this hook looks at the labels.'
             )
-        confidence = stack_pixel_data(target, 'pseudo_confidence')
+        confidence = stack_required(target, 'pseudo_confidence')
         counts = count_pseudo_labels(label, confidence, truth, self.threshold)
         self.counts = self.counts.to(counts) + counts
-        made = [b['data_samples'] for b in data_batch.values() if self._shows(b, target)]
+        made = [b['data_samples'] for b in batch.values() if self._shows(b, target)]
         self._count_bins(label, truth, [target, *made])
         if self.every_n_train_iters(runner, self.interval):
             self._log(runner)
@@ -123,7 +125,7 @@ class PseudoLabelQualityHook(Hook):
             agreement = stack_pixel_data(samples, 'depth_agreement')
             if agreement is None:
                 continue
-            counted = valid_depth(stack_pixel_data(samples, 'gt_depth_map'))
+            counted = valid_depth(stack_required(samples, 'gt_depth_map'))
             pasted = stack_pixel_data(samples, 'mix_mask')
             counted = counted if pasted is None else counted & ~pasted
             counts = count_by_agreement(label, agreement, truth, counted, self.num_bins)

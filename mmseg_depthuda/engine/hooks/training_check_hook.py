@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
+from mmseg.datasets import BaseSegDataset
 from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import HOOKS
 from torch import nn
@@ -25,6 +26,8 @@ from mmseg_depthuda.engine.branch_checks import (
 from mmseg_depthuda.models.decode_heads.head_contract import branch_weights
 from mmseg_depthuda.models.segmentors import UDASegmentor
 from mmseg_depthuda.models.wrappers import bare_model
+
+from .loop_arguments import DataBatch
 
 
 @HOOKS.register_module()
@@ -96,7 +99,7 @@ class TrainingCheckHook(Hook):
         self,
         runner: Runner,
         batch_idx: int,
-        data_batch: dict | None = None,
+        data_batch: DataBatch = None,
         outputs: dict | None = None,
     ) -> None:
         """Name, once, the parts that the first iteration of this run did not reach."""
@@ -113,10 +116,12 @@ def _heads(model: nn.Module) -> list[tuple[str, nn.Module]]:
     """Decode and auxiliary heads; MMSeg keeps several of a kind in a list."""
     named = []
     for name in ('decode_head', 'auxiliary_head'):
-        part = bare_model(getattr(model, name, None))
+        part = getattr(model, name, None)
         if part is not None:
-            several = isinstance(part, nn.ModuleList)
-            named += [(name, head) for head in (part if several else [part])]
+            part = bare_model(part)
+            named += [
+                (name, head) for head in (part if isinstance(part, nn.ModuleList) else [part])
+            ]
     return named
 
 
@@ -129,7 +134,7 @@ def is_readable(dataset: Dataset) -> bool:
     return all(hasattr(own, 'get_data_info') for own in datasets_by_domain(dataset).values())
 
 
-def _is_labelled(dataset: Dataset) -> bool:
+def _is_labelled(dataset: BaseSegDataset) -> bool:
     return 'seg_map_path' in dataset.get_data_info(0) and _loads(
         dataset, LoadLabels, LoadAnnotations
     )
@@ -144,8 +149,9 @@ def _check_depth(head: nn.Module, domains: Mapping[str, Dataset]) -> None:
     if not getattr(head, 'needs_depth', False):
         return
     for name, dataset in domains.items():
-        weights = branch_weights(head).get(name, {})
-        if 'depth' not in weights or not hasattr(dataset, 'get_data_info'):
+        weights = branch_weights(head)
+        learns_depth = weights is None or 'depth' in weights.get(name, {})
+        if not learns_depth or not hasattr(dataset, 'get_data_info'):
             continue
         if 'depth_map_path' not in dataset.get_data_info(0) or not _loads(
             dataset, LoadInverseDepth

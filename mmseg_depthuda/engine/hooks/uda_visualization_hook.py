@@ -13,6 +13,7 @@ from mmengine.model import BaseTTAModel
 from mmengine.runner import Runner
 from mmengine.structures import PixelData
 from mmseg.engine.hooks import SegVisualizationHook
+from mmseg.models import EncoderDecoder, SegDataPreProcessor
 from mmseg.models.utils import resize
 from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
@@ -32,6 +33,8 @@ from mmseg_depthuda.visualization.panels import (
     draw_weight,
     upper_end,
 )
+
+from .loop_arguments import DataBatch, batch_dict, given
 
 
 @HOOKS.register_module()
@@ -70,19 +73,20 @@ class UDAVisualizationHook(Hook):
         self,
         runner: Runner,
         batch_idx: int,
-        data_batch: dict | None = None,
+        data_batch: DataBatch = None,
         outputs: dict | None = None,
     ) -> None:
         """Draw the branches with pseudo-labels every ``interval`` iterations; the main process
         does."""
         if not is_main_process() or not self.every_n_train_iters(runner, self.interval):
             return
-        for name, branch in data_batch.items() if is_batch_of_branches(data_batch) else ():
+        batch = batch_dict(data_batch)
+        for name, branch in batch.items() if is_batch_of_branches(batch) else ():
             if 'seg_weight' in branch['data_samples'][0]:
                 self._draw_branch(runner, name, branch)
 
     def _draw_branch(self, runner: Runner, name: str, branch: dict) -> None:
-        model = bare_model(runner.model)
+        model: EncoderDecoder = bare_model(runner.model)
         palette = np.array(runner.visualizer.dataset_meta['palette'], dtype=np.uint8)
         samples = branch['data_samples'][: self.num_images]
         inputs = branch['inputs'][: self.num_images]
@@ -99,21 +103,23 @@ class UDAVisualizationHook(Hook):
         self,
         runner: Runner,
         batch_idx: int,
-        data_batch: dict | None = None,
+        data_batch: DataBatch = None,
         outputs: Sequence[SegDataSample] | None = None,
     ) -> None:
         """Add ``depth_agreement`` to predictions that will be drawn."""
         drawn = any(isinstance(hook, SegVisualizationHook) and hook.draw for hook in runner.hooks)
         if not drawn or isinstance(runner.model, BaseTTAModel):
             return
-        model = bare_model(runner.model)
+        model: EncoderDecoder = bare_model(runner.model)
         if has_depth_decoders(model.decode_head):
             inputs = model.data_preprocessor(data_batch, False)['inputs']
-            add_depth_agreement(model, inputs, outputs)
+            add_depth_agreement(model, inputs, given(outputs, 'outputs'))
 
 
 @torch.no_grad()
-def add_depth_agreement(model, inputs: Tensor, predictions: Sequence[SegDataSample]) -> None:
+def add_depth_agreement(
+    model: EncoderDecoder, inputs: Tensor, predictions: Sequence[SegDataSample]
+) -> None:
     """Add the agreement of the two depth decoders to predictions.
 
     Args:
@@ -169,7 +175,7 @@ def draw_mixed_sample(
 
 
 @torch.no_grad()
-def _predict(model, inputs: Tensor) -> list[SegDataSample]:
+def _predict(model: EncoderDecoder, inputs: Tensor) -> list[SegDataSample]:
     """Predictions in evaluation mode, which leaves BatchNorm's statistics as they are."""
     training = model.training
     model.eval()
@@ -178,7 +184,7 @@ def _predict(model, inputs: Tensor) -> list[SegDataSample]:
     return predictions
 
 
-def _to_rgb(images: Tensor, preprocessor) -> np.ndarray:
+def _to_rgb(images: Tensor, preprocessor: SegDataPreProcessor) -> np.ndarray:
     """Normalised images (N, 3, H, W) as RGB, uint8, (N, H, W, 3)."""
     images = images.detach().float() * preprocessor.std + preprocessor.mean
     images = images if preprocessor.is_rgb else images.flip(1)

@@ -2,12 +2,16 @@
 """The pieces of self-training: what labels the target, and what is made of the labelled images."""
 
 from .branch_makers import BranchMaker, ClassMix, MaskImage
+from .class_samplers import ClassSampler, GivenClasses, HalfOfClasses
 from .pseudo_labelers import ConfidentShare, Networks, PseudoLabels
 
 __all__ = [
     'BranchMaker',
     'ClassMix',
+    'ClassSampler',
     'ConfidentShare',
+    'GivenClasses',
+    'HalfOfClasses',
     'MaskImage',
     'Networks',
     'PseudoLabels',

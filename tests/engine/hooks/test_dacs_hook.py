@@ -379,6 +379,7 @@ def stub_runner(model, **options):
     options = dict(iter=0, max_iters=10, max_epochs=1, _resume=False) | options
     options['hooks'] = []
     options['message_hub'] = MessageHub.get_instance('stub')
+    options['train_dataloader'] = SimpleNamespace(dataset=None)
     return SimpleNamespace(model=model, optim_wrapper=wrapper, **options)
 
 
