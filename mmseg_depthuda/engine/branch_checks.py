@@ -5,13 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
 from mmengine.hooks import Hook
 from torch import nn
 
 from mmseg_depthuda.engine.hooks.self_training_hook import SelfTrainingHook
 from mmseg_depthuda.models.decode_heads.head_contract import branch_weights
+from mmseg_depthuda.models.decode_heads.seg_weight_mixin import SegWeightMixin
 from mmseg_depthuda.models.segmentors import UDASegmentor
+from mmseg_depthuda.models.wrappers import bare_model
 
 
 def check_branches(
@@ -102,7 +105,8 @@ def _check_weights(model: UDASegmentor, supervised: Collection[str]) -> None:
             continue
         missing = [branch for branch in supervised if branch not in weights]
         if missing:
-            head.loss_weight(missing[0], 'seg')  # raises, with the remedy
+            weighted = cast(SegWeightMixin, bare_model(head))  # who has loss_weights is one
+            weighted.loss_weight(missing[0], 'seg')  # raises, with the remedy
         silent = [b for b in supervised if not any(weights[b].values())]
         if silent:
             raise ValueError(
@@ -150,7 +154,7 @@ def unreached_parts(model: nn.Module, reached: Collection[str]) -> list[str]:
     """
     trainable = {n for n, p in model.named_parameters() if p.requires_grad}
     missing = trainable - set(reached)
-    parts = []
+    parts: list[str] = []
     for name, _ in model.named_modules():
         inside = {n for n in trainable if not name or n.startswith(f'{name}.')}
         covered = any(not part or name.startswith(f'{part}.') for part in parts)

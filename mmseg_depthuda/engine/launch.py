@@ -317,7 +317,7 @@ def stop_idle_workers(cfg: Config) -> None:
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         loader = cfg.get(name)
         if isinstance(loader, dict) and loader.get('num_workers') == 0:
-            loader.persistent_workers = False
+            loader['persistent_workers'] = False
             loader.pop('prefetch_factor', None)
 
 

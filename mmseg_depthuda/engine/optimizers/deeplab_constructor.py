@@ -6,10 +6,11 @@ from __future__ import annotations
 import inspect
 
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from mmseg.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 from torch import nn
+
+from mmseg_depthuda.models.wrappers.bare_model import bare_model
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -63,8 +64,7 @@ class DeepLabOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             AttributeError: The model has no ``backbone``.
             ValueError: The optimiser has no repeats but should, or no parameter is trainable.
         """
-        if is_model_wrapper(model):
-            model = model.module
+        model = bare_model(model)
         optimizer = OPTIMIZERS.build(dict(self.optimizer_cfg, params=self._param_groups(model)))
         wrapper_cfg = dict(self.optim_wrapper_cfg)
         wrapper_cfg.setdefault('type', 'OptimWrapper')

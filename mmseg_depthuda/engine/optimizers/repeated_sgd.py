@@ -9,6 +9,7 @@ Current PyTorch warns of such lists, so the repetition is explicit here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import overload
 
 import torch
 from mmseg.registry import OPTIMIZERS
@@ -81,15 +82,21 @@ class RepeatedSGD(SGD):
                 'weights alone (load_from without resume).'
             )
 
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Update every parameter that has a gradient.
 
         Args:
             closure (Callable, optional): Evaluates the model and returns the loss.
 
         Returns:
-            Tensor | None: What ``closure`` returned.
+            float | None: What ``closure`` returned; PyTorch's closures return a tensor.
         """
         loss = None
         if closure is not None:
