@@ -13,7 +13,7 @@ TASKS = Registry('task', scope='mmseg')
 SPACES = Registry('space', scope='mmseg')
 """What a discriminator looks at: subclasses of :class:`~.models.discriminators.Space`."""
 PSEUDO_LABELERS = Registry('pseudo labeler', scope='mmseg')
-"""Labels of unlabelled images and the trust in them: see :class:`~.engine.hooks.ConfidentShare`."""
+"""Labels of unlabeled images and the trust in them: see :class:`~.engine.hooks.ConfidentShare`."""
 BRANCH_MAKERS = Registry('branch maker', scope='mmseg')
 """Branches made of others: subclasses of :class:`~.engine.hooks.BranchMaker`."""
 CLASS_SAMPLERS = Registry('class sampler', scope='mmseg')

@@ -174,7 +174,7 @@ def test_model_gives_logits(cfg):
     assert model.predicts_depth == predicts_depth(cfg)
 
 
-def test_optimiser_and_schedule(cfg):
+def test_optimizer_and_schedule(cfg):
     model, _ = build(cfg)
     optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     assert not any('end' in scheduler for scheduler in cfg.param_scheduler)
@@ -497,7 +497,7 @@ def test_evaluation_size_is_checked(monkeypatch):
         Config.fromfile(CONFIGS / 'dacs/dacs_r101_gta2cs.py')
 
 
-def test_only_training_needs_the_initialisation(roots, tmp_path, monkeypatch):
+def test_only_training_needs_the_initialization(roots, tmp_path, monkeypatch):
     """Testing the config of the paper goes without the file; training says what is missing."""
     monkeypatch.chdir(tmp_path)
     cfg = small(load('source_only/source_only_r101_gta2cs.py'))

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Nothing trains in silence: what is loaded or made is learned from, or declared unlabelled."""
+"""Nothing trains in silence: what is loaded or made is learned from, or declared unlabeled."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check_branches(
     Args:
         model (UDASegmentor): The model in training.
         domains (Collection[str]): Branches that the data give.
-        labelled (Collection[str]): Of these, those that load labels.
+        labeled (Collection[str]): Of these, those that load labels.
         hooks (Iterable[Hook]): Hooks of the runner.
 
     Raises:

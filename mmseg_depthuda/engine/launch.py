@@ -335,7 +335,7 @@ def join_cpu_processes() -> None:
 
 
 def use_mixed_precision(cfg: Config) -> None:
-    """Turn a config's optimiser wrapper into MMEngine's automatic mixed precision.
+    """Turn a config's optimizer wrapper into MMEngine's automatic mixed precision.
 
     Args:
         cfg (Config): Its ``optim_wrapper`` is changed in place.

@@ -279,7 +279,7 @@ class PerClassIoUMetric(IoUMetric):
         scored = np.isfinite(scores.miou)
         if not scored.all():
             print_log(
-                f'{(~scored).sum()} of {len(scored)} images have no labelled pixel and no mIoU of '
+                f'{(~scored).sum()} of {len(scored)} images have no labeled pixel and no mIoU of '
                 'their own; image_mIoU leaves them out',
                 MMLogger.get_current_instance(),
             )

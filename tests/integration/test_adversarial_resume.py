@@ -37,7 +37,7 @@ METHODS = {
     ),
     'dada': dict(decode_head=DADA, alignments=dict(main=alignment('depth_aware'))),
 }
-OPTIMISERS = dict(
+OPTIMIZERS = dict(
     constructor='PartsOptimWrapperConstructor',
     accumulative_counts=ACCUMULATED,
     segmentor=dict(
@@ -81,7 +81,7 @@ def train(work_dir, name, method, hooks=(), resume=False):
         ITERATIONS,
         model=ConfigDict(model),
         train_dataloader=data | dict(sampler=dict(type='InfiniteSampler', shuffle=True)),
-        optim_wrapper=OPTIMISERS,
+        optim_wrapper=OPTIMIZERS,
         # One scheduler ends, the other begins, between two checkpoints.
         param_scheduler=[
             dict(type='LinearLR', start_factor=0.1, begin=0, end=3, by_epoch=False),
@@ -132,12 +132,12 @@ def test_a_stopped_run_ends_as_an_unbroken_one(tmp_path, method):
     assert_equal(state_of(tmp_path, 'stopped'), expected)
 
     # The states that could have been lost are there.
-    optimisers = expected['optimizer']
-    adam = optimisers['discriminator']['state']
+    optimizers = expected['optimizer']
+    adam = optimizers['discriminator']['state']
     assert len(adam) == 10 * len(METHODS[method]['alignments'])
     steps = -(-ITERATIONS // ACCUMULATED)
     assert {int(state['step']) for state in adam.values()} == {steps}
-    momenta = optimisers['segmentor']['state'].values()
+    momenta = optimizers['segmentor']['state'].values()
     assert any(state['momentum_buffer'].any() for state in momenta)
     assert set(expected['param_schedulers']) == {'segmentor', 'discriminator'}
     assert any(name.startswith('discriminators.') for name in expected['state_dict'])

@@ -111,7 +111,7 @@ def test_batches_without_one_valid_label_or_depth_train_on(tmp_path, head):
     assert all(math.isfinite(value) for losses in logs.losses for value in losses.values())
     assert first['source.loss_seg'] > 0
     for losses in others:
-        # ClassMix pastes the only "class" there is, the ignored one: nothing is labelled in the
+        # ClassMix pastes the only "class" there is, the ignored one: nothing is labeled in the
         # mixed images either.
         assert all(value == 0 for name, value in losses.items() if 'loss' in name)
     assert all(p.isfinite().all() for p in runner.model.parameters())

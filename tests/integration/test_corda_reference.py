@@ -72,7 +72,7 @@ def released_name(name):
 
 
 def draw_batches():
-    """Images like normalised ones, labels in blobs, some of them ignored, depth with gaps."""
+    """Images like normalized ones, labels in blobs, some of them ignored, depth with gaps."""
     generator = torch.Generator().manual_seed(7)
 
     def uniform(low, high, *shape):

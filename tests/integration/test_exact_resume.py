@@ -44,7 +44,7 @@ class Killed(BaseException):
 
 @HOOKS.register_module()
 class KillHook(Hook):
-    """Ends the run behind an iteration, behind all other hooks."""
+    """Ends the run after an iteration, after all other hooks."""
 
     priority = 'LOWEST'
 
@@ -233,7 +233,7 @@ def test_a_killed_process(tmp_path, world, unbroken):
     check(tmp_path, unbroken('corda'))
 
 
-def test_behind_a_checkpoint_and_before_its_validation(tmp_path, unbroken, loaded_pairs):
+def test_after_a_checkpoint_and_before_its_validation(tmp_path, unbroken, loaded_pairs):
     interrupted(tmp_path, 'corda', iteration=VALIDATED_EVERY, in_validation=True)
     loaded_pairs.clear()
     runner = train(tmp_path, 'corda', resume='auto')
@@ -243,7 +243,7 @@ def test_behind_a_checkpoint_and_before_its_validation(tmp_path, unbroken, loade
         assert len(loaded_pairs) == batch_size * (ITERATIONS - VALIDATED_EVERY)
 
 
-def test_behind_the_last_checkpoint(tmp_path, unbroken, loaded_pairs, monkeypatch):
+def test_after_the_last_checkpoint(tmp_path, unbroken, loaded_pairs, monkeypatch):
     renamed, rename = set(), os.replace
     monkeypatch.setattr(
         os, 'replace', lambda source, to: (renamed.add(Path(to).name), rename(source, to))[1]

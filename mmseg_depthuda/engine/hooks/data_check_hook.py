@@ -38,7 +38,7 @@ class DataCheckHook(Hook):
 
     What is wrong in many files would otherwise train or score in silence, or end the run hours
     later. Refused are label values that mean nothing, files that cannot be read, and labels in
-    which nothing is labelled; classes that never occur in the sample are named in a warning. A
+    which nothing is labeled; classes that never occur in the sample are named in a warning. A
     training looks at its validation data, too. ``docs/data.md`` lists what is looked for.
 
     Only the main process reads; the others wait, and stop with it.

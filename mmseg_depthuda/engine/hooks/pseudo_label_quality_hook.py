@@ -115,7 +115,7 @@ class PseudoLabelQualityHook(Hook):
 
     @staticmethod
     def _shows(branch: dict, target: list) -> bool:
-        """Whether a branch is mixed of the labelled images."""
+        """Whether a branch is mixed of the labeled images."""
         sample = branch['data_samples'][0]
         return 'mix_mask' in sample and target[0].metainfo['domain'] == domains_of([sample])[-1]
 

@@ -8,7 +8,7 @@ from mmseg.registry import HOOKS
 from mmseg_depthuda.fileio import latest_checkpoint
 
 LAST_VALIDATION = 'last_validation'
-"""Name, in the message hub, of the iteration behind which the run was last validated."""
+"""Name, in the message hub, of the iteration after which the run was last validated."""
 
 
 @HOOKS.register_module()
@@ -18,13 +18,13 @@ class ResumeHook(Hook):
     * The checkpoint is found although the kill hit the moment at which MMEngine writes the file
       ``last_checkpoint`` anew, whichever tool resumes. A damaged one gives way to the one before.
     * A file that holds weights alone is refused.
-    * A validation that was due behind the checkpoint's iteration is made up for: MMEngine saves
-      before it validates, and would go on with the next iteration, or end at once.
+    * A validation that was due after the checkpoint's iteration is done now. MMEngine saves before
+      it validates, and would go on with the next iteration, or end at once.
     * A best score that this validation finds is recorded in the checkpoint, as it would have been.
     * The sampler takes the seed it had, also where the config gives no seed or another one.
     """
 
-    priority = 'LOW'  # before CheckpointHook saves once more behind a validation
+    priority = 'LOW'  # before CheckpointHook saves once more after a validation
 
     def __init__(self) -> None:
         self._sampler_seed = None
@@ -82,7 +82,7 @@ class ResumeHook(Hook):
         for hook in runner.hooks:
             if isinstance(hook, CheckpointHook):
                 hook.last_ckpt = runner.message_hub.get_info('last_ckpt')
-        runner.logger.info(f'Validation due behind iteration {loop.iter}')
+        runner.logger.info(f'Validation due after iteration {loop.iter}')
         runner.val_loop.run()
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:

@@ -22,7 +22,7 @@ from .mean_teacher_hook import MeanTeacherHook
 
 @HOOKS.register_module()
 class SelfTrainingHook(MeanTeacherHook):
-    """Adds branches to every training batch, labelled by an averaged teacher.
+    """Adds branches to every training batch, labeled by an averaged teacher.
 
     Per iteration: the batch is preprocessed; the pseudo-labeler labels the images of a branch; each
     maker makes a branch, which the model trains like any other. After the optimizer's step the
@@ -78,7 +78,7 @@ class SelfTrainingHook(MeanTeacherHook):
         Raises:
             TypeError: If the model is no UDASegmentor or a head ignores ``seg_weight``.
             ValueError: If the head cannot give the pseudo-labels asked for, a maker would look at
-                the labels of an unlabelled branch, or names a class that the data do not have.
+                the labels of an unlabeled branch, or names a class that the data do not have.
         """
         super().before_train(runner)
         model = self.student
@@ -149,7 +149,7 @@ class SelfTrainingHook(MeanTeacherHook):
         """Label a preprocessed batch, and add the made branches to it in place.
 
         Args:
-            batch (dict): Branches by name. The samples of the labelled branch get ``pseudo_label``,
+            batch (dict): Branches by name. The samples of the labeled branch get ``pseudo_label``,
                 ``pseudo_trust`` and ``pseudo_confidence``.
             progress (float): Share of the training that is done, in 0..1.
 

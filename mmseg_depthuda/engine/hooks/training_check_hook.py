@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Model, data and optimiser compared before the first batch is read."""
+"""Model, data and optimizer compared before the first batch is read."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class TrainingCheckHook(Hook):
         """Compare.
 
         Args:
-            runner (Runner): Whose model, data and optimisers have been built.
+            runner (Runner): Whose model, data and optimizers have been built.
 
         Raises:
             ValueError: Something does not fit; the message says what, and how to mend it.

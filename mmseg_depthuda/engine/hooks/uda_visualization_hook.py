@@ -28,7 +28,7 @@ from mmseg_depthuda.models.wrappers import bare_model
 from mmseg_depthuda.structures import is_batch_of_branches
 from mmseg_depthuda.visualization.panels import (
     as_map,
-    colour_labels,
+    color_labels,
     draw_depths,
     draw_weight,
     upper_end,
@@ -41,7 +41,7 @@ from .loop_arguments import DataBatch, batch_dict, given
 class UDAVisualizationHook(Hook):
     """Draws mixed images in training, and adds the difficulty to the drawings of a test.
 
-    In training, one strip per image goes to the visualiser's back ends, left to right: mixed image,
+    In training, one strip per image goes to the visualizer's back ends, left to right: mixed image,
     label (pseudo-label on target pixels), the student's segmentation, weight of the segmentation
     loss, agreement of the depth decoders (where the head computes it), inverse depth, the student's
     inverse depth.
@@ -124,7 +124,7 @@ def add_depth_agreement(
 
     Args:
         model (UDASegmentor): In evaluation mode; its head has two depth decoders.
-        inputs (Tensor): Normalised test images, (N, 3, H, W).
+        inputs (Tensor): Normalized test images, (N, 3, H, W).
         predictions (Sequence[SegDataSample]): N samples; each gets ``depth_agreement``, float,
             (1, H', W') in 0..1, of the size of its ``pred_sem_seg``.
     """
@@ -161,7 +161,7 @@ def draw_mixed_sample(
     """
     panels = [image]
     panels += [
-        colour_labels(as_map(label), palette)
+        color_labels(as_map(label), palette)
         for label in (sample.gt_sem_seg, prediction.pred_sem_seg)
     ]
     panels.append(draw_weight(sample.seg_weight))
@@ -185,7 +185,7 @@ def _predict(model: EncoderDecoder, inputs: Tensor) -> list[SegDataSample]:
 
 
 def _to_rgb(images: Tensor, preprocessor: SegDataPreProcessor) -> np.ndarray:
-    """Normalised images (N, 3, H, W) as RGB, uint8, (N, H, W, 3)."""
+    """Normalized images (N, 3, H, W) as RGB, uint8, (N, H, W, 3)."""
     images = images.detach().float() * preprocessor.std + preprocessor.mean
     images = images if preprocessor.is_rgb else images.flip(1)
     return images.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()

@@ -18,9 +18,9 @@ SEGMENTOR = 'segmentor'
 class CountedOptimWrapperDict(OptimWrapperDict):
     """MMEngine's wrappers by name, each of which knows how many iterations there are.
 
-    MMEngine's own class leaves the count to its user. Without it a resumed run accumulates
-    gradients over other iterations than an unbroken one, and those behind the last whole group are
-    lost.
+    MMEngine's own class leaves the count to its user. Without the count a resumed run accumulates
+    gradients over other iterations than an unbroken one, and the gradients after the last whole
+    group are lost.
     """
 
     def initialize_count_status(self, model: nn.Module, cur_iter: int, max_iters: int) -> None:

@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """SGD that applies its update several times per step, as the released CorDA trained with.
 
-The releases of DACS, CorDA, AdvEnt and DADA hand each backbone weight to the optimiser once for
+The releases of DACS, CorDA, AdvEnt and DADA hand each backbone weight to the optimizer once for
 every module that contains it, and the PyTorch of the day updated it that many times in one step.
 Current PyTorch warns of such lists, so the repetition is explicit here.
 """
@@ -77,8 +77,8 @@ class RepeatedSGD(SGD):
         super().__setstate__(state)
         if any('repeats' not in group for group in self.param_groups):
             raise ValueError(
-                'the optimiser state was not written by RepeatedSGD: a parameter group has no '
-                '"repeats". Resume with the optimiser of the checkpoint, or start from its '
+                'the optimizer state was not written by RepeatedSGD: a parameter group has no '
+                '"repeats". Resume with the optimizer of the checkpoint, or start from its '
                 'weights alone (load_from without resume).'
             )
 

@@ -43,7 +43,7 @@ class BranchMaker(ABC):
         Args:
             name (str): Its name, for the metainfo ``branch`` of its samples.
             branches (Mapping[str, dict]): Preprocessed branches by name. A branch that was
-                pseudo-labelled has ``pseudo_label`` and ``pseudo_trust`` in its samples.
+                pseudo-labeled has ``pseudo_label`` and ``pseudo_trust`` in its samples.
             preprocessor (SegDataPreProcessor): Knows the normalization of the images.
 
         Returns:

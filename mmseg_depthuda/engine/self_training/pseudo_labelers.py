@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Labels of unlabelled images, and the trust in them.
+"""Labels of unlabeled images, and the trust in them.
 
 A pseudo-labeler is a callable of a :class:`Networks` and a preprocessed branch that gives
 :class:`PseudoLabels`. It is registered in :data:`~mmseg_depthuda.registry.PSEUDO_LABELERS`, has the

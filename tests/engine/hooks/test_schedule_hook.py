@@ -93,7 +93,7 @@ def test_shorter_run_and_another_kind_of_schedule(train):
     np.testing.assert_allclose(list(shorter.lr.values()), expected, rtol=1e-14)
 
 
-def test_run_beyond_its_end_and_another_optimiser_are_refused(train):
+def test_run_beyond_its_end_and_another_optimizer_are_refused(train):
     train(4, POLY)
     with pytest.raises(ValueError, match='iteration 4, the run ends at 3. Raise train_cfg.max_it'):
         train(3, POLY, resume=4)

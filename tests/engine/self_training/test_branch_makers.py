@@ -23,7 +23,7 @@ PREPROCESSOR = UDADataPreProcessor(MEAN, STD, size=SIZE)
 
 @pytest.fixture
 def branches():
-    """A labelled source, a pseudo-labelled target whose own labels nobody may see."""
+    """A labeled source, a pseudo-labeled target whose own labels nobody may see."""
     batch = dict(source=make_branch(0), target=make_branch(1), rain=make_branch(2, depth=False))
     batch = PREPROCESSOR(batch, training=True)
     generator = torch.Generator().manual_seed(0)
