@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Nothing trains in silence: what is loaded or made is learned from, or declared unlabeled."""
+"""Checks that every branch is trained or declared unlabeled, and every part reached by a loss."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mmseg_depthuda.models.wrappers import bare_model
 def check_branches(
     model: UDASegmentor, domains: Collection[str], labelled: Collection[str], hooks: Iterable[Hook]
 ) -> None:
-    """Refuse a training in which a branch teaches nothing, or what a hook makes has no reader.
+    """Refuse a training if nothing is learned from a branch, or nothing reads what a hook makes.
 
     Args:
         model (UDASegmentor): The model in training.
@@ -69,9 +69,9 @@ def _check_names(
     made: Collection[str],
     trainers: Collection[SelfTrainingHook],
 ) -> None:
-    """Names that stand for nothing, or for two things."""
+    """Refuse names that stand for nothing, or for two things."""
     known = {*domains, *made}
-    # The default of the argument may name a branch that a training without target has not.
+    # The default, ('target',), may name a branch that the training does not have.
     unknown = sorted(set(model.unlabelled) - known - {'target'})
     if unknown:
         raise ValueError(
@@ -98,7 +98,7 @@ def _check_names(
 
 
 def _check_weights(model: UDASegmentor, supervised: Collection[str]) -> None:
-    """Heads whose weights leave a trained branch out."""
+    """Refuse heads whose weights leave out a trained branch."""
     for name, _, head in model.named_heads():
         weights = branch_weights(head)
         if weights is None:
@@ -143,7 +143,9 @@ def reached_parameters(model: nn.Module) -> Iterator[set[str]]:
 
 
 def unreached_parts(model: nn.Module, reached: Collection[str]) -> list[str]:
-    """The parts of a model none of whose trainable parameters was reached by a loss.
+    """Find the parts of a model that no loss reached.
+
+    No trainable parameter of such a part had a gradient.
 
     Args:
         model (nn.Module): The model.
@@ -165,7 +167,7 @@ def unreached_parts(model: nn.Module, reached: Collection[str]) -> list[str]:
 
 
 def report_unreached(model: nn.Module, reached: Collection[str]) -> str | None:
-    """What to tell the user of parts that the losses of an iteration did not reach.
+    """Tell the user which parts the losses of an iteration did not reach.
 
     Args:
         model (nn.Module): The model.

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The size at which predictions are compared with the truth: published results differ in it."""
+"""The size at which predictions are compared with the truth. Published results differ in it."""
 
 from collections import Counter
 

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Negative transfer: the images of the target on which adaptation does harm."""
+"""Negative transfer: the target images that adaptation makes worse."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class NegativeTransfer:
 
 
 def negative_transfer(baseline: ImageScores, adapted: ImageScores) -> NegativeTransfer:
-    """Set the scores of two networks on the same images side by side.
+    """Compare the scores of two networks on the same images.
 
     Args:
         baseline (ImageScores): Of the network before adaptation (source-only).

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""IoU of every class, of subsets of the classes and of every image, with the size they hold at."""
+"""IoU of every class, subset of classes and image, with the size at which it was measured."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PerClassIoUMetric(IoUMetric):
 
     Published SYNTHIA results are means over 16 and over 13 of the 19 classes of the network. One
     evaluation gives them all: ``class_subsets=dict(mIoU_16='synthia16', mIoU_13='cityscapes13')``.
-    The prediction is the network's, over all classes: restricting the mean does not restrict it.
+    A subset restricts the mean, not the prediction: the network still predicts all classes.
 
     The mIoU of an image is over the classes that its label or its prediction contains;
     ``image_mIoU`` is the mean over the images. ``per_image_scores`` keeps them, for
@@ -45,7 +45,7 @@ class PerClassIoUMetric(IoUMetric):
             :func:`~mmseg_depthuda.evaluation.image_scores.write_image_scores`. Every evaluation
             replaces it.
         image_root (str | Path, optional): Folder of the images. ``output_dir`` gets the folders
-            below it; otherwise label PNGs are named as the images alone.
+            below it. Without it, label PNGs have only the names of the images.
             :class:`~mmseg_depthuda.engine.hooks.OutputFoldersHook` sets it where images of two
             folders have one name.
         ignore_index (int): Label that is left out. If it is a class, no pixel with this label

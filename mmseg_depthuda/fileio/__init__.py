@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Files that are whole or absent, maps over processes that can be stopped, and checkpoints."""
+"""Files that are complete or absent, parallel work that can be stopped, and checkpoints."""
 
 from .atomic import AtomicBackend, atomic_write
 from .checkpoints import (

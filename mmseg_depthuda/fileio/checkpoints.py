@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Which checkpoint of a run to go on from."""
+"""Finds the checkpoint from which a run goes on."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def latest_checkpoint(work_dir: str | Path) -> str | None:
     """Find the checkpoint from which a stopped run goes on.
 
     MMEngine writes its name to the text file ``last_checkpoint``. That file may be cut by a full
-    disk or a kill, or name a file of the folder from which this one was copied. Then, and where the
-    named checkpoint is damaged, the intact one of this folder with the highest iteration counts. A
-    warning names each one that is passed over.
+    disk or a kill, or name a file of the folder from which this one was copied. Then the last
+    intact checkpoint of this folder is taken. If the named checkpoint is damaged, the last intact
+    one before it is taken. A warning names each damaged one.
 
     Args:
         work_dir (str | Path): Folder of the run.
@@ -76,7 +76,7 @@ def checkpoint_damage(path: str | Path) -> str | None:
 
 
 def _named_checkpoint(work_dir: Path, numbered: list[Path]) -> Path | None:
-    """The checkpoint that ``last_checkpoint`` names, as far as it is of this folder."""
+    """The checkpoint that ``last_checkpoint`` names, if it belongs to this folder."""
     pointer = work_dir / 'last_checkpoint'
     if not pointer.is_file():
         return None

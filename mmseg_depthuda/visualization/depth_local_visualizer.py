@@ -35,9 +35,9 @@ class DepthLocalVisualizer(SegLocalVisualizer):
             has them. Names can be given on the command line:
             ``--cfg-options visualizer.vis_backends=LocalVisBackend,TensorboardVisBackend``.
         depth_scale (str): ``'shared'`` where predicted depth has the unit of the truth, so that a
-            wrong scale shows. ``'median'`` where it has another one, or none, as that of
-            :class:`SelfSupervisedDepth`: it is first multiplied so that the medians are equal, as
-            in the evaluation with median scaling. Defaults to 'shared'.
+            wrong scale is visible. ``'median'`` where it has another unit, or none, such as that of
+            :class:`SelfSupervisedDepth`. It is then multiplied first so that the medians are equal,
+            as in the evaluation with median scaling. Defaults to 'shared'.
         **kwargs: The other arguments of MMSeg's ``SegLocalVisualizer``.
 
     Raises:

@@ -39,11 +39,11 @@ def color_labels(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
 
 
 def upper_end(values: np.ndarray) -> float:
-    """The value that takes the last color of a depth map: the 99th percentile of what is not 0.
+    """The value that gets the last color of a depth map: the 99th percentile of values above 0.
 
     Args:
-        values (np.ndarray): Inverse depth, float, any shape; 0 is none. Some percent of the pixels
-            suffice, as in projected lidar points.
+        values (np.ndarray): Inverse depth, float, any shape; 0 means no depth. Few pixels with
+            depth are enough, as with projected lidar points.
 
     Returns:
         float: Greater than 0; 1 where every value is 0.
@@ -88,7 +88,7 @@ def draw_depths(fields: list, align_medians: bool = False) -> list[np.ndarray]:
 
 
 def _median_ratio(truth: np.ndarray, values: np.ndarray) -> float:
-    """What makes the medians equal; of no values, and where it would be infinite, 1."""
+    """The factor that makes the medians equal; 1 if there are no values, or their median is 0."""
     median = float(np.median(values)) if values.size else 0.0
     return float(np.median(truth)) / median if median > 0 else 1.0
 

@@ -124,7 +124,7 @@ def test_what_teaches_something_passes(options):
 
 
 class Listed:
-    """What the check asks of the dataset of a domain."""
+    """The parts of a dataset that the check uses."""
 
     def __init__(self, **record):
         self.record = record
@@ -134,7 +134,7 @@ class Listed:
 
 
 class Domains(Pairs):
-    """Pairs whose files can be told before they are read."""
+    """Pairs that name their files before they are read."""
 
     def __init__(self, **options):
         super().__init__(**options)

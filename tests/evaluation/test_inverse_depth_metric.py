@@ -71,7 +71,7 @@ def test_errors_by_hand():
 
 
 def test_errors_are_averaged_over_images_with_depth():
-    """However many pixels they have; the last image has none that counts."""
+    """Images count alike, however many pixels they have; the last image has none that counts."""
     first = sample([inverse([11, 11, 11])], [inverse([10, 10, 10])])
     second = sample([inverse([30, 30, 30])], [[*inverse([20]), 0, 0]])
     third = sample([inverse([30, 30, 30])], [[0, 0, 0]])
@@ -96,7 +96,7 @@ def test_median_scaling_of_a_disparity_of_unknown_scale():
     prediction = [(disparity + 1).tolist()]
     metrics = evaluate(build(scale='median'), [sample(prediction, [inverse(true)])])
     assert metrics == pytest.approx(errors([4, 8, 16, 32, 20.0], true), rel=1e-4)
-    # A decoder that says nothing of use: all is far away, the factor stays finite.
+    # A useless prediction: everything is far away, but the factor stays finite.
     metrics = evaluate(build(scale='median'), [sample([[-1.0] * 5], [inverse(true)])])
     assert metrics == pytest.approx(errors([16.0] * 5, true), rel=1e-4)
 

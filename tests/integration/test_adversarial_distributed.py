@@ -31,7 +31,7 @@ STEPS = 2
 AUXILIARY_ALIGNMENT = alignment(head='auxiliary_head', adversarial_weight=0.1)
 
 # Arguments of the segmentor. The ranks differ in the number of labeled pixels and of pixels with
-# depth; BatchNorm layers do not learn statistics, so that the samples of a batch do not meet there.
+# depth. BatchNorm layers use stored statistics: the samples of a batch do not affect each other.
 CASES = {
     'advent': dict(),
     'advent, multi-level': dict(
@@ -123,7 +123,7 @@ def make_optim_wrapper(case, model):
 
 
 def wrap(model):
-    """As MMEngine's runner does, which names a CUDA device whether there is one or not."""
+    """Wrap as MMEngine's runner does, which names a CUDA device even without CUDA."""
     return MODEL_WRAPPERS.build(
         dict(
             type='UDADistributedDataParallel',

@@ -48,7 +48,7 @@ DADA = head_config('DADAHead', loss_weights=source_depth(0.01))
 
 
 def alignment(space, weight=0.5, discriminator_weight=1.0, head='decode_head'):
-    """The published weight of 0.001 would hide the adversarial gradient in any tolerance."""
+    """The published weight of 0.001 would make the adversarial gradient too small to be tested."""
     return dict(
         space=space,
         head=head,

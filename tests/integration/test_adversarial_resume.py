@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""An adversarial run that is stopped and resumed ends, bit by bit, as one that was left alone."""
+"""An adversarial run that is stopped and resumed ends, bit by bit, as an unbroken one."""
 
 import pytest
 import torch
@@ -49,7 +49,7 @@ OPTIMIZERS = dict(
 
 
 class Stopped(BaseException):
-    """Passes every ``except Exception``, as a signal would."""
+    """Is not caught by ``except Exception``, just as a signal."""
 
 
 class StopHook(Hook):
@@ -131,7 +131,7 @@ def test_a_stopped_run_ends_as_an_unbroken_one(tmp_path, method):
     expected = state_of(tmp_path, 'unbroken')
     assert_equal(state_of(tmp_path, 'stopped'), expected)
 
-    # The states that could have been lost are there.
+    # The optimizers' states are in the checkpoint.
     optimizers = expected['optimizer']
     adam = optimizers['discriminator']['state']
     assert len(adam) == 10 * len(METHODS[method]['alignments'])

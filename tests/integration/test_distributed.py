@@ -29,8 +29,8 @@ STEPS = 2
 LEARNING_RATE, MOMENTUM = 0.1, 0.9
 
 # What is trained: the head, and the options of source and mixed branch. The ranks differ in the
-# number of labeled pixels and of pixels with depth; BatchNorm layers do not learn statistics, so
-# that the samples of a batch do not meet there.
+# number of labeled pixels and of pixels with depth; BatchNorm layers use stored
+# statistics: the samples of a batch do not affect each other.
 CASES = {
     'corda': (head_config(), {}, {}),
     'corda, difficulty per image': (head_config(difficulty_per_image=True), {}, {}),
@@ -43,7 +43,7 @@ CASES = {
     'simple aux': (head_config('SimpleAuxHead', channels=16), {}, {}),
     'dacs': (head_config('DeepLabV2Head', num_summed=2), {}, {}),
 }
-# Rank that has no pixel with depth, no labeled pixel, by step.
+# By step: the rank without a pixel with depth, and the rank without a labeled pixel.
 WITHOUT_DEPTH, WITHOUT_LABEL = {0: 1, 1: None}, {0: None, 1: 0}
 
 

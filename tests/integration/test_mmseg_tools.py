@@ -367,9 +367,7 @@ def test_benchmark_measures_200_images(tmp_path, config, checkpoint):
 
 def test_analyze_logs_draws_the_losses(tmp_path, monkeypatch, run):
     pytest.importorskip('seaborn')  # which MMSeg's script imports
-    monkeypatch.setattr(
-        plt, 'cla', lambda: None
-    )  # it would clear the figure after writing the file
+    monkeypatch.setattr(plt, 'cla', lambda: None)  # it would clear the figure after saving it
     keys = ['mixed.loss_seg', 'source.loss_depth']
     (log,) = run.glob('*/vis_data/scalars.json')
     picture = tmp_path / 'curves.png'
@@ -393,7 +391,7 @@ def test_print_config(tmp_path, monkeypatch, capsys, config):
 
 
 def test_publish_model(tmp_path, config, checkpoint):
-    """It imports nothing but PyTorch, so that a checkpoint must hold plain types alone."""
+    """The tool imports only PyTorch, so a checkpoint must hold only plain types."""
     command = [sys.executable, TOOLS / 'misc/publish_model.py', checkpoint, tmp_path / 'corda.pth']
     subprocess.run(command, check=True)
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()

@@ -40,7 +40,7 @@ def drawn(monkeypatch):
     """Panels of a sample over an image; alpha 1 paints the labels opaque."""
 
     def draw(image, sample, depth_scale='shared', **options):
-        # MMEngine gives what it has built before under a name.
+        # MMEngine returns the visualizer that it has built before under this name.
         visualizer = make_visualizer(depth_scale=depth_scale)
         pictures = []
         monkeypatch.setattr(
@@ -136,7 +136,7 @@ def test_a_prediction_of_another_unit_is_drawn_at_the_median_of_the_truth(drawn)
 
 @pytest.mark.parametrize('values', [(0.0, 0.0, 0.0, 0.0), TRUTH])
 def test_medians_that_say_nothing(drawn, values):
-    """A truth without a known pixel, and a prediction of zeros: drawn as they are."""
+    """A truth without a known pixel and a prediction of zeros are drawn without scaling."""
     prediction = columns(0.0, 0.25, 0.5, 1.0) if values[1] == 0 else columns(*[0.0] * 4)
     truth, predicted = drawn_depths(drawn, columns(*values), prediction, depth_scale='median')
     assert np.abs(truth - magma(*np.array(values) / 40)).max() <= 1

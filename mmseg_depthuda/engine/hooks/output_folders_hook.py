@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Files of a test that keep the folders of their images."""
+"""Writes the files of a test into the folders that their images have."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ from mmseg_depthuda.fileio import path_below
 
 @HOOKS.register_module()
 class OutputFoldersHook(SegVisualizationHook):
-    """MMSeg's hook that draws predictions, so that images of one name in two folders have two
-    files.
+    """MMSeg's hook that draws predictions. Two images of one name in two folders get two files.
 
-    * Pictures (``--show-dir``) are drawn below the folders that their images have below
-      ``data_prefix.img_path``. The image is read as the network's is.
-    * Label PNGs (``--out``) are named as the images, as MMSeg's ``confusion_matrix.py`` expects. If
-      two images have one name, all go below folders: ``image_root`` of
+    * Pictures (``--show-dir``) keep the folders that their images have below
+      ``data_prefix.img_path``. The image is decoded in the same way as for the network.
+    * Label PNGs (``--out``) have the names of the images, as MMSeg's ``confusion_matrix.py``
+      expects. If two images have one name, all PNGs keep their folders: ``image_root`` of
       :class:`~mmseg_depthuda.evaluation.PerClassIoUMetric` is set.
 
     Args:

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Watches over training how good the pseudo-labels are, where the target's labels are known."""
+"""Measures the pseudo-labels during a training whose target has true labels."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from .self_training_hook import SelfTrainingHook
 class PseudoLabelQualityHook(Hook):
     """Compares the pseudo-labels of a :class:`SelfTrainingHook` with the target's true labels.
 
-    The training does not change by it: the labels are compared with what the teacher has said, and
-    nothing is computed for the comparison alone. The target's training dataset must load its
-    labels, ``train_dataloader.dataset.target.data_prefix.seg_map_path``.
+    It does not change the training: it compares true labels with pseudo-labels that the training
+    has made anyway. The target's training dataset must load its labels, see
+    ``train_dataloader.dataset.target.data_prefix.seg_map_path``.
 
     Every ``interval`` iterations it logs, over the pixels of the iterations since the last time,
     in percent:
@@ -46,7 +46,7 @@ class PseudoLabelQualityHook(Hook):
         num_bins (int): Bins of the agreement, of equal width in 0..1. Defaults to 5.
     """
 
-    priority = 'LOW'  # after the hook, which labels, before the checkpoint that stores the counts
+    priority = 'LOW'  # after the hook that labels, before the checkpoint, which stores the counts
 
     def __init__(self, interval: int = 100, num_bins: int = 5):
         if interval < 1 or num_bins < 1:
@@ -72,7 +72,7 @@ class PseudoLabelQualityHook(Hook):
         if not labelers:
             raise ValueError(
                 'PseudoLabelQualityHook judges the pseudo-labels of a SelfTrainingHook such as '
-                'DACSHook, which this training has not: remove it from custom_hooks.'
+                'DACSHook, but this training has none: remove it from custom_hooks.'
             )
         self.labelled, self.threshold = labelers[0].of, labelers[0].threshold
 
@@ -120,7 +120,7 @@ class PseudoLabelQualityHook(Hook):
         return 'mix_mask' in sample and target[0].metainfo['domain'] == domains_of([sample])[-1]
 
     def _count_bins(self, label: Tensor, truth: Tensor, branches: list[list]) -> None:
-        """Count by the agreement of the depth decoders, where the head has left one."""
+        """Count by the agreement of the depth decoders, if the head has stored one."""
         for samples in branches:
             agreement = stack_pixel_data(samples, 'depth_agreement')
             if agreement is None:
@@ -142,9 +142,9 @@ class PseudoLabelQualityHook(Hook):
         runner.visualizer.add_scalars(scalars, step=runner.iter + 1)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Store what is counted and not yet logged: a resumed run logs what an unbroken one does.
+        """Store the counts that are not yet logged, so that a resumed run logs the same numbers.
 
-        Of several processes it is the first one's.
+        Of several processes, the counts of the first one are stored.
         """
         checkpoint['pseudo_label_counts'] = [self.counts, self.bin_counts]
 

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""What MMEngine leaves out when it resumes a run."""
+"""Completes MMEngine's resume of a run."""
 
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
@@ -15,13 +15,14 @@ LAST_VALIDATION = 'last_validation'
 class ResumeHook(Hook):
     """Makes a resumed run go on where the killed one stopped.
 
-    * The checkpoint is found although the kill hit the moment at which MMEngine writes the file
-      ``last_checkpoint`` anew, whichever tool resumes. A damaged one gives way to the one before.
-    * A file that holds weights alone is refused.
+    * The checkpoint is found even if the run was killed while MMEngine wrote the file
+      ``last_checkpoint``. This holds for every tool that resumes. If the checkpoint is damaged, the
+      one before it is taken.
+    * A file that holds only weights is refused.
     * A validation that was due after the checkpoint's iteration is done now. MMEngine saves before
       it validates, and would go on with the next iteration, or end at once.
-    * A best score that this validation finds is recorded in the checkpoint, as it would have been.
-    * The sampler takes the seed it had, also where the config gives no seed or another one.
+    * A best score that this validation finds is recorded in the checkpoint.
+    * The sampler takes its old seed, even if the config gives no seed or another one.
     """
 
     priority = 'LOW'  # before CheckpointHook saves once more after a validation
@@ -34,7 +35,9 @@ class ResumeHook(Hook):
         if runner._resume and runner._load_from is None:
             runner._load_from = latest_checkpoint(runner.work_dir)
             if runner._load_from is None:
-                runner._resume = False  # MMEngine would follow a last_checkpoint to nowhere
+                runner._resume = (
+                    False  # or MMEngine would load the missing file that last_checkpoint names
+                )
                 runner.logger.info(f'No checkpoint in {runner.work_dir}: the training starts anew')
 
     # -- the sampler -----------------------------------------------------------------------------
@@ -49,7 +52,7 @@ class ResumeHook(Hook):
         """Remember the seed until the sampler is there.
 
         Raises:
-            ValueError: A checkpoint that holds weights alone is to be resumed.
+            ValueError: The checkpoint to resume from holds only weights.
         """
         if runner._resume:
             _check_complete(checkpoint, runner._load_from)

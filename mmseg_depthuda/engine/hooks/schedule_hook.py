@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The learning rate is what the config says, over the length of the run and after a resume."""
+"""Keeps the learning rate as the config says, over the whole run and after a resume."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ class ScheduleHook(Hook):
     """Ties the optimizer's settings to the config.
 
     * A resumed run takes the settings of the optimizer (learning rate, momentum, weight decay) and
-      the schedule from the config as it is now. MMEngine would take those of the checkpoint. The
-      schedulers are stepped from the start to the iteration of the checkpoint, so that an unchanged
-      config gives the same numbers, bit by bit, and a changed one those that a run with it would
-      have had there. Momenta and steps of the optimizer come from the checkpoint.
+      the schedule from the present config. MMEngine would take those of the checkpoint. The
+      schedulers are stepped from the start to the iteration of the checkpoint. So an unchanged
+      config gives the same numbers, bit by bit, and a changed config gives the numbers that it has
+      at this iteration in an unbroken run. Momenta and steps of the optimizer come from the
+      checkpoint.
     * A schedule that does not fit the length of the run is reported before the run starts.
 
     A schedule that follows scores (``ReduceOnPlateauLR``) cannot be repeated; it goes on as in the
@@ -63,7 +64,7 @@ class ScheduleHook(Hook):
         checkpoint.pop('param_schedulers', None)
 
     def before_train(self, runner: Runner) -> None:
-        """Bring the schedule to the iteration of the checkpoint; report what does not fit."""
+        """Bring the schedule to the checkpoint's iteration; warn if it does not fit the run."""
         if runner.param_schedulers is not None:
             schedulers = _schedulers(runner)
             is_iterative = isinstance(runner.train_loop, IterBasedTrainLoop)
@@ -150,7 +151,7 @@ def _follow_scores(runner: Runner) -> bool:
 
 
 def _report_kept_rates(runner: Runner, pairs: list[tuple[OptimWrapper, dict]]) -> None:
-    """Say so if the config has another learning rate than the checkpoint, which is kept."""
+    """Warn if the checkpoint, whose learning rate is kept, has another one than the config."""
     for wrapper, saved in pairs:
         old = saved['param_groups'][0].get('initial_lr')
         new = wrapper.optimizer.param_groups[0].get('initial_lr')
@@ -181,7 +182,7 @@ def _replay(runner: Runner) -> None:
 
 
 def _misfits(schedulers: list[_ParamScheduler], runner: Runner, is_iterative: bool) -> list[str]:
-    """What of a schedule does not fit the length of the run, in sentences with the remedy."""
+    """Messages on what does not fit the length of the run, with the remedy."""
     messages, curves = [], []
     for scheduler in schedulers:
         name = f'param_scheduler: {type(scheduler).__name__}'

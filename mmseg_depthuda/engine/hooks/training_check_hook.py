@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Model, data and optimizer compared before the first batch is read."""
+"""Compares model, data and optimizer before the first batch is read."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class TrainingCheckHook(Hook):
     """Refuse, before a training begins, parts of a config that do not go together.
 
     * A head has another number of classes than the training data, or validation data other classes
-      than the training data: MMSegmentation would train and score garbage, or stop within
-      the first loss.
+      than the training data. MMSegmentation would train and score garbage, or fail inside the
+      first loss.
     * The head needs the depth of source images (:class:`DADAHead`), and the source has none.
     * A part of the model, such as discriminators, has no optimizer.
-    * A branch teaches nothing, or what a hook makes has no reader, see
+    * Nothing is learned from a branch, or nothing reads what a hook makes, see
       :func:`~mmseg_depthuda.engine.branch_checks.check_branches`.
 
     After the first iteration it names the parts that no loss has reached.
@@ -52,7 +52,7 @@ class TrainingCheckHook(Hook):
         self._reached: set[str] = set()
 
     def before_train(self, runner: Runner) -> None:
-        """Compare.
+        """Compare model, data and optimizer.
 
         Args:
             runner (Runner): Whose model, data and optimizers have been built.
@@ -102,7 +102,7 @@ class TrainingCheckHook(Hook):
         data_batch: DataBatch = None,
         outputs: dict | None = None,
     ) -> None:
-        """Name, once, the parts that the first iteration of this run did not reach."""
+        """After the first iteration, name the parts that its losses did not reach."""
         if self._watch is None:
             return
         self._watch.close()
@@ -130,7 +130,7 @@ def _classes(dataset: Dataset) -> tuple[str, ...]:
 
 
 def is_readable(dataset: Dataset) -> bool:
-    """Whether what a dataset loads can be told before it is loaded."""
+    """Whether a dataset tells which files it loads before it loads them."""
     return all(hasattr(own, 'get_data_info') for own in datasets_by_domain(dataset).values())
 
 

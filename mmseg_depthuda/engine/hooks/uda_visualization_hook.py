@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Pictures of what self-training trains on, and of the difficulty of test images."""
+"""Draws the images that self-training trains on, and the difficulty of test images."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class UDAVisualizationHook(Hook):
 
     In a test whose predictions are drawn (``--show-dir``), predictions of a head with two depth
     decoders get the agreement of the decoders, ``depth_agreement`` ((1, H, W) in 0..1), which
-    ``DepthLocalVisualizer`` draws. Test images have no depth to refer to: that of the target's
-    decoder takes its place in :func:`~mmseg_depthuda.adaptation.difficulty.depth_agreement`. It
-    costs a second forward pass, and is left out in test-time augmentation.
+    ``DepthLocalVisualizer`` draws. Test images have no true depth: the depth of the target's
+    decoder takes its place in :func:`~mmseg_depthuda.adaptation.difficulty.depth_agreement`. This
+    costs a second forward pass. With test-time augmentation it is left out.
 
     Args:
         interval (int): Iterations between two drawings in training. Defaults to 1000.
@@ -76,8 +76,10 @@ class UDAVisualizationHook(Hook):
         data_batch: DataBatch = None,
         outputs: dict | None = None,
     ) -> None:
-        """Draw the branches with pseudo-labels every ``interval`` iterations; the main process
-        does."""
+        """Draw the branches with pseudo-labels every ``interval`` iterations.
+
+        Only the main process draws.
+        """
         if not is_main_process() or not self.every_n_train_iters(runner, self.interval):
             return
         batch = batch_dict(data_batch)
@@ -147,7 +149,7 @@ def add_depth_agreement(
 def draw_mixed_sample(
     image: np.ndarray, sample: SegDataSample, prediction: SegDataSample, palette: np.ndarray
 ) -> np.ndarray:
-    """The strip of one mixed image.
+    """Draw the strip of one mixed image.
 
     Args:
         image (np.ndarray): RGB, uint8, (H, W, 3).

@@ -1,9 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """SGD that applies its update several times per step, as the released CorDA trained with.
 
-The releases of DACS, CorDA, AdvEnt and DADA hand each backbone weight to the optimizer once for
-every module that contains it, and the PyTorch of the day updated it that many times in one step.
-Current PyTorch warns of such lists, so the repetition is explicit here.
+The releases of DACS, CorDA, AdvEnt and DADA pass each backbone weight to the optimizer once for
+every module that contains it. The PyTorch of that time updated the weight that many times in one
+step. PyTorch now warns of such lists, so this optimizer repeats the update explicitly.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class RepeatedSGD(SGD):
         d = g + \lambda\,\theta, \qquad b \leftarrow \mu\,b + d, \qquad
         \theta \leftarrow \theta - \mathrm{lr}\; b
 
-    With a constant gradient the buffer tends to :math:`g/(1-\mu)` as it does in plain SGD, so that
-    a step finally moves ``repeats`` times as far.
+    With a constant gradient the buffer tends to :math:`g/(1-\mu)`, as in plain SGD. In the limit a
+    step moves ``repeats`` times as far.
 
     Args:
         params (Iterable): Parameters, or groups of them; a group may set ``repeats``.

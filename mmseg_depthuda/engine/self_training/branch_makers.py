@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Branches made of others: mixed images, masked images.
 
-A branch maker is registered in :data:`~mmseg_depthuda.registry.BRANCH_MAKERS`. It is a few lines
+A branch maker is registered in :data:`~mmseg_depthuda.registry.BRANCH_MAKERS`. It is a thin class
 over pure functions of :mod:`mmseg_depthuda.adaptation`.
 """
 
@@ -51,7 +51,7 @@ class BranchMaker(ABC):
         """
 
     def know_classes(self, names: Sequence[str]) -> None:  # noqa: B027
-        """Called before the training, if the training dataset names its classes.
+        """Learn the names of the classes; called before a training whose dataset names them.
 
         Args:
             names (Sequence[str]): In the order of their indices.
@@ -59,7 +59,7 @@ class BranchMaker(ABC):
 
 
 def labels_and_trust(branch: Mapping) -> tuple[Tensor, Tensor | None]:
-    """Labels of a branch: pseudo-labels if it has them, else the true ones.
+    """Get the labels of a branch: pseudo-labels if it has them, else the true labels.
 
     Args:
         branch (Mapping): Preprocessed.

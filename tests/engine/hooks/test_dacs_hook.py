@@ -55,7 +55,7 @@ def assert_equal(actual, expected):
 
 
 class Before(Hook):
-    """Sees every iteration before the DACS hook, and fixes what it draws."""
+    """Runs before the DACS hook in every iteration, and fixes its random numbers."""
 
     priority = 'VERY_HIGH'
 
@@ -74,7 +74,7 @@ class Before(Hook):
 
 
 class After(Hook):
-    """Sees every iteration, and every evaluation, after the DACS hook."""
+    """Runs after the DACS hook in every iteration and evaluation."""
 
     priority = 'LOWEST'
 
@@ -158,7 +158,7 @@ def run(folder):
 def test_the_teacher_starts_as_the_initialized_student(run):
     teacher, student = run.before.teachers[0], run.before.students[0]
     assert_equal(teacher.state_dict(), student.state_dict())
-    # `init_weights` has been there: PyTorch's own initialization is uniform in +-1/24.
+    # `init_weights` has run: PyTorch's own initialization is uniform in +-1/24.
     assert student.decode_head.final_seg.conv2d_list[0].weight.std() < 0.012
 
 
@@ -180,7 +180,7 @@ def test_the_teacher_is_the_closed_form_of_the_average(run):
 
 
 def test_the_teachers_buffers_come_from_target_images_alone(run):
-    """Of the stem's running mean after one iteration: nine tenths of 0, a tenth of this batch."""
+    """The running mean of the stem after one iteration: 0.9 times 0 plus 0.1 times this batch."""
     student, teacher = run.before.students[0], run.before.teachers[1]
     images = normalized(run.before.batches[0]['target'])
     with torch.no_grad():
@@ -361,7 +361,7 @@ def test_the_mixed_branch_by_hand(run, iteration):
 
 
 def test_initial_and_final_pseudo_labels_differ(run):
-    """Or the share of iterations above would prove nothing."""
+    """Otherwise the test above could not see the share of initial pseudo-labels."""
     teacher, target = run.before.teachers[0], run.before.batches[0]['target']
     initial, final = (numpy_teacher(teacher, target, i)[0] for i in (True, False))
     assert (initial != final).any()
@@ -374,7 +374,7 @@ def test_the_mixed_branch_is_trained_on(run):
 
 
 def stub_runner(model, **options):
-    """What the hook asks of a runner, for a single call."""
+    """The parts of a runner that the hook uses in a single call."""
     wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
     options = dict(iter=0, max_iters=10, max_epochs=1, _resume=False) | options
     options['hooks'] = []
@@ -397,7 +397,7 @@ def preprocessed_pair(model, **target_options):
 
 
 def test_strong_augmentation_of_the_image_alone(monkeypatch):
-    """It is called with the normalization to undo; labels and depth stay as they are."""
+    """The augmentation gets the normalization to undo it; labels and depth do not change."""
     model = tiny_segmentor()
     calls = []
 

@@ -23,7 +23,7 @@ def batch():
 
 
 class Break(Hook):
-    """Stands for an update that breaks the weights though its own loss is finite."""
+    """Breaks the weights, as an update does whose own loss is finite."""
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         if runner.iter + 1 == 4:

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Checkpoints that fit in part, or hold NaN, are refused by every way the runner loads them."""
+"""Checkpoints that fit in part, or hold NaN, are refused however the runner loads them."""
 
 import math
 from types import SimpleNamespace
@@ -101,7 +101,7 @@ def test_another_shape_needs_both_permissions():
 
 def test_a_foreign_file_is_refused_whatever_is_allowed():
     foreign = dict(state_dict={'encoder.weight': torch.zeros(2)}, meta={})
-    with pytest.raises(ValueError, match='fits not one tensor'):
+    with pytest.raises(ValueError, match='shares no tensor with'):
         check(make_model(), foreign, allow_missing=['.'], allow_unexpected=['.'])
 
 

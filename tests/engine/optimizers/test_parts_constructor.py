@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Which optimizer holds which weight, and what reaches both."""
+"""Which optimizer holds which weight, and which settings reach both."""
 
 from types import SimpleNamespace
 
@@ -68,7 +68,7 @@ def test_every_weight_is_in_exactly_one_optimizer():
 
 
 def test_the_segmentor_keeps_its_repeats_and_rates():
-    """As without discriminators, by the same names, from which the repeats are counted."""
+    """The groups are those without discriminators; the repeats are counted from the names."""
     model = Model()
     plain = Model()
     del plain.discriminators
