@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Depth-guided unsupervised domain adaptation of semantic segmentation with MMSegmentation 1.x.
 
-Importing the package registers all of its datasets, transforms, models, hooks and optimisers, so
+Importing the package registers all of its datasets, transforms, models, hooks and optimizers, so
 that a config needs only
 ``custom_imports = dict(imports=['mmseg_depthuda'], allow_failed_imports=False)``.
 """

@@ -24,9 +24,9 @@ _STATISTICS = ('min', 'max', 'current', 'mean')
 
 
 def history_statistic(owner: type, name: str):
-    """Stand in for ``getattr``, by which a pickled ``HistoryBuffer`` names its statistics methods.
+    """Replace ``getattr``, by which a pickled ``HistoryBuffer`` names its statistics methods.
 
-    Listing ``getattr`` itself would let a checkpoint reach any attribute of the listed types.
+    ``getattr`` itself in the list would let a checkpoint reach any attribute of the listed types.
 
     Args:
         owner (type): Must be :class:`mmengine.logging.HistoryBuffer`.

@@ -16,5 +16,8 @@ PSEUDO_LABELERS = Registry('pseudo labeler', scope='mmseg')
 """Labels for unlabeled images and the trust in them: see :class:`~.engine.hooks.ConfidentShare`."""
 BRANCH_MAKERS = Registry('branch maker', scope='mmseg')
 """Branches made from other branches: subclasses of :class:`~.engine.hooks.BranchMaker`."""
+CLASS_SAMPLERS = Registry('class sampler', scope='mmseg')
+"""Which classes :class:`~.engine.self_training.ClassMix` pastes: see
+:class:`~.engine.self_training.HalfOfClasses`."""
 
-__all__ = ['BRANCH_MAKERS', 'PSEUDO_LABELERS', 'SPACES', 'TASKS']
+__all__ = ['BRANCH_MAKERS', 'CLASS_SAMPLERS', 'PSEUDO_LABELERS', 'SPACES', 'TASKS']

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Tools run as a shell would run them."""
+"""Runs command-line tools."""
 
 import runpy
 import sys

@@ -31,7 +31,7 @@ def _mmseg_scope():
 
 @pytest.fixture(autouse=True)
 def _released_manager():
-    """An error while MMEngine builds a logger leaves a lock behind that other threads want."""
+    """An error while MMEngine builds a logger leaves a lock that other threads wait for."""
     yield
     while manager._lock._is_owned():
         manager._lock.release()

@@ -39,7 +39,7 @@ def run_ranks(script, folder):
 
 @contextmanager
 def gloo_rank(folder):
-    """Be one of the ranks that meet in a folder; gives its number."""
+    """Join the process group of a folder as one of its ranks; returns its number."""
     rank = int(os.environ['RANK'])
     distributed.init_process_group(
         'gloo',

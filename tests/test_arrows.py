@@ -59,7 +59,7 @@ def test_every_room_has_a_level():
 
 
 def test_file_names_tell_themselves_apart():
-    """`conversion.py` in three rooms tells a reader nothing."""
+    """Three files named `conversion.py` would not tell a reader which is which."""
     names = [path.name for path in PACKAGE.rglob('*.py') if path.name != '__init__.py']
     repeated = sorted({name for name in names if names.count(name) > 1})
     assert not repeated

@@ -16,7 +16,7 @@ from mmseg_depthuda.checkpoint_types import history_statistic
 
 
 class ScoreHook(Hook):
-    """Puts into the message hub what CheckpointHook and metrics put there in long runs."""
+    """Stores in the message hub what CheckpointHook and metrics store there in long runs."""
 
     def before_save_checkpoint(self, runner, checkpoint):
         checkpoint['message_hub']['runtime_info'].update(
@@ -107,7 +107,7 @@ def test_getattr_reaches_only_the_statistics(tmp_path):
 
 
 def test_the_list_is_what_makes_it_load(checkpoint_path):
-    """Without the package PyTorch refuses the same file, so the tests above test something."""
+    """Without the package PyTorch refuses the same file: else the tests above could not fail."""
     process = subprocess.run(
         [sys.executable, '-c', 'import sys, torch; torch.load(sys.argv[1])', str(checkpoint_path)],
         capture_output=True,

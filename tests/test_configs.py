@@ -23,7 +23,7 @@ from mmseg_depthuda.apps.street_world import WorldConfig, generate
 from mmseg_depthuda.datasets.label_protocols import PROTOCOLS
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
-# monodepth2 segments nothing: tests/test_depth_configs.py.
+# monodepth2 has no classes: see tests/test_depth_configs.py.
 EXPERIMENTS = sorted(
     str(path.relative_to(CONFIGS))
     for path in CONFIGS.glob('*/*.py')
@@ -174,7 +174,7 @@ def test_model_gives_logits(cfg):
     assert model.predicts_depth == predicts_depth(cfg)
 
 
-def test_optimiser_and_schedule(cfg):
+def test_optimizer_and_schedule(cfg):
     model, _ = build(cfg)
     optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     assert not any('end' in scheduler for scheduler in cfg.param_scheduler)
@@ -268,7 +268,7 @@ ABLATIONS = {
 
 
 def check_adversarial_family(cfg, method, pair, variant):
-    """What AdvEnt and DADA publish, and what the name promises."""
+    """The settings that AdvEnt and DADA publish, and those that the config's name stands for."""
     assert cfg.model.decode_head.num_summed == 4
     assert cfg.train_dataloader.batch_size == 1 and cfg.randomness.seed == 1234
     assert cfg.train_cfg.val_interval == cfg.default_hooks.checkpoint.interval == 2000
@@ -396,7 +396,7 @@ def expected_losses(cfg, name):
 
 
 def expected_unmoved(name):
-    """Decoders of a depth that nobody teaches."""
+    """Decoders that no depth trains."""
     if name in DEPTH_OF_SOURCE_ALONE:
         return ('decode_head.initial_depth.target', 'decode_head.final_depth.target')
     if name == 'corda/corda_r18_own_images.py':
@@ -457,7 +457,7 @@ def test_evaluation_size(full_size_cityscapes, monkeypatch, setting, width, heig
     with torch.no_grad():
         (sample,) = model.test_step(batch)
     assert sample.pred_sem_seg.shape == (height, width)
-    # A prediction that is right but for the upper rows of road.
+    # The prediction is right except in the upper rows of road.
     prediction = sample.gt_sem_seg.data.clone()
     prediction[:, : height // 4] = 0
     sample.pred_sem_seg.data = prediction
@@ -465,7 +465,7 @@ def test_evaluation_size(full_size_cityscapes, monkeypatch, setting, width, heig
     metric.dataset_meta = dataset.metainfo
     metric.process([sample], batch)
     scores = metric.evaluate(1)
-    iou = (100 * (1 / 2) / (3 / 4) + 100 * (1 / 2)) / 2  # road, building; the others do not occur
+    iou = (100 * (1 / 2) / (3 / 4) + 100 * (1 / 2)) / 2  # road, building; no other class occurs
     for mean in ('mIoU', 'mIoU_16', 'mIoU_13'):
         assert scores[mean] == pytest.approx(iou, abs=0.01)
     assert (scores['eval_width'], scores['eval_height']) == (width, height)
@@ -497,7 +497,7 @@ def test_evaluation_size_is_checked(monkeypatch):
         Config.fromfile(CONFIGS / 'dacs/dacs_r101_gta2cs.py')
 
 
-def test_only_training_needs_the_initialisation(roots, tmp_path, monkeypatch):
+def test_only_training_needs_the_initialization(roots, tmp_path, monkeypatch):
     """Testing the config of the paper goes without the file; training says what is missing."""
     monkeypatch.chdir(tmp_path)
     cfg = small(load('source_only/source_only_r101_gta2cs.py'))

@@ -23,7 +23,7 @@ from mmseg_depthuda.engine.launch import resume_from
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / 'configs'
-# The user's own video has no truth: tests/docs/test_own_depth.py trains on one.
+# A user's own video has no true depth: tests/docs/test_own_depth.py trains on one.
 EXPERIMENTS = sorted(
     path.name for path in CONFIGS.glob('monodepth2/*.py') if 'own_video' not in path.name
 )
@@ -161,7 +161,7 @@ def test_stereo_has_a_third_source_view(world, tmp_path):
 
 
 class Stopped(BaseException):
-    """Passes every ``except Exception``, as a signal would."""
+    """Is not caught by ``except Exception``, just as a signal."""
 
 
 class StopHook(Hook):

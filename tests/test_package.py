@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The package as its users meet it: registered by a config anywhere, complete when installed."""
+"""The package for its users: any config registers it, and its installation is complete."""
 
 import os
 import re

@@ -1,28 +1,31 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Nothing trains in silence: what is loaded or made is learned from, or declared unlabelled."""
+"""Checks that every branch is trained or declared unlabeled, and every part reached by a loss."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
 from mmengine.hooks import Hook
 from torch import nn
 
 from mmseg_depthuda.engine.hooks.self_training_hook import SelfTrainingHook
 from mmseg_depthuda.models.decode_heads.head_contract import branch_weights
+from mmseg_depthuda.models.decode_heads.seg_weight_mixin import SegWeightMixin
 from mmseg_depthuda.models.segmentors import UDASegmentor
+from mmseg_depthuda.models.wrappers import bare_model
 
 
 def check_branches(
     model: UDASegmentor, domains: Collection[str], labelled: Collection[str], hooks: Iterable[Hook]
 ) -> None:
-    """Refuse a training in which a branch teaches nothing, or what a hook makes has no reader.
+    """Refuse a training if nothing is learned from a branch, or nothing reads what a hook makes.
 
     Args:
         model (UDASegmentor): The model in training.
         domains (Collection[str]): Branches that the data give.
-        labelled (Collection[str]): Of these, those that load labels.
+        labeled (Collection[str]): Of these, those that load labels.
         hooks (Iterable[Hook]): Hooks of the runner.
 
     Raises:
@@ -66,9 +69,9 @@ def _check_names(
     made: Collection[str],
     trainers: Collection[SelfTrainingHook],
 ) -> None:
-    """Names that stand for nothing, or for two things."""
+    """Refuse names that stand for nothing, or for two things."""
     known = {*domains, *made}
-    # The default of the argument may name a branch that a training without target has not.
+    # The default, ('target',), may name a branch that the training does not have.
     unknown = sorted(set(model.unlabelled) - known - {'target'})
     if unknown:
         raise ValueError(
@@ -95,14 +98,15 @@ def _check_names(
 
 
 def _check_weights(model: UDASegmentor, supervised: Collection[str]) -> None:
-    """Heads whose weights leave a trained branch out."""
+    """Refuse heads whose weights leave out a trained branch."""
     for name, _, head in model.named_heads():
         weights = branch_weights(head)
         if weights is None:
             continue
         missing = [branch for branch in supervised if branch not in weights]
         if missing:
-            head.loss_weight(missing[0], 'seg')  # raises, with the remedy
+            weighted = cast(SegWeightMixin, bare_model(head))  # who has loss_weights is one
+            weighted.loss_weight(missing[0], 'seg')  # raises, with the remedy
         silent = [b for b in supervised if not any(weights[b].values())]
         if silent:
             raise ValueError(
@@ -139,7 +143,9 @@ def reached_parameters(model: nn.Module) -> Iterator[set[str]]:
 
 
 def unreached_parts(model: nn.Module, reached: Collection[str]) -> list[str]:
-    """The parts of a model none of whose trainable parameters was reached by a loss.
+    """Find the parts of a model that no loss reached.
+
+    No trainable parameter of such a part had a gradient.
 
     Args:
         model (nn.Module): The model.
@@ -150,7 +156,7 @@ def unreached_parts(model: nn.Module, reached: Collection[str]) -> list[str]:
     """
     trainable = {n for n, p in model.named_parameters() if p.requires_grad}
     missing = trainable - set(reached)
-    parts = []
+    parts: list[str] = []
     for name, _ in model.named_modules():
         inside = {n for n in trainable if not name or n.startswith(f'{name}.')}
         covered = any(not part or name.startswith(f'{part}.') for part in parts)
@@ -161,7 +167,7 @@ def unreached_parts(model: nn.Module, reached: Collection[str]) -> list[str]:
 
 
 def report_unreached(model: nn.Module, reached: Collection[str]) -> str | None:
-    """What to tell the user of parts that the losses of an iteration did not reach.
+    """Tell the user which parts the losses of an iteration did not reach.
 
     Args:
         model (nn.Module): The model.

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""From a command line to a configured run: what ``tools/train.py`` and ``tools/test.py`` share."""
+"""Turns a command line into a configured run, for ``tools/train.py`` and ``tools/test.py``."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ REMEDIES = {
     'num_workers': 'train_dataloader.num_workers',
     'data_preprocessor': 'model.data_preprocessor',
 }
-"""Where the value of a key is read that has no effect at the top level."""
+"""For a key that has no effect at the top level: the key that is read."""
 
 
 class Overrides(DictAction):
-    """MMEngine's ``KEY=VALUE ...``; what is none is an error of the command line."""
+    """MMEngine's ``KEY=VALUE ...``; an argument without ``=`` is an error of the command line."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         for value in values:
@@ -97,7 +97,7 @@ def find_config(name: str | Path) -> Path:
         Path: The existing file.
 
     Raises:
-        FileNotFoundError: There is none; the message lists names like it.
+        FileNotFoundError: There is no such config; the message lists similar names.
     """
     path = Path(name)
     folder = config_folder()
@@ -307,7 +307,7 @@ def refuse_unread_options(cfg: Config, options: dict) -> None:
 
 
 def stop_idle_workers(cfg: Config) -> None:
-    """Drop the settings of worker processes from loaders that have none.
+    """Remove the settings of worker processes from loaders without worker processes.
 
     PyTorch refuses ``persistent_workers`` and ``prefetch_factor`` with ``num_workers=0``.
 
@@ -317,16 +317,16 @@ def stop_idle_workers(cfg: Config) -> None:
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         loader = cfg.get(name)
         if isinstance(loader, dict) and loader.get('num_workers') == 0:
-            loader.persistent_workers = False
+            loader['persistent_workers'] = False
             loader.pop('prefetch_factor', None)
 
 
 def join_cpu_processes() -> None:
     """Connect the processes of ``torchrun`` by gloo on a machine without CUDA.
 
-    MMEngine's own way calls ``torch.cuda.set_device``, which a PyTorch without CUDA refuses. It
-    leaves a process group alone that exists. Does nothing with CUDA, without ``torchrun``, and in a
-    process that has joined.
+    MMEngine would call ``torch.cuda.set_device``, which fails in a PyTorch without CUDA. It keeps a
+    process group that exists already. With CUDA, without ``torchrun``, or in a process that is
+    connected, this function does nothing.
     """
     distributed = torch.distributed
     launched = distributed.is_available() and distributed.is_torchelastic_launched()
@@ -335,7 +335,7 @@ def join_cpu_processes() -> None:
 
 
 def use_mixed_precision(cfg: Config) -> None:
-    """Turn a config's optimiser wrapper into MMEngine's automatic mixed precision.
+    """Turn a config's optimizer wrapper into MMEngine's automatic mixed precision.
 
     Args:
         cfg (Config): Its ``optim_wrapper`` is changed in place.
@@ -351,7 +351,7 @@ def use_mixed_precision(cfg: Config) -> None:
 
 
 def resume_from(cfg: Config, checkpoint: str | None) -> None:
-    """Tell a config where to go on.
+    """Tell a config which checkpoint to resume from.
 
     Args:
         cfg (Config): Its ``resume`` and ``load_from`` are set.

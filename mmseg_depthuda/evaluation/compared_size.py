@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The size at which predictions are compared with the truth: published results differ in it."""
+"""The size at which predictions are compared with the truth. Published results differ in it."""
 
 from collections import Counter
 
@@ -22,8 +22,8 @@ def compared_size(sample: dict, prediction: str, truth: str) -> tuple[int, int]:
     if predicted != true:
         raise ValueError(
             f'{sample.get("img_path")}: {prediction} is {predicted[1]}x{predicted[0]}, {truth} '
-            f'{true[1]}x{true[0]}. Load the truth behind the resize to compare at the size of the '
-            'image file, or put MatchOriShapeToLabels behind the resize to compare at the size of '
+            f'{true[1]}x{true[0]}. Load the truth after the resize to compare at the size of the '
+            'image file, or put MatchOriShapeToLabels after the resize to compare at the size of '
             'the resized labels.'
         )
     return true

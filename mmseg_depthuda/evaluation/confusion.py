@@ -9,6 +9,8 @@ import numpy as np
 from mmseg.datasets import BaseSegDataset
 from PIL import Image
 
+from mmseg_depthuda.fileio import path_below
+
 
 def count_confusions(
     labels: np.ndarray, predictions: np.ndarray, num_classes: int, ignore_index: int = 255
@@ -62,8 +64,9 @@ def confusion_matrix(dataset: BaseSegDataset, folder: str | Path) -> np.ndarray:
     for index in range(len(dataset)):
         sample = dataset[index]['data_samples']
         path = Path(folder) / f'{Path(sample.img_path).stem}.png'
-        in_folders = _in_folders(sample.img_path, dataset, folder)
-        path = in_folders if in_folders is not None and in_folders.is_file() else path
+        image = path_below(sample.img_path, dataset.data_prefix.get('img_path'))
+        if image is not None and (Path(folder) / image.with_suffix('.png')).is_file():
+            path = Path(folder) / image.with_suffix('.png')
         if not path.is_file():
             raise FileNotFoundError(
                 f'{path}: no prediction for {sample.img_path}. Write them by test.py with --out.'
@@ -82,10 +85,3 @@ def confusion_matrix(dataset: BaseSegDataset, folder: str | Path) -> np.ndarray:
         except ValueError as error:
             raise ValueError(f'{sample.img_path} and {path}: {error}') from error
     return total
-
-
-def _in_folders(image: str, dataset: BaseSegDataset, folder: str | Path) -> Path | None:
-    root = dataset.data_prefix.get('img_path')
-    if root is None or not Path(image).is_relative_to(root):
-        return None
-    return Path(folder) / Path(image).relative_to(root).with_suffix('.png')

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""IoU of every single image, and the file that keeps them for a comparison of two networks."""
+"""IoU of every image, and the file that stores it for a comparison of two networks."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def read_image_scores(path: str | Path) -> ImageScores:
 
 
 def _read_rows(path: Path) -> list[list[str]]:
-    """Rows of a CSV file; a single empty one if it is none."""
+    """Rows of a CSV file; a single empty row if the file is no CSV."""
     with path.open(newline='', encoding='utf-8', errors='replace') as file:
         try:
             return list(csv.reader(file)) or [[]]

@@ -1,10 +1,10 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Depth errors in metres of networks that predict inverse depth."""
+"""Depth errors in meters of networks that predict inverse depth."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mmengine.logging import MMLogger, print_log
 from mmseg.evaluation import DepthMetric
@@ -25,9 +25,9 @@ from .metric_arguments import named_arguments, refuse_unknown_arguments
 class InverseDepthMetric(DepthMetric):
     """MMSeg's ``DepthMetric`` for the inverse depth of this package.
 
-    Ground truth is inverse depth of metric files (metres, centimetres, or disparity with camera) as
+    Ground truth is inverse depth of metric files (meters, centimeters, or disparity with camera) as
     :class:`LoadInverseDepth` gives it, in either encoding. Pixels without it, and those beyond the
-    evaluated range, do not count. Predictions are brought to metres and limited to that range, and
+    evaluated range, do not count. Predictions are brought to meters and limited to that range, and
     the errors are averaged over images, as Eigen et al., NeurIPS 2014, and most since. Images
     without a valid pixel are left out.
 
@@ -37,7 +37,7 @@ class InverseDepthMetric(DepthMetric):
     truth.
 
     Args:
-        scale (str): Whether predictions are in metres, ``'metric'``, or have an unknown unit,
+        scale (str): Whether predictions are in meters, ``'metric'``, or have an unknown unit,
             ``'median'``: the depth of each image is multiplied by median(truth) /
             median(prediction) (Zhou et al., CVPR 2017). Defaults to 'metric'.
         prediction (str, optional): What predictions are. ``'encoded'``: as the ground truth.
@@ -45,9 +45,9 @@ class InverseDepthMetric(DepthMetric):
             ``'png_disparity'`` files, of unknown scale. ``'inverse'``: ``1 / depth``, which is what
             :class:`SelfSupervisedDepth` predicts. Defaults to 'encoded' with ``scale='metric'`` and
             to 'disparity' with ``scale='median'``.
-        min_depth_eval (float): Nearest depth that counts, in metres. Defaults to 0.1, the nearest
+        min_depth_eval (float): Nearest depth that counts, in meters. Defaults to 0.1, the nearest
             that the CorDA encoding has.
-        max_depth_eval (float): Farthest depth that counts, in metres. Defaults to 80.
+        max_depth_eval (float): Farthest depth that counts, in meters. Defaults to 80.
         **kwargs: ``collect_device`` and ``prefix`` of MMEngine's metrics.
 
     Raises:
@@ -146,7 +146,7 @@ class InverseDepthMetric(DepthMetric):
             results (list): Per image its errors, and the size (H, W) at which it was compared.
 
         Returns:
-            dict[str, float]: ``abs_rel``, ``sq_rel`` and ``rmse`` (metres), ``rmse_log`` (natural
+            dict[str, float]: ``abs_rel``, ``sq_rel`` and ``rmse`` (meters), ``rmse_log`` (natural
             logarithm), and ``d1``, ``d2``, ``d3``: shares in 0..1 of the pixels that are wrong by
             less than a factor of 1.25, 1.25^2 and 1.25^3.
 
@@ -176,7 +176,7 @@ def _depth_of_inverse(prediction: Tensor) -> Tensor:
     return 1 / prediction.clamp_min(1e-6)
 
 
-_DEPTH_OF_PREDICTION = dict(
+_DEPTH_OF_PREDICTION: dict[str, Callable[[Tensor], Tensor]] = dict(
     encoded=metres_of_inverse_depth,
     disparity=depth_of_png_disparity,
     inverse=_depth_of_inverse,

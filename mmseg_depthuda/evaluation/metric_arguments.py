@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Arguments of metrics: MMSeg's metrics take any keyword and say nothing of those they ignore."""
+"""Checks the arguments of metrics. MMSeg's metrics accept any keyword, and ignore unknown ones."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def refuse_unknown_arguments(metric: str, given: Iterable[str], known: Iterable[
 
 
 def check_evaluator(evaluator: Mapping | Sequence[Mapping] | None) -> None:
-    """Refuse unknown arguments of MMSeg's own metrics, whose constructors swallow them.
+    """Refuse unknown arguments of MMSeg's own metrics, whose constructors ignore them.
 
     Args:
         evaluator (Mapping | Sequence[Mapping], optional): ``val_evaluator`` or ``test_evaluator``

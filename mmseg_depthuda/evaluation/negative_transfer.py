@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Negative transfer: the images of the target on which adaptation does harm."""
+"""Negative transfer: the target images that adaptation makes worse."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class NegativeTransfer:
     Attributes:
         before: float64, (N,), per-image mIoU of the baseline in percent.
         after: float64, (N,), per-image mIoU of the adapted network in percent, of the same images.
-        num_unlabelled: Images without a labelled pixel, which are not among these N.
+        num_unlabelled: Images without a labeled pixel, which are not among these N.
     """
 
     before: np.ndarray
@@ -48,18 +48,18 @@ class NegativeTransfer:
 
 
 def negative_transfer(baseline: ImageScores, adapted: ImageScores) -> NegativeTransfer:
-    """Set the scores of two networks on the same images side by side.
+    """Compare the scores of two networks on the same images.
 
     Args:
         baseline (ImageScores): Of the network before adaptation (source-only).
         adapted (ImageScores): Of the network after it; its images may be in another order.
 
     Returns:
-        NegativeTransfer: Scores of the images that have a labelled pixel, in the baseline's order.
+        NegativeTransfer: Scores of the images that have a labeled pixel, in the baseline's order.
 
     Raises:
         ValueError: The two differ in their classes, images, sizes or labels, or no image has a
-            labelled pixel.
+            labeled pixel.
     """
     _check_names('classes', baseline.classes, adapted.classes)
     if tuple(baseline.classes) != tuple(adapted.classes):
@@ -80,13 +80,13 @@ def negative_transfer(baseline: ImageScores, adapted: ImageScores) -> NegativeTr
     labelled = baseline.labelled_pixels
     for index in np.flatnonzero(labelled != adapted.labelled_pixels[order])[:1]:
         raise ValueError(
-            f'{baseline.images[index]} has {labelled[index]} labelled pixels in the baseline, '
+            f'{baseline.images[index]} has {labelled[index]} labeled pixels in the baseline, '
             f'{adapted.labelled_pixels[order[index]]} in the adapted network: test both with the '
             'same label files'
         )
     scored = labelled > 0
     if not scored.any():
-        raise ValueError(f'none of the {len(scored)} images has a labelled pixel')
+        raise ValueError(f'none of the {len(scored)} images has a labeled pixel')
     return NegativeTransfer(
         before=baseline.miou[scored],
         after=adapted.miou[order][scored],

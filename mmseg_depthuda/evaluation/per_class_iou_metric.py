@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""IoU of every class, of subsets of the classes and of every image, with the size they hold at."""
+"""IoU of every class, subset of classes and image, with the size at which it was measured."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from mmseg.registry import METRICS
 from torch import Tensor
 
 from mmseg_depthuda.datasets.label_protocols import IGNORE_INDEX, get_protocol
+from mmseg_depthuda.fileio import path_below
 
 from .compared_size import compared_size, named_sizes
 from .image_scores import ImageScores, score_images, write_image_scores
@@ -30,7 +31,7 @@ class PerClassIoUMetric(IoUMetric):
 
     Published SYNTHIA results are means over 16 and over 13 of the 19 classes of the network. One
     evaluation gives them all: ``class_subsets=dict(mIoU_16='synthia16', mIoU_13='cityscapes13')``.
-    The prediction is the network's, over all classes: restricting the mean does not restrict it.
+    A subset restricts the mean, not the prediction: the network still predicts all classes.
 
     The mIoU of an image is over the classes that its label or its prediction contains;
     ``image_mIoU`` is the mean over the images. ``per_image_scores`` keeps them, for
@@ -44,7 +45,7 @@ class PerClassIoUMetric(IoUMetric):
             :func:`~mmseg_depthuda.evaluation.image_scores.write_image_scores`. Every evaluation
             replaces it.
         image_root (str | Path, optional): Folder of the images. ``output_dir`` gets the folders
-            below it; otherwise label PNGs are named as the images alone.
+            below it. Without it, label PNGs have only the names of the images.
             :class:`~mmseg_depthuda.engine.hooks.OutputFoldersHook` sets it where images of two
             folders have one name.
         ignore_index (int): Label that is left out. If it is a class, no pixel with this label
@@ -59,6 +60,8 @@ class PerClassIoUMetric(IoUMetric):
             that can be written, or nothing is scored (``format_only``). An argument is unknown or
             has an impossible value, or ``nan_to_num`` would give the ignored class a value.
     """
+
+    output_dir: str | None
 
     def __init__(
         self,
@@ -153,7 +156,7 @@ class PerClassIoUMetric(IoUMetric):
     def _check_labels(self, sample: dict) -> None:
         """MMSeg counts a label that is no class as an error of the class that is predicted."""
         label = sample['gt_sem_seg']['data']
-        classes = self.dataset_meta['classes']
+        classes = self._classes()
         wrong = (label < 0) | (label >= len(classes))
         wrong &= (label != IGNORE_INDEX) & (label != self.ignore_index)
         if wrong.any():
@@ -163,6 +166,15 @@ class PerClassIoUMetric(IoUMetric):
                 f'{len(classes)} classes, 0 to {len(classes) - 1}, and 255 is ignored. Map the '
                 'values by label_map of the dataset, to 255 if they do not count.'
             )
+
+    def _classes(self) -> Sequence[str]:
+        if self.dataset_meta is None:
+            raise ValueError(
+                'PerClassIoUMetric does not know the names of the classes: give the evaluator the '
+                'metainfo of the dataset (evaluator.dataset_meta = dataset.metainfo), as the loops '
+                'of MMEngine do.'
+            )
+        return self.dataset_meta['classes']
 
     @staticmethod
     def intersect_and_union(
@@ -195,13 +207,14 @@ class PerClassIoUMetric(IoUMetric):
         root = Path(self.output_dir)
         try:
             for sample in data_samples:
-                image = Path(sample['img_path'])
-                if not image.is_relative_to(self.image_root):
+                image = path_below(sample['img_path'], self.image_root)
+                if image is None:
                     raise ValueError(
-                        f'{image} is not below image_root={str(self.image_root)!r} of the metric. '
-                        'Set it to the data_prefix.img_path of the dataset, or to None.'
+                        f'{sample["img_path"]} is not below image_root={str(self.image_root)!r} '
+                        'of the metric. Set it to the data_prefix.img_path of the dataset, or to '
+                        'None.'
                     )
-                folder = root / image.relative_to(self.image_root).parent
+                folder = root / image.parent
                 folder.mkdir(parents=True, exist_ok=True)
                 self.output_dir = str(folder)
                 super().process(data_batch, [sample])
@@ -233,16 +246,16 @@ class PerClassIoUMetric(IoUMetric):
             in percent; and ``eval_width`` and ``eval_height``, the size at which prediction and
             label were compared, unless the images differ in it.
         """
-        metrics = super().compute_metrics([areas for *areas, _, _ in results])
+        metrics = super().compute_metrics([image[:4] for image in results])
         if self.format_only:
             return metrics
-        intersection, union, label = (
-            torch.stack([image[index] for image in results]) for index in (0, 1, 3)
-        )
+        intersection = torch.stack([image[0] for image in results])
+        union = torch.stack([image[1] for image in results])
+        label = torch.stack([image[3] for image in results])
         iou = 100 * intersection.sum(0) / union.sum(0)
         if self.nan_to_num is not None:
             iou = iou.nan_to_num(100 * self.nan_to_num)
-        names = self.dataset_meta['classes']
+        names = self._classes()
         for name, subset in self.class_subsets.items():
             indices = [names.index(class_name) for class_name in subset]
             metrics[name] = iou[indices].nanmean().item()
@@ -266,7 +279,7 @@ class PerClassIoUMetric(IoUMetric):
         scored = np.isfinite(scores.miou)
         if not scored.all():
             print_log(
-                f'{(~scored).sum()} of {len(scored)} images have no labelled pixel and no mIoU of '
+                f'{(~scored).sum()} of {len(scored)} images have no labeled pixel and no mIoU of '
                 'their own; image_mIoU leaves them out',
                 MMLogger.get_current_instance(),
             )

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""How often pseudo-labels are right, over all pixels, confident ones, and by difficulty."""
+"""Counts how many pseudo-labels are right: of all pixels, of confident ones, by agreement."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Files that are whole or absent, maps over processes that can be stopped, and checkpoints."""
+"""Files that are complete or absent, parallel work that can be stopped, and checkpoints."""
 
 from .atomic import AtomicBackend, atomic_write
 from .checkpoints import (
@@ -8,6 +8,7 @@ from .checkpoints import (
     last_finite_checkpoint,
     latest_checkpoint,
 )
+from .folders import path_below
 from .processes import map_in_processes
 from .state_dicts import StateDifference, compare_shapes, tensor_shapes
 
@@ -21,5 +22,6 @@ __all__ = [
     'last_finite_checkpoint',
     'latest_checkpoint',
     'map_in_processes',
+    'path_below',
     'tensor_shapes',
 ]

@@ -16,15 +16,15 @@ from mmengine.fileio import LocalBackend, register_backend
 def atomic_write(path: str | Path, durable: bool = True) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under its name only when it is complete.
 
-    The bytes go to ``PATH.tmp`` beside it and take the name in one step. A process that dies on the
-    way leaves the previous file of that name as it was; the next write of the same path replaces
-    the remnant.
+    The bytes go to ``PATH.tmp`` in the same folder. When it is complete, it gets its name in one
+    step. If the process dies before, the previous file of that name stays as it was, and the next
+    write of the same path replaces the temporary file.
 
     Args:
         path (str | Path): File to write. Its folder is created if need be.
         durable (bool): Whether the file must also survive a power failure: its bytes are forced to
-            the disk before it takes the name. Thousands of small files that can be written again
-            do without.
+            the disk before it takes the name. False is faster for thousands of small files that can
+            be written again.
 
     Yields:
         BinaryIO: The open temporary file.

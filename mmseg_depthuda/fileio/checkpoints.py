@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Which checkpoint of a run to go on from."""
+"""Finds the checkpoint from which a run goes on."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from mmengine.logging import print_log
 
+from .safe_loading import REMEDY, read_file
+
 TRAINED_STATE = ('state_dict', 'ema_state_dict', 'optimizer')
 """What training changes in a checkpoint: student, teacher, momenta."""
 
@@ -21,9 +23,9 @@ def latest_checkpoint(work_dir: str | Path) -> str | None:
     """Find the checkpoint from which a stopped run goes on.
 
     MMEngine writes its name to the text file ``last_checkpoint``. That file may be cut by a full
-    disk or a kill, or name a file of the folder from which this one was copied. Then, and where the
-    named checkpoint is damaged, the intact one of this folder with the highest iteration counts. A
-    warning names each one that is passed over.
+    disk or a kill, or name a file of the folder from which this one was copied. Then the last
+    intact checkpoint of this folder is taken. If the named checkpoint is damaged, the last intact
+    one before it is taken. A warning names each damaged one.
 
     Args:
         work_dir (str | Path): Folder of the run.
@@ -74,7 +76,7 @@ def checkpoint_damage(path: str | Path) -> str | None:
 
 
 def _named_checkpoint(work_dir: Path, numbered: list[Path]) -> Path | None:
-    """The checkpoint that ``last_checkpoint`` names, as far as it is of this folder."""
+    """The checkpoint that ``last_checkpoint`` names, if it belongs to this folder."""
     pointer = work_dir / 'last_checkpoint'
     if not pointer.is_file():
         return None
@@ -100,10 +102,11 @@ def _warn(message: str) -> None:
 
 
 def last_finite_checkpoint(folder: str | Path) -> str | None:
-    """Find the last checkpoint whose weights, teacher and optimiser hold no NaN or infinity.
+    """Find the last checkpoint whose weights, teacher and optimizer hold no NaN or infinity.
 
-    An update can spoil the parameters although its own loss was finite, which only the next loss
-    shows; a checkpoint written in between holds the spoilt ones.
+    An update can break the parameters although its own loss was finite. Only the next loss shows
+    it, and a checkpoint that is written in between holds the broken ones. A file that cannot be
+    read is passed over with a warning.
 
     Args:
         folder (str | Path): Folder of the checkpoints.
@@ -112,7 +115,11 @@ def last_finite_checkpoint(folder: str | Path) -> str | None:
         str | None: Its path, None if there is none.
     """
     for path in reversed(_numbered_checkpoints(Path(folder))):
-        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+        try:
+            checkpoint = read_file(path, 'cpu', REMEDY)
+        except ValueError as error:
+            _warn(f'{error} Looking for the checkpoint before.')
+            continue
         if all(_is_finite(checkpoint.get(part)) for part in TRAINED_STATE):
             return str(path)
     return None

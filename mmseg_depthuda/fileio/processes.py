@@ -29,9 +29,9 @@ def map_in_processes(
 ) -> Generator[R, None, None]:
     """Apply a function to many items.
 
-    Ctrl-C is for the calling process: closing the iterator lets the workers finish what they are
-    at, a fraction of a second, and discards the rest, so that no file is left half written. If the
-    calling process is killed, its workers end, too.
+    Only the calling process reacts to Ctrl-C. When the iterator is closed, the workers finish their
+    present items, which takes a fraction of a second, and the other items are discarded. So no file
+    is left half written. If the calling process is killed, its workers end, too.
 
     Args:
         function: Function that can be pickled.
@@ -105,6 +105,6 @@ def _start_worker() -> None:
 
 def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
-    if parent is not None:  # None only in a process that nobody started
+    if parent is not None:  # None only in a main process
         parent.join()
         os._exit(1)

@@ -1,9 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Checkpoints are read without running what is in them, by every loader of the process.
+"""Makes every loader of the process read checkpoints without running code from them.
 
-``torch.load`` can run any code that a file names. MMEngine asks for the safe way first, and reads
-a file that this refuses the unsafe way. PyTorch's own switch, an environment variable, closes this
-for MMSeg's tools, the inferencer and child processes as well.
+``torch.load`` can run any code that a file names. MMEngine reads a file in the safe way first. If
+that fails, it reads the file in the unsafe way. An environment variable of PyTorch forbids this,
+also in MMSeg's tools, in the inferencer and in child processes.
 """
 
 from __future__ import annotations
@@ -120,18 +120,20 @@ def load_from_http(filename: str, map_location: Any = None, **options: Any) -> A
 
 
 def _reraise(error: Exception, name: str | Path, remedy: str) -> NoReturn:
-    """Raise what is wrong with a file; errors of the device, as a full memory, stay as they are."""
+    """Raise an error that explains the file; errors of the device, such as a full memory, pass."""
     if isinstance(error, torch.cuda.OutOfMemoryError) or 'CUDA' in str(error):
         raise error
     raise ValueError(f'checkpoint {name} {_why_unreadable(str(error), remedy)}') from error
 
 
 def _why_unreadable(message: str, remedy: str) -> str:
-    """What is wrong with a file, told by PyTorch's message."""
+    """What is wrong with a file, concluded from PyTorch's message."""
     foreign = re.search(r'GLOBAL (\S+)', message)
     reached = re.search(r"may not name the attribute '(\w+)'", message)
-    if reached or (foreign and ' is blocked' in message):
-        name = f'builtins.getattr for {reached[1]}' if reached else foreign[1]
+    name = foreign[1] if foreign and ' is blocked' in message else None
+    if reached:
+        name = f'builtins.getattr for {reached[1]}'
+    if name is not None:
         return f'asks to run {name}, which no weights need: it may do harm, do not open it'
     if foreign or '.tar format' in message:
         content = (

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""What a state dict lacks of a network, and what it has besides."""
+"""The difference between a state dict and a network: missing, unexpected, reshaped tensors."""
 
 from __future__ import annotations
 

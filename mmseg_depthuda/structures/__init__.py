@@ -8,7 +8,7 @@ from .branches import (
     is_batch_of_branches,
     is_preprocessed,
 )
-from .pixel_data import pack_pixel_data, stack_pixel_data, upsample
+from .pixel_data import pack_pixel_data, stack_pixel_data, stack_required, upsample
 from .sample_fields import SAMPLE_FIELDS, SampleField, register_sample_field, sample_field
 from .tasks import DenseTask, dense_task
 
@@ -26,5 +26,6 @@ __all__ = [
     'register_sample_field',
     'sample_field',
     'stack_pixel_data',
+    'stack_required',
     'upsample',
 ]

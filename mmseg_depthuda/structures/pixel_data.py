@@ -43,6 +43,29 @@ def stack_pixel_data(batch_data_samples: SampleList, name: str) -> Tensor | None
     return torch.stack([sample.get(name).data for sample in batch_data_samples])
 
 
+def stack_required(batch_data_samples: SampleList, name: str) -> Tensor:
+    """Stack a pixel map that the caller cannot do without.
+
+    Args:
+        batch_data_samples (list[SegDataSample]): The samples.
+        name (str): Field of :data:`SAMPLE_FIELDS`.
+
+    Returns:
+        Tensor: (N, 1, H, W).
+
+    Raises:
+        KeyError: There is no field of this name.
+        ValueError: A sample lacks the field; the message says who writes it.
+    """
+    stacked = stack_pixel_data(batch_data_samples, name)
+    if stacked is None:
+        raise ValueError(
+            f'{batch_data_samples[0].metainfo.get("img_path")} has no {name!r} in its sample. '
+            f'This field is written by: {sample_field(name).written_by}.'
+        )
+    return stacked
+
+
 def upsample(prediction: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:
     """Resize a prediction (N, C, h, w) bilinearly to (N, C, H, W), unless it has that size."""
     if tuple(prediction.shape[2:]) == tuple(size):

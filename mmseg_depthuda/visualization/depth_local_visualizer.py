@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""MMSeg's visualiser for predictions that come with depth, or at another size than the image
+"""MMSeg's visualizer for predictions that come with depth, or at another size than the image
 file."""
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .panels import as_map, draw_depths, draw_weight
 
 @VISUALIZERS.register_module()
 class DepthLocalVisualizer(SegLocalVisualizer):
-    """MMSeg's visualiser that draws everything a sample has into one strip.
+    """MMSeg's visualizer that draws everything a sample has into one strip.
 
     Left to right: image, true labels, segmentation, true depth, predicted depth, agreement of the
     two depth decoders (``depth_agreement``, bright where adaptation is easy). What the sample lacks
@@ -35,9 +35,9 @@ class DepthLocalVisualizer(SegLocalVisualizer):
             has them. Names can be given on the command line:
             ``--cfg-options visualizer.vis_backends=LocalVisBackend,TensorboardVisBackend``.
         depth_scale (str): ``'shared'`` where predicted depth has the unit of the truth, so that a
-            wrong scale shows. ``'median'`` where it has another one, or none, as that of
-            :class:`SelfSupervisedDepth`: it is first multiplied so that the medians are equal, as
-            in the evaluation with median scaling. Defaults to 'shared'.
+            wrong scale is visible. ``'median'`` where it has another unit, or none, such as that of
+            :class:`SelfSupervisedDepth`. It is then multiplied first so that the medians are equal,
+            as in the evaluation with median scaling. Defaults to 'shared'.
         **kwargs: The other arguments of MMSeg's ``SegLocalVisualizer``.
 
     Raises:
@@ -133,7 +133,7 @@ class DepthLocalVisualizer(SegLocalVisualizer):
         return panels
 
     def _get_center_loc(self, mask: np.ndarray) -> np.ndarray:
-        """Where MMSeg writes the name of a class: amid the row that has most of it.
+        """Where MMSeg writes the name of a class: in the middle of the row with most of its pixels.
 
         MMSeg sorts the coordinates of all pixels of the class in Python, which takes seconds per
         picture.

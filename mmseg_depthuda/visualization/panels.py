@@ -22,28 +22,28 @@ def as_map(field) -> np.ndarray:
     return values.reshape(values.shape[-2:])
 
 
-def colour_labels(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Colour a label map.
+def color_labels(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """Color a label map.
 
     Args:
-        labels (np.ndarray): Class indices, integer, (H, W); 255 and other values without a colour
+        labels (np.ndarray): Class indices, integer, (H, W); 255 and other values without a color
             become black.
         palette (np.ndarray): RGB of each class, uint8, (num_classes, 3).
 
     Returns:
         np.ndarray: RGB, uint8, (H, W, 3).
     """
-    colours = np.zeros((256, 3), dtype=np.uint8)
-    colours[: len(palette)] = palette
-    return colours[labels]
+    colors = np.zeros((256, 3), dtype=np.uint8)
+    colors[: len(palette)] = palette
+    return colors[labels]
 
 
 def upper_end(values: np.ndarray) -> float:
-    """The value that takes the last colour of a depth map: the 99th percentile of what is not 0.
+    """The value that gets the last color of a depth map: the 99th percentile of values above 0.
 
     Args:
-        values (np.ndarray): Inverse depth, float, any shape; 0 is none. Some percent of the pixels
-            suffice, as in projected lidar points.
+        values (np.ndarray): Inverse depth, float, any shape; 0 means no depth. Few pixels with
+            depth are enough, as with projected lidar points.
 
     Returns:
         float: Greater than 0; 1 where every value is 0.
@@ -52,13 +52,13 @@ def upper_end(values: np.ndarray) -> float:
     return float(np.percentile(known, 99)) if known.size else 1.0
 
 
-def colour_values(values: np.ndarray, name: str, largest: float) -> np.ndarray:
-    """Colour a map from 0 to ``largest``.
+def color_values(values: np.ndarray, name: str, largest: float) -> np.ndarray:
+    """Color a map from 0 to ``largest``.
 
     Args:
         values (np.ndarray): Float, (H, W); clipped to the range.
-        name (str): Name of a colour map of Matplotlib.
-        largest (float): Value of the last colour.
+        name (str): Name of a color map of Matplotlib.
+        largest (float): Value of the last color.
 
     Returns:
         np.ndarray: RGB, uint8, (H, W, 3).
@@ -67,7 +67,7 @@ def colour_values(values: np.ndarray, name: str, largest: float) -> np.ndarray:
 
 
 def draw_depths(fields: list, align_medians: bool = False) -> list[np.ndarray]:
-    """Colour inverse depths on one scale, bright is near.
+    """Color inverse depths on one scale, bright is near.
 
     Args:
         fields (list[PixelData | Tensor | np.ndarray]): Maps of (1, H, W) or (H, W); the first, the
@@ -84,23 +84,23 @@ def draw_depths(fields: list, align_medians: bool = False) -> list[np.ndarray]:
         known = truth > 0
         others = [values * _median_ratio(truth[known], values[known]) for values in others]
     largest = upper_end(truth)
-    return [colour_values(values, 'magma', largest) for values in (truth, *others)]
+    return [color_values(values, 'magma', largest) for values in (truth, *others)]
 
 
 def _median_ratio(truth: np.ndarray, values: np.ndarray) -> float:
-    """What makes the medians equal; of no values, and where it would be infinite, 1."""
+    """The factor that makes the medians equal; 1 if there are no values, or their median is 0."""
     median = float(np.median(values)) if values.size else 0.0
     return float(np.median(truth)) / median if median > 0 else 1.0
 
 
 def draw_weight(field, largest: float = 1.0) -> np.ndarray:
-    """Colour a weight, yellow is ``largest``.
+    """Color a weight, yellow is ``largest``.
 
     Args:
         field (PixelData | Tensor | np.ndarray): (1, H, W) or (H, W), not negative.
-        largest (float): Value of the last colour. Defaults to 1.
+        largest (float): Value of the last color. Defaults to 1.
 
     Returns:
         np.ndarray: RGB, uint8, (H, W, 3).
     """
-    return colour_values(as_map(field), 'viridis', largest)
+    return color_values(as_map(field), 'viridis', largest)

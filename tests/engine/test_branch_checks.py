@@ -44,7 +44,7 @@ WRONG = {
         dict(domains=(*BOTH, 'night'), hooks=[DACSHook()]),
         r"'night' is trained with labels, .*seg_map_path.*unlabelled=\['target', 'night'\]",
     ),
-    'an unlabelled name that no branch has': (
+    'an unlabeled name that no branch has': (
         dict(unlabelled=['target', 'nigth'], hooks=[DACSHook()]),
         r"unlabelled names 'nigth', but the branches are \['mixed', 'source', 'target'\]",
     ),
@@ -110,7 +110,7 @@ def test_a_training_in_silence_is_refused(name):
     [
         dict(domains=['source'], labelled=['source']),
         dict(hooks=[DACSHook()]),
-        dict(unlabelled=[]),  # a labelled target
+        dict(unlabelled=[]),  # a labeled target
         dict(type='MinEntSegmentor', hooks=[DACSHook()]),
         dict(hooks=[makes(masked=dict(type='MaskImage')), makes(wet=MIX | dict(onto='masked'))]),
         dict(weights=dict(source=SEG, mixed=dict(seg=0.1)), hooks=[DACSHook()]),
@@ -124,7 +124,7 @@ def test_what_teaches_something_passes(options):
 
 
 class Listed:
-    """What the check asks of the dataset of a domain."""
+    """The parts of a dataset that the check uses."""
 
     def __init__(self, **record):
         self.record = record
@@ -134,7 +134,7 @@ class Listed:
 
 
 class Domains(Pairs):
-    """Pairs whose files can be told before they are read."""
+    """Pairs that name their files before they are read."""
 
     def __init__(self, **options):
         super().__init__(**options)

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The confusion matrix against counts by hand; what would be counted elsewhere is refused."""
+"""The confusion matrix against counts by hand; values that are no class are refused."""
 
 import numpy as np
 import pytest

@@ -71,7 +71,7 @@ def test_errors_by_hand():
 
 
 def test_errors_are_averaged_over_images_with_depth():
-    """However many pixels they have; the last image has none that counts."""
+    """Images count alike, however many pixels they have; the last image has none that counts."""
     first = sample([inverse([11, 11, 11])], [inverse([10, 10, 10])])
     second = sample([inverse([30, 30, 30])], [[*inverse([20]), 0, 0]])
     third = sample([inverse([30, 30, 30])], [[0, 0, 0]])
@@ -81,7 +81,7 @@ def test_errors_are_averaged_over_images_with_depth():
 
 
 def test_the_range_limits_truth_and_prediction():
-    """100 m is too far to count; what is predicted behind 80 m, or behind infinity, is at 80 m."""
+    """100 m is too far to count; a prediction beyond 80 m, or beyond infinity, counts as 80 m."""
     truth = [inverse([100, 40, 40, 40])]
     prediction = [[*inverse([1, 200]), -3.0, *inverse([0.2])]]
     metrics = evaluate(build(min_depth_eval=1.0), [sample(prediction, truth)])
@@ -90,19 +90,19 @@ def test_the_range_limits_truth_and_prediction():
 
 
 def test_median_scaling_of_a_disparity_of_unknown_scale():
-    """Disparity is 7 / metres, but for one pixel; as the files store it, behind an offset of 1."""
+    """Disparity is 7 / meters, but for one pixel; the files store it with an offset of 1."""
     true = np.array([4, 8, 16, 32, 64.0])
     disparity = 7 / np.array([4, 8, 16, 32, 20.0])
     prediction = [(disparity + 1).tolist()]
     metrics = evaluate(build(scale='median'), [sample(prediction, [inverse(true)])])
     assert metrics == pytest.approx(errors([4, 8, 16, 32, 20.0], true), rel=1e-4)
-    # A decoder that says nothing of use: all is far away, the factor stays finite.
+    # A useless prediction: everything is far away, but the factor stays finite.
     metrics = evaluate(build(scale='median'), [sample([[-1.0] * 5], [inverse(true)])])
     assert metrics == pytest.approx(errors([16.0] * 5, true), rel=1e-4)
 
 
 def test_predictions_that_are_one_over_depth():
-    """As SelfSupervisedDepth gives them: metres with a stereo pair, any unit without."""
+    """As SelfSupervisedDepth gives them: meters with a stereo pair, any unit without."""
     true, predicted = np.array([4, 8, 16, 32, 64.0]), np.array([5, 8, 12, 32, 90.0])
     frame = sample([(1 / predicted).tolist()], [inverse(true)])
     metrics = evaluate(build(prediction='inverse'), [frame])
@@ -137,7 +137,7 @@ def test_no_depth_at_all_is_an_error():
     'options',
     [
         dict(scale='mean'),
-        dict(prediction='metres'),
+        dict(prediction='meters'),
         dict(prediction='disparity', scale='metric'),
         dict(min_depth_eval=0.0),
         dict(min_depth_eval=90.0),
@@ -195,7 +195,7 @@ def world(tmp_path_factory):
 
 @pytest.mark.parametrize('at_half_size', [True, False])
 def test_a_rendered_world_with_a_shipped_config(world, at_half_size):
-    """The truth is read from the files again: metres, every second pixel at half size."""
+    """The truth is read from the files again: meters, every second pixel at half size."""
     cfg = world_config(world, at_half_size)
     cfg.custom_hooks = []
     runner = Runner.from_cfg(cfg)

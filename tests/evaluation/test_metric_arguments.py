@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Arguments that MMSeg's metrics would swallow."""
+"""Arguments that MMSeg's metrics would ignore silently."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from mmseg_depthuda.evaluation.metric_arguments import check_evaluator
         None,
         dict(type='IoUMetric', iou_metrics=['mIoU'], ignore_index=0),
         [dict(type='IoUMetric', keep_results=True), dict(type='DepthMetric', crop_type=None)],
-        # These have constructors that look themselves, or are unknown until they are built.
+        # The constructors of these check themselves, or are unknown until they are built.
         [dict(type='PerClassIoUMetric', class_subsets={}), dict(type='Own', anything=1)],
     ],
 )

@@ -91,7 +91,7 @@ BASE = scores([1.0, 2.0])
         ),
         (
             replace(BASE, labelled_pixels=np.array([8, 7])),
-            r'1.png has 8 labelled pixels in the baseline, 7 in the adapted network',
+            r'1.png has 8 labeled pixels in the baseline, 7 in the adapted network',
         ),
     ],
 )
@@ -101,5 +101,5 @@ def test_scores_of_other_data_classes_or_sizes_are_refused(adapted, message):
 
 
 def test_images_without_any_label_are_refused():
-    with pytest.raises(ValueError, match='none of the 2 images has a labelled pixel'):
+    with pytest.raises(ValueError, match='none of the 2 images has a labeled pixel'):
         negative_transfer(scores([NAN, NAN]), scores([NAN, NAN]))

@@ -168,7 +168,7 @@ def test_images_without_a_labelled_pixel_have_no_share_in_the_mean(log_lines):
     metric.process(None, [*FRAMES, ignored])
     # road 3/4, sky 1/2; road 1/2, car 0/1.
     assert metric.evaluate(size=3)['image_mIoU'] == pytest.approx((62.5 + 25) / 2)
-    assert any(line.startswith('1 of 3 images have no labelled pixel') for line in log_lines)
+    assert any(line.startswith('1 of 3 images have no labeled pixel') for line in log_lines)
     metric.process(None, [ignored])
     assert math.isnan(metric.evaluate(size=1)['image_mIoU'])
 

@@ -7,7 +7,11 @@ import pytest
 import torch
 from mmengine.logging import MMLogger
 
-from mmseg_depthuda.fileio import checkpoint_damage, latest_checkpoint
+from mmseg_depthuda.fileio import (
+    checkpoint_damage,
+    last_finite_checkpoint,
+    latest_checkpoint,
+)
 
 
 @pytest.fixture
@@ -79,3 +83,10 @@ def test_pointer_to_the_folder_that_checkpoints_are_written_to(run, tmp_path):
     (tmp_path / 'logs').mkdir()
     shutil.copy(run / 'last_checkpoint', tmp_path / 'logs')
     assert latest_checkpoint(tmp_path / 'logs') == str(run / 'iter_10.pth')
+
+
+def test_the_last_finite_checkpoint_passes_over_what_cannot_be_read(run, caplog):
+    MMLogger.get_current_instance().addHandler(caplog.handler)
+    cut(run / 'iter_10.pth')
+    assert last_finite_checkpoint(run) == str(run / 'iter_4.pth')
+    assert 'iter_10.pth is damaged' in caplog.text

@@ -40,7 +40,7 @@ class Attribute:
 
 
 class Reach:
-    """Gets at ``exec`` by ``getattr`` alone; BUILD calls it as a buffer's ``__setstate__``."""
+    """Reaches ``exec`` through ``getattr``; BUILD calls it as a buffer's ``__setstate__``."""
 
     def __init__(self, marker):
         self.code = f'open({str(marker)!r}, "w")'

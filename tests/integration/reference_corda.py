@@ -49,7 +49,7 @@ class Options:
 
 @dataclass
 class Batch:
-    """Two source and two target images, normalised, with what is drawn at random for them.
+    """Two source and two target images, normalized, with what is drawn at random for them.
 
     Attributes:
         source_image: ``(N, 3, H, W)``.

@@ -30,8 +30,8 @@ from tests.models.tiny_segmentor import IGNORE, tiny_segmentor
 STEPS = 2
 AUXILIARY_ALIGNMENT = alignment(head='auxiliary_head', adversarial_weight=0.1)
 
-# Arguments of the segmentor. The ranks differ in the number of labelled pixels and of pixels with
-# depth; BatchNorm layers do not learn statistics, so that the samples of a batch do not meet there.
+# Arguments of the segmentor. The ranks differ in the number of labeled pixels and of pixels with
+# depth. BatchNorm layers use stored statistics: the samples of a batch do not affect each other.
 CASES = {
     'advent': dict(),
     'advent, multi-level': dict(
@@ -94,7 +94,7 @@ def plain(name):
 
 
 def make_optim_wrapper(case, model):
-    """The wrapper, and the gradients of every step that an optimiser is going to take."""
+    """The wrapper, and the gradients of every step that an optimizer is going to take."""
     if case == 'minent':
         trained = [p for p in model.parameters() if p.requires_grad]
         optim_wrapper = OptimWrapper(torch.optim.SGD(trained, lr=RATE))
@@ -123,7 +123,7 @@ def make_optim_wrapper(case, model):
 
 
 def wrap(model):
-    """As MMEngine's runner does, which names a CUDA device whether there is one or not."""
+    """Wrap as MMEngine's runner does, which names a CUDA device even without CUDA."""
     return MODEL_WRAPPERS.build(
         dict(
             type='UDADistributedDataParallel',
@@ -230,8 +230,8 @@ def test_two_ranks_are_one_process_with_twice_the_batch(ranks, case):
         )
         for step in range(STEPS)
     ]
-    optimisers_per_step = 1 if case == 'minent' else 2
-    taken = optimisers_per_step * STEPS // accumulative_counts(case)
+    optimizers_per_step = 1 if case == 'minent' else 2
+    taken = optimizers_per_step * STEPS // accumulative_counts(case)
     assert len(ranks[0][case]['gradients']) == len(steps) == taken
     for actual, expected in zip(ranks[0][case]['gradients'], steps, strict=True):
         assert actual.keys() == expected.keys()

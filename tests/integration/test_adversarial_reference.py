@@ -2,7 +2,7 @@
 """Three iterations of AdvEnt, DADA and its ablations against a second, plain implementation.
 
 The second one shares the backbone alone. It restates heads and discriminators by functions, writes
-the losses out, takes all gradients at once, and updates with the optimisers of PyTorch.
+the losses out, takes all gradients at once, and updates with the optimizers of PyTorch.
 """
 
 import copy
@@ -48,7 +48,7 @@ DADA = head_config('DADAHead', loss_weights=source_depth(0.01))
 
 
 def alignment(space, weight=0.5, discriminator_weight=1.0, head='decode_head'):
-    """The published weight of 0.001 would hide the adversarial gradient in any tolerance."""
+    """The published weight of 0.001 would make the adversarial gradient too small to be tested."""
     return dict(
         space=space,
         head=head,
@@ -109,7 +109,7 @@ def draw_batch(step):
 # -- the second implementation ---------------------------------------------------------------------
 
 
-def normalised(branch):
+def normalized(branch):
     mean, std = (torch.tensor(x, dtype=torch.float64).view(3, 1, 1) for x in (MEAN, STD))
     return ((torch.stack(branch['inputs']).double() - mean) / std).to(get_device())
 
@@ -168,7 +168,7 @@ def plain_berhu(prediction, target):
 
 
 class Plain:
-    """Backbone module, parameters of everything else by name, and the two optimisers."""
+    """Backbone module, parameters of everything else by name, and the two optimizers."""
 
     def __init__(self, model, head, auxiliary, alignments):
         self.heads = dict(decode_head=head) | (dict(auxiliary_head=auxiliary) if auxiliary else {})
@@ -205,7 +205,7 @@ class Plain:
     def step(self, batch):
         log = {}
         label = stack(batch['source'], 'gt_sem_seg')[:, 0]
-        on_source = self.predict(normalised(batch['source']))
+        on_source = self.predict(normalized(batch['source']))
         for prefix, name, weight in (('decode_head', '', 1.0), ('auxiliary_head', 'aux.', 0.1)):
             if prefix in on_source:
                 logits, depth = on_source[prefix]
@@ -216,7 +216,7 @@ class Plain:
             log['source.loss_depth'] = 0.01 * plain_berhu(
                 on_source['decode_head'][1], stack(batch['source'], 'gt_depth_map')
             )
-        on_target = self.predict(normalised(batch['target']))
+        on_target = self.predict(normalized(batch['target']))
         target_maps, source_maps = self.maps(on_target), self.maps(on_source)
         for name, one in target_maps.items():
             log[f'target.loss_adversarial_{name}'] = self.alignments[name][
@@ -256,7 +256,7 @@ class Plain:
 
 
 def gradients_at_step(model, optim_wrapper):
-    """Filled with all gradients by name whenever an optimiser is about to step."""
+    """Filled with all gradients by name whenever an optimizer is about to step."""
     seen = {}
 
     def remember(*_):

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""An adversarial run that is stopped and resumed ends, bit by bit, as one that was left alone."""
+"""An adversarial run that is stopped and resumed ends, bit by bit, as an unbroken one."""
 
 import pytest
 import torch
@@ -37,7 +37,7 @@ METHODS = {
     ),
     'dada': dict(decode_head=DADA, alignments=dict(main=alignment('depth_aware'))),
 }
-OPTIMISERS = dict(
+OPTIMIZERS = dict(
     constructor='PartsOptimWrapperConstructor',
     accumulative_counts=ACCUMULATED,
     segmentor=dict(
@@ -49,7 +49,7 @@ OPTIMISERS = dict(
 
 
 class Stopped(BaseException):
-    """Passes every ``except Exception``, as a signal would."""
+    """Is not caught by ``except Exception``, just as a signal."""
 
 
 class StopHook(Hook):
@@ -81,7 +81,7 @@ def train(work_dir, name, method, hooks=(), resume=False):
         ITERATIONS,
         model=ConfigDict(model),
         train_dataloader=data | dict(sampler=dict(type='InfiniteSampler', shuffle=True)),
-        optim_wrapper=OPTIMISERS,
+        optim_wrapper=OPTIMIZERS,
         # One scheduler ends, the other begins, between two checkpoints.
         param_scheduler=[
             dict(type='LinearLR', start_factor=0.1, begin=0, end=3, by_epoch=False),
@@ -131,13 +131,13 @@ def test_a_stopped_run_ends_as_an_unbroken_one(tmp_path, method):
     expected = state_of(tmp_path, 'unbroken')
     assert_equal(state_of(tmp_path, 'stopped'), expected)
 
-    # The states that could have been lost are there.
-    optimisers = expected['optimizer']
-    adam = optimisers['discriminator']['state']
+    # The optimizers' states are in the checkpoint.
+    optimizers = expected['optimizer']
+    adam = optimizers['discriminator']['state']
     assert len(adam) == 10 * len(METHODS[method]['alignments'])
     steps = -(-ITERATIONS // ACCUMULATED)
     assert {int(state['step']) for state in adam.values()} == {steps}
-    momenta = optimisers['segmentor']['state'].values()
+    momenta = optimizers['segmentor']['state'].values()
     assert any(state['momentum_buffer'].any() for state in momenta)
     assert set(expected['param_schedulers']) == {'segmentor', 'discriminator'}
     assert any(name.startswith('discriminators.') for name in expected['state_dict'])

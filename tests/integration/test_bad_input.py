@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""What a run does with input that it cannot, or can just, be trained on."""
+"""Runs with bad input are refused; runs with input that is just good enough are trained."""
 
 import json
 import math
@@ -37,7 +37,7 @@ class Logs(Hook):
 
 
 class PairsWithInfiniteDepth(Pairs):
-    """Behaves until the third batch of two."""
+    """Has an infinite depth in the third batch of two pairs."""
 
     def __getitem__(self, index):
         pair = super().__getitem__(index)
@@ -111,7 +111,7 @@ def test_batches_without_one_valid_label_or_depth_train_on(tmp_path, head):
     assert all(math.isfinite(value) for losses in logs.losses for value in losses.values())
     assert first['source.loss_seg'] > 0
     for losses in others:
-        # ClassMix pastes the only "class" there is, the ignored one: nothing is labelled in the
+        # ClassMix pastes the only "class" there is, the ignored one: nothing is labeled in the
         # mixed images either.
         assert all(value == 0 for name, value in losses.items() if 'loss' in name)
     assert all(p.isfinite().all() for p in runner.model.parameters())
@@ -195,7 +195,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path, written, wanted, me
 
 
 def test_a_checkpoint_that_fits_is_tested(tmp_path):
-    """The refusals above are not of everything."""
+    """A valid checkpoint passes the checks above."""
     checkpoint = tmp_path / 'own.pth'
     torch.save(dict(state_dict=tiny_segmentor(CORDA).state_dict(), meta={}), checkpoint)
     assert 'mIoU' in runner_of(tmp_path, CORDA, checkpoint, test=True).test()

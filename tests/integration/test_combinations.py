@@ -176,7 +176,7 @@ class Domains(Pairs):
 
 
 class Seed(Hook):
-    """One seed for each iteration, and its batch before anything is done to it."""
+    """Seeds each iteration, and keeps its batch before any other hook changes it."""
 
     priority = 'VERY_HIGH'
 

@@ -59,7 +59,7 @@ reference = _load_reference()
 
 
 def fixed_augmentation(images, *args, **kwargs):
-    """In place of the random one: it shows in every loss of the mixed branch and nowhere else."""
+    """Replaces the random augmentation: it changes the losses of the mixed branch and no others."""
     return 0.7 * images + 0.3 * images.flip(1)
 
 
@@ -72,7 +72,7 @@ def released_name(name):
 
 
 def draw_batches():
-    """Images like normalised ones, labels in blobs, some of them ignored, depth with gaps."""
+    """Images like normalized ones, labels in blobs, some of them ignored, depth with gaps."""
     generator = torch.Generator().manual_seed(7)
 
     def uniform(low, high, *shape):
@@ -312,13 +312,14 @@ def test_three_iterations(variant, tmp_path, monkeypatch):
     assert assert_same_network(model, student, start, is_parameter) > 60
     assert assert_same_network(package_teacher, teacher, start, is_parameter) > 60
     if not options.initial_pseudo_labels:
-        # The package spares the teacher what initial pseudo-labels do not need, and its statistics.
+        # The package does not compute the teacher's tasks that initial pseudo-labels do not need,
+        # so their statistics are not compared.
         assert_same_network(package_teacher, teacher, start, is_running_statistic)
     if options.difficulty != 'paper':
-        # The paper's difficulty costs the student a pass, whose place in the order is free.
+        # The paper's difficulty needs one more pass of the student, at any place in the order.
         assert_same_network(model, student, start, is_running_statistic)
 
-    # The comparison says something only where the mechanisms are at work.
+    # The comparison means something only if each mechanism has an effect.
     assert all(0.01 < one['share'] < 0.99 for one in details)
     assert all(one['label'].eq(reference.IGNORE).any() for one in details)
     if options.difficulty:

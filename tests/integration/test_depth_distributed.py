@@ -19,8 +19,8 @@ STEPS = 2
 REPOSITORY = Path(__file__).parents[2]
 FROZEN = dict(type='ResNetWithStem', **ENCODER, frozen_stages=4, norm_eval=True)
 
-# Arguments of the model and of the batches. BatchNorm layers do not learn statistics, so that the
-# samples of a batch do not meet there.
+# Arguments of the model and of the batches. BatchNorm layers use stored statistics: the
+# samples of a batch do not affect each other.
 CASES = {
     'video': (dict(), dict()),
     'video, right image': (dict(), dict(stereo=True)),

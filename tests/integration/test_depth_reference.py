@@ -19,7 +19,7 @@ CASES = {
     'video, right image': dict(offsets=(1, -1), stereo=True),
     'right image alone': dict(offsets=(), stereo=True),
 }
-NOISE = 5000.0  # a twentieth behind the factor, so that it decides for many pixels
+NOISE = 5000.0  # a twentieth after the factor: large enough to decide for many pixels
 
 
 # -- networks --------------------------------------------------------------------------------------

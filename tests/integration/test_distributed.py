@@ -29,21 +29,21 @@ STEPS = 2
 LEARNING_RATE, MOMENTUM = 0.1, 0.9
 
 # What is trained: the head, and the options of source and mixed branch. The ranks differ in the
-# number of labelled pixels and of pixels with depth; BatchNorm layers do not learn statistics, so
-# that the samples of a batch do not meet there.
+# number of labeled pixels and of pixels with depth; BatchNorm layers use stored
+# statistics: the samples of a batch do not affect each other.
 CASES = {
     'corda': (head_config(), {}, {}),
     'corda, difficulty per image': (head_config(difficulty_per_image=True), {}, {}),
     'corda of the paper': (head_config(difficulty='paper', num_summed=4), {}, {}),
     'corda, initial convolution': (head_config(initial_seg='conv', difficulty=None), {}, {}),
     # The source's depth decoder gets a gradient in the first branch alone, and is not used in the
-    # branch that synchronises.
+    # branch that synchronizes.
     'corda without target depth': (head_config(), {}, dict(depth=False)),
     'corda accumulating': (head_config(), {}, {}),
     'simple aux': (head_config('SimpleAuxHead', channels=16), {}, {}),
     'dacs': (head_config('DeepLabV2Head', num_summed=2), {}, {}),
 }
-# Rank that has no pixel with depth, no labelled pixel, by step.
+# By step: the rank without a pixel with depth, and the rank without a labeled pixel.
 WITHOUT_DEPTH, WITHOUT_LABEL = {0: 1, 1: None}, {0: None, 1: 0}
 
 
@@ -212,7 +212,7 @@ def test_two_ranks_are_one_process_with_twice_the_batch(ranks, case):
 
 
 @pytest.mark.parametrize('case', CASES)
-def test_gradients_are_exchanged_once_per_step_and_behind_the_last_branch(ranks, case):
+def test_gradients_are_exchanged_once_per_step_and_after_the_last_branch(ranks, case):
     for rank in ranks:
         assert rank[case]['forwarded'] == ['source', 'mixed'] * STEPS
         exchanged = rank[case]['exchanged']

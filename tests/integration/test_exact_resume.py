@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""A run that is killed and resumed ends, bit by bit, as one that was left alone.
+"""A run that is killed and resumed ends, bit by bit, as an unbroken one.
 
 Started as a script it is the process that gets killed: ``test_exact_resume.py WORK_DIR METHOD``.
 """
@@ -39,12 +39,12 @@ serial = count()
 
 
 class Killed(BaseException):
-    """Passes every ``except Exception``, as a signal would."""
+    """Is not caught by ``except Exception``, just as a signal."""
 
 
 @HOOKS.register_module()
 class KillHook(Hook):
-    """Ends the run behind an iteration, behind all other hooks."""
+    """Ends the run after an iteration, after all other hooks."""
 
     priority = 'LOWEST'
 
@@ -121,7 +121,7 @@ def train(work_dir, method, resume=None, kill=None, **options):
 
 
 def final_state(work_dir):
-    """The last checkpoint without what names the run or measures time."""
+    """The last checkpoint without the name of the run and measured times."""
     checkpoint = torch.load(work_dir / f'iter_{ITERATIONS}.pth', weights_only=True)
     messages = checkpoint['message_hub']
     checkpoint['message_hub'] = {
@@ -182,7 +182,7 @@ def world(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def unbroken(world, tmp_path_factory):
-    """Final state and log of the run that nobody disturbs, by method."""
+    """Final state and log of the unbroken run, by method."""
     runs = {}
 
     def run(method):
@@ -233,7 +233,7 @@ def test_a_killed_process(tmp_path, world, unbroken):
     check(tmp_path, unbroken('corda'))
 
 
-def test_behind_a_checkpoint_and_before_its_validation(tmp_path, unbroken, loaded_pairs):
+def test_after_a_checkpoint_and_before_its_validation(tmp_path, unbroken, loaded_pairs):
     interrupted(tmp_path, 'corda', iteration=VALIDATED_EVERY, in_validation=True)
     loaded_pairs.clear()
     runner = train(tmp_path, 'corda', resume='auto')
@@ -243,7 +243,7 @@ def test_behind_a_checkpoint_and_before_its_validation(tmp_path, unbroken, loade
         assert len(loaded_pairs) == batch_size * (ITERATIONS - VALIDATED_EVERY)
 
 
-def test_behind_the_last_checkpoint(tmp_path, unbroken, loaded_pairs, monkeypatch):
+def test_after_the_last_checkpoint(tmp_path, unbroken, loaded_pairs, monkeypatch):
     renamed, rename = set(), os.replace
     monkeypatch.setattr(
         os, 'replace', lambda source, to: (renamed.add(Path(to).name), rename(source, to))[1]
@@ -254,7 +254,7 @@ def test_behind_the_last_checkpoint(tmp_path, unbroken, loaded_pairs, monkeypatc
     train(tmp_path, 'corda', resume='auto')
     check(tmp_path, unbroken('corda'))
     assert not (MMENGINE_SKIPS and loaded_pairs)
-    # Whatever can be resumed or tested has got its name when it was complete.
+    # A file has its name only when it is complete.
     written = {path.name for path in tmp_path.glob('*.pth')}
     assert written <= renamed
     assert any(name.startswith('best_mIoU') for name in written)

@@ -62,7 +62,7 @@ class Touch:
 
 @pytest.fixture
 def files(tmp_path):
-    """Paths by name; the data are sound, only the checkpoint is not."""
+    """Paths by name; the data are valid, the checkpoint is malicious."""
     for kind in ('images', 'labels'):
         (tmp_path / 'data' / kind).mkdir(parents=True)
         shape = (32, 32, 3) if kind == 'images' else (32, 32)
@@ -127,7 +127,7 @@ def test_nothing_is_executed(tmp_path, files, entry):
 
 
 def test_the_file_would_do_harm(tmp_path, files, monkeypatch):
-    """Or the tests above would test nothing."""
+    """Otherwise the tests above could not fail."""
     monkeypatch.delenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', raising=False)
     torch.load(files['checkpoint'], weights_only=False)
     assert (tmp_path / 'executed').exists()

@@ -57,7 +57,7 @@ def run_tool(tool, *arguments, options=None):
     """Run a script of MMSeg by its command line, in this process."""
     command = [tool, *map(str, arguments)]
     if options is not None:
-        # MMEngine would return the visualiser of the last run if it has the same name.
+        # MMEngine would return the visualizer of the last run if it has the same name.
         command += ['--cfg-options', *options, f'visualizer.name={uuid.uuid4()}']
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('LOCAL_RANK', '0')
@@ -170,7 +170,7 @@ def test_tensorboard_has_the_scalars_and_the_pictures(run):
 
 
 def test_amp(tmp_path, monkeypatch, config, run):
-    """MMEngine's wrapper asserts an accelerator; behind that, CPUs compute in bfloat16."""
+    """MMEngine asserts an accelerator. Without the assertion, CPUs compute in bfloat16."""
     if not torch.cuda.is_available():
         monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available', lambda: True)
     run_tool('train.py', config, '--work-dir', tmp_path, '--amp', options=['train_cfg.max_iters=1'])
@@ -367,7 +367,7 @@ def test_benchmark_measures_200_images(tmp_path, config, checkpoint):
 
 def test_analyze_logs_draws_the_losses(tmp_path, monkeypatch, run):
     pytest.importorskip('seaborn')  # which MMSeg's script imports
-    monkeypatch.setattr(plt, 'cla', lambda: None)  # it would clear the figure behind the file
+    monkeypatch.setattr(plt, 'cla', lambda: None)  # it would clear the figure after saving it
     keys = ['mixed.loss_seg', 'source.loss_depth']
     (log,) = run.glob('*/vis_data/scalars.json')
     picture = tmp_path / 'curves.png'
@@ -391,7 +391,7 @@ def test_print_config(tmp_path, monkeypatch, capsys, config):
 
 
 def test_publish_model(tmp_path, config, checkpoint):
-    """It imports nothing but PyTorch, so that a checkpoint must hold plain types alone."""
+    """The tool imports only PyTorch, so a checkpoint must hold only plain types."""
     command = [sys.executable, TOOLS / 'misc/publish_model.py', checkpoint, tmp_path / 'corda.pth']
     subprocess.run(command, check=True)
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()

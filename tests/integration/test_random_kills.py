@@ -51,7 +51,7 @@ def train_dacs(work_dir, name, hooks, resume):
 
 
 def exit_code(train, *arguments):
-    """Of a training in a forked process."""
+    """Return the exit code of a training in a forked process."""
     with no_opencv_threads():
         process = multiprocessing.get_context('fork').Process(target=train, args=arguments)
         process.start()

@@ -135,7 +135,7 @@ def test_other_methods_train_from_any_directory(tmp_path, environment, config):
 
 @pytest.fixture
 def own_images(tmp_path):
-    """Two classes in folders: labelled source images, target images, labelled ones to validate."""
+    """Two classes in folders: labeled source images, target images, labeled ones to validate."""
     rng = np.random.default_rng(0)
     for folder in ('source/images', 'target/images', 'target/val/images'):
         (tmp_path / folder).mkdir(parents=True)

@@ -1,12 +1,16 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """A runner that trains the tiny network on pairs in memory."""
 
+from itertools import count
+
 import numpy as np
 from mmengine.config import ConfigDict
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
 from tests.models.tiny_segmentor import NUM_CLASSES, make_sample, segmentor_config
+
+SERIAL = count()
 
 
 class Pairs(Dataset):
@@ -58,7 +62,8 @@ def make_runner(work_dir, name, hooks, iterations=4, dataset=None, model=None, *
         ),
         custom_hooks=hooks,
         default_scope='mmseg',
-        experiment_name=f'{work_dir.name}_{name}',
+        # MMEngine would return the logger of another run of this name in the same second.
+        experiment_name=f'{work_dir.name}_{name}_{next(SERIAL)}',
         log_level='WARNING',
         randomness=dict(seed=0),
     )

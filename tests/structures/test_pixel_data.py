@@ -4,7 +4,12 @@ import pytest
 import torch
 from mmseg.structures import SegDataSample
 
-from mmseg_depthuda.structures import pack_pixel_data, stack_pixel_data, upsample
+from mmseg_depthuda.structures import (
+    pack_pixel_data,
+    stack_pixel_data,
+    stack_required,
+    upsample,
+)
 from tests.models.tiny_segmentor import upsample as numpy_upsample
 
 
@@ -61,6 +66,15 @@ def test_a_field_of_some_samples_alone_is_refused():
     pack_pixel_data(batch[:1], dict(gt_depth_map=torch.ones(1, 1, 2, 3)))
     with pytest.raises(ValueError, match=r"'gt_depth_map' is present in some.*\['1.png', '2.png'"):
         stack_pixel_data(batch, 'gt_depth_map')
+
+
+def test_a_field_that_is_needed_is_named_with_its_writer():
+    batch = samples(2)
+    with pytest.raises(ValueError, match="0.png has no 'pseudo_label' .*by: the pseudo-labeler"):
+        stack_required(batch, 'pseudo_label')
+    label = torch.tensor([3, 255]).view(2, 1, 1, 1)
+    pack_pixel_data(batch, dict(pseudo_label=label))
+    assert torch.equal(stack_required(batch, 'pseudo_label'), label)
 
 
 @pytest.mark.parametrize('align_corners', [False, True])

@@ -40,7 +40,7 @@ def drawn(monkeypatch):
     """Panels of a sample over an image; alpha 1 paints the labels opaque."""
 
     def draw(image, sample, depth_scale='shared', **options):
-        # MMEngine gives what it has built before under a name.
+        # MMEngine returns the visualizer that it has built before under this name.
         visualizer = make_visualizer(depth_scale=depth_scale)
         pictures = []
         monkeypatch.setattr(
@@ -82,9 +82,9 @@ def test_depths_share_the_scale_of_the_truth(drawn):
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     *_, truth, prediction, agreement = panels = drawn(image, sample)
     assert len(panels) == 6
-    colours = (WHITE_OF_MAGMA, BLACK_OF_MAGMA, YELLOW_OF_VIRIDIS)
-    for panel, colour in zip((truth, prediction, agreement), colours, strict=True):
-        assert np.abs(panel.astype(int) - colour).max() <= 1
+    colors = (WHITE_OF_MAGMA, BLACK_OF_MAGMA, YELLOW_OF_VIRIDIS)
+    for panel, color in zip((truth, prediction, agreement), colors, strict=True):
+        assert np.abs(panel.astype(int) - color).max() <= 1
 
 
 def test_depth_of_the_prediction_alone_has_its_own_scale(drawn):
@@ -100,7 +100,7 @@ def columns(*values):
 
 
 def magma(*shares):
-    """Colours of a row of pixels at these shares of the scale."""
+    """Colors of a row of pixels at these shares of the scale."""
     table = np.round(255 * np.array(colormaps['magma'].colors)).astype(int)
     return [table[min(int(256 * share), 255)] for share in shares]
 
@@ -117,15 +117,15 @@ TRUTH = (0.0, 10.0, 20.0, 40.0)  # the first pixels are unknown; the median of t
 
 
 def test_a_prediction_in_the_unit_of_the_truth_shows_a_wrong_scale(drawn):
-    """CorDA, SimpleAux, DADA: half the inverse depth has the colours of half the values."""
+    """CorDA, SimpleAux, DADA: half the inverse depth has the colors of half the values."""
     truth, prediction = drawn_depths(drawn, columns(*TRUTH), columns(2.5, 5.0, 10.0, 20.0))
     assert np.abs(truth - magma(0, 0.25, 0.5, 1)).max() <= 1
     assert np.abs(prediction - magma(0.0625, 0.125, 0.25, 0.5)).max() <= 1
 
 
 def test_a_prediction_of_another_unit_is_drawn_at_the_median_of_the_truth(drawn):
-    """1 / depth beside 655.36 / metres. Medians of known pixels: 20 and 0.04, a factor of 500;
-    the second prediction is wrong in one place, where it has another colour than the truth."""
+    """1 / depth beside 655.36 / meters. Medians of known pixels: 20 and 0.04, a factor of 500;
+    the second prediction is wrong in one place, where it has another color than the truth."""
     options = dict(depth_scale='median')
     truth, right = drawn_depths(drawn, columns(*TRUTH), columns(9.0, 0.02, 0.04, 0.08), **options)
     assert np.abs(truth - magma(0, 0.25, 0.5, 1)).max() <= 1
@@ -136,7 +136,7 @@ def test_a_prediction_of_another_unit_is_drawn_at_the_median_of_the_truth(drawn)
 
 @pytest.mark.parametrize('values', [(0.0, 0.0, 0.0, 0.0), TRUTH])
 def test_medians_that_say_nothing(drawn, values):
-    """A truth without a known pixel, and a prediction of zeros: drawn as they are."""
+    """A truth without a known pixel and a prediction of zeros are drawn without scaling."""
     prediction = columns(0.0, 0.25, 0.5, 1.0) if values[1] == 0 else columns(*[0.0] * 4)
     truth, predicted = drawn_depths(drawn, columns(*values), prediction, depth_scale='median')
     assert np.abs(truth - magma(*np.array(values) / 40)).max() <= 1
@@ -180,7 +180,7 @@ def test_arrays_are_drawn_as_tensors_are(drawn):
         assert np.array_equal(a, b)
 
 
-def test_out_file_holds_the_picture_in_the_right_colours(tmp_path):
+def test_out_file_holds_the_picture_in_the_right_colors(tmp_path):
     visualizer = make_visualizer()
     path = tmp_path / 'x.png'
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)

@@ -10,7 +10,7 @@ from .self_training_hook import SelfTrainingHook
 
 @HOOKS.register_module()
 class DACSHook(SelfTrainingHook):
-    """Adds a mixed branch to every training batch, labelled by an averaged teacher.
+    """Adds a mixed branch to every training batch, labeled by an averaged teacher.
 
     The preset of :class:`SelfTrainingHook` for DACS and CorDA: the teacher labels the target images
     (:class:`ConfidentShare`); half of the source classes are pasted onto them (:class:`ClassMix`);

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Files of the datasets looked at before the first batch is read."""
+"""Checks files of the datasets before the first batch is read."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class _Place(NamedTuple):
 class DataCheckHook(Hook):
     """Look at an even sample of the files before a training, a validation or a test begins.
 
-    What is wrong in many files would otherwise train or score in silence, or end the run hours
-    later. Refused are label values that mean nothing, files that cannot be read, and labels in
-    which nothing is labelled; classes that never occur in the sample are named in a warning. A
-    training looks at its validation data, too. ``docs/data.md`` lists what is looked for.
+    Without this check, wrong files would be trained on or scored silently, or end the run hours
+    later. The hook refuses label values that mean nothing, files that cannot be read, and labels
+    without a labeled pixel. A warning names the classes that never occur in the sample. Before a
+    training the validation data are checked, too. ``docs/data.md`` lists all checks.
 
-    Only the main process reads; the others wait, and stop with it.
+    Only the main process reads files. The other processes wait for it, and stop if it stops.
 
     Args:
         files (int): How many files of each dataset are read. Defaults to 200.

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The end of a run whose loss is no number any more."""
+"""Stops a run whose loss is NaN or infinite."""
 
 import json
 from pathlib import Path
@@ -12,6 +12,8 @@ from mmseg.registry import HOOKS
 
 from mmseg_depthuda.fileio import atomic_write, last_finite_checkpoint
 
+from .loop_arguments import DataBatch, batch_dict, given
+
 
 class InvalidLossError(FloatingPointError):
     """A loss is NaN or infinite."""
@@ -21,15 +23,15 @@ class InvalidLossError(FloatingPointError):
 class InvalidLossHook(Hook):
     """Stops training at the first loss that is NaN or infinite.
 
-    It looks at the losses of every iteration before any other hook does, so that neither the
-    teacher, the log nor a checkpoint takes in what such a loss has done to the parameters. Under
-    ``torch.distributed`` all processes stop, whichever of them has the loss.
+    It checks the losses of every iteration before any other hook runs. So the damaged parameters
+    reach neither the teacher nor a checkpoint. Under ``torch.distributed`` all processes stop, even
+    if only one of them has such a loss.
 
     What happened is written to ``invalid_loss_iter_ITERATION.json`` in the work dir: the iteration
     (counted from 1 as in the log), the learning rates, the last checkpoint whose weights are all
-    finite, and of every process concerned its rank, its losses and the files of its batch.
+    finite, and for every process with such a loss its rank, its losses and the files of its batch.
 
-    Gradients that overflow under loss scaling are no concern of it: the scaler skips them.
+    Gradients that overflow under loss scaling do not stop the run: the scaler skips them.
 
     Raises:
         InvalidLossError: Names the terms, the iteration, the images, the file written and the
@@ -42,29 +44,31 @@ class InvalidLossHook(Hook):
         self,
         runner: Runner,
         batch_idx: int,
-        data_batch: dict | None = None,
+        data_batch: DataBatch = None,
         outputs: dict | None = None,
     ) -> None:
         """Check the losses of an iteration."""
-        losses = {name: value for name, value in outputs.items() if 'loss' in name}
+        losses = {
+            name: value for name, value in given(outputs, 'outputs').items() if 'loss' in name
+        }
         is_finite = torch.isfinite(torch.as_tensor(sum(losses.values()))).float()
         all_reduce(is_finite, 'min')
         if is_finite:
             return
         reports = [
             report
-            for report in all_gather_object(_report(losses, data_batch))
+            for report in all_gather_object(_report(losses, batch_dict(data_batch)))
             if report['invalid_losses']
         ]
         message = _describe(runner.iter + 1, reports)
         if is_main_process():
             runner.logger.error(message)
             message += self._write_down(runner, reports)
-        barrier()  # torchrun kills the main process in its writing once another one has ended
+        barrier()  # else torchrun would kill the main process, which is writing
         raise InvalidLossError(message)
 
     def _write_down(self, runner: Runner, reports: list[dict]) -> str:
-        """Write the file; the rest of the message."""
+        """Write the file, and return the rest of the message."""
         saved = runner.message_hub.get_info('last_ckpt')
         folder = Path(saved).parent if saved else Path(runner.work_dir)
         checkpoint = last_finite_checkpoint(folder)
@@ -88,7 +92,7 @@ def _report(losses: dict, data_batch: dict) -> dict:
     """What this process knows; numbers that JSON cannot write are strings."""
     values = {name: float(torch.as_tensor(value).detach()) for name, value in losses.items()}
     invalid = [name for name, value in values.items() if not abs(value) < float('inf')]
-    # The sum is invalid because a term is, except where finite terms overflow in it.
+    # Usually the sum is invalid because a term is. Finite terms can also overflow in the sum.
     terms = [name for name in invalid if name != 'loss'] or invalid
     branches = dict(batch=data_batch) if 'inputs' in data_batch else data_batch
     return dict(

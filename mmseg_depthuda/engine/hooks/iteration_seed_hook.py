@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Random numbers that a resumed run draws as an unbroken one does."""
+"""Makes a resumed run draw the same random numbers as an unbroken one."""
 
 import random
 
@@ -15,13 +15,13 @@ from mmseg.registry import HOOKS
 class IterationSeedHook(Hook):
     """Seeds ``random``, NumPy and torch (CPU and CUDA) at the start of every training iteration.
 
-    The seed is drawn from the run's seed, the rank and the iteration, so what an iteration draws
-    does not depend on how the run got there: on a resume, on validations in between, on what the
-    data loader has drawn. No generator's state needs to be in the checkpoint, and none could: only
-    the main process writes it, and it does not know the states of the others. Each rank draws
-    numbers of its own.
+    The seed is computed from the run's seed, the rank and the iteration. So the numbers of an
+    iteration do not depend on what happened before it: a resume, validations in between, or draws
+    of the data loader. Each rank draws numbers of its own. The checkpoint needs no states of
+    generators. It could not hold them all: the main process writes it, and does not know the states
+    of the other processes.
 
-    What is drawn while loading data is not its business: :class:`SourceTargetSampler` seeds that.
+    The random numbers of data loading are seeded by :class:`DomainsSampler`.
     """
 
     priority = 'VERY_HIGH'
@@ -37,7 +37,7 @@ def seed_generators(*key: int) -> None:
     """Seed the global generators of Python, NumPy and torch by a key.
 
     Args:
-        *key (int): Not negative. Keys that differ in one number give unrelated streams.
+        *key (int): Non-negative integers. Keys that differ in one number give unrelated streams.
     """
     for_python, for_numpy, for_torch = np.random.SeedSequence(key).generate_state(3, np.uint64)
     random.seed(int(for_python))

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The life of an averaged teacher: start, update, checkpoint, resume, evaluation."""
+"""An averaged teacher: its start, update, checkpoint, resume and evaluation."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mmseg_depthuda.models.wrappers import bare_model
 class MeanTeacherHook(EMAHook):
     """Averages the student's parameters in a teacher.
 
-    The checkpoint's ``state_dict`` is the student, its ``ema_state_dict`` the teacher, which comes
-    back on resume (MMEngine's ``EMAHook`` stores them the other way round, and copies the model
-    before its weights are initialized). Alone it trains nothing else: it is for the evaluation of
-    an average.
+    The checkpoint's ``state_dict`` is the student, its ``ema_state_dict`` the teacher. A resumed
+    run loads both. (MMEngine's ``EMAHook`` stores them the other way round, and copies the model
+    before its weights are initialized.) This hook does not change the training of the student: it
+    serves to evaluate the average.
 
     Args:
         teacher (dict): Config of the average. Defaults to ``dict(type='TeacherEMA')``.
@@ -49,10 +49,10 @@ class MeanTeacherHook(EMAHook):
     # -- start -----------------------------------------------------------------------------------
 
     def before_run(self, runner: Runner) -> None:
-        """Build the teacher; testing after a training in one run keeps the one there is.
+        """Build the teacher, unless a training of the same run has built it already.
 
         Raises:
-            ValueError: Another hook keeps another teacher, or evaluates its own as well.
+            ValueError: Another hook has another teacher, or both hooks evaluate the teacher.
         """
         for hook in runner.hooks:
             if hook is not self and isinstance(hook, EMAHook):
@@ -62,7 +62,7 @@ class MeanTeacherHook(EMAHook):
             self.ema_model = MODELS.build(self.ema_cfg, default_args=dict(model=self.src_model))
 
     def _check_other(self, hook: EMAHook) -> None:
-        """Both write one key of the checkpoint, and exchange weights with one student."""
+        """Refuse a hook that would store another teacher, or exchange the weights once more."""
         is_same = isinstance(hook, MeanTeacherHook) and hook.ema_cfg == self.ema_cfg
         if not is_same or self.evaluate == hook.evaluate == 'teacher':
             raise ValueError(

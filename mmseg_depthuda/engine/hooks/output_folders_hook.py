@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Files of a test that keep the folders of their images."""
+"""Writes the files of a test into the folders that their images have."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from mmseg.structures import SegDataSample
 from torch.utils.data import Dataset
 
 from mmseg_depthuda.datasets.transforms.pictures import decode_picture
+from mmseg_depthuda.fileio import path_below
 
 
 @HOOKS.register_module()
 class OutputFoldersHook(SegVisualizationHook):
-    """MMSeg's hook that draws predictions, so that images of one name in two folders have two
-    files.
+    """MMSeg's hook that draws predictions. Two images of one name in two folders get two files.
 
-    * Pictures (``--show-dir``) are drawn below the folders that their images have below
-      ``data_prefix.img_path``. The image is read as the network's is.
-    * Label PNGs (``--out``) are named as the images, as MMSeg's ``confusion_matrix.py`` expects. If
-      two images have one name, all go below folders: ``image_root`` of
+    * Pictures (``--show-dir``) keep the folders that their images have below
+      ``data_prefix.img_path``. The image is decoded in the same way as for the network.
+    * Label PNGs (``--out``) have the names of the images, as MMSeg's ``confusion_matrix.py``
+      expects. If two images have one name, all PNGs keep their folders: ``image_root`` of
       :class:`~mmseg_depthuda.evaluation.PerClassIoUMetric` is set.
 
     Args:
@@ -76,7 +76,8 @@ class OutputFoldersHook(SegVisualizationHook):
     def _draw(self, dataset: Dataset, sample: SegDataSample, prefix: str, step: int) -> None:
         path = sample.img_path
         data = fileio.get(path, backend_args=self.backend_args)
-        folder = _folder_of(path, _image_root(dataset))
+        below = path_below(path, _image_root(dataset))
+        folder = '' if below is None else str(below.parent)
         for backend in self._visualizer._vis_backends.values():
             if isinstance(backend, LocalVisBackend):  # it would write nothing without the folder
                 (Path(backend.experiment._img_save_dir) / folder).mkdir(parents=True, exist_ok=True)
@@ -92,13 +93,6 @@ class OutputFoldersHook(SegVisualizationHook):
 
 def _image_root(dataset: Dataset) -> str | None:
     return (getattr(dataset, 'data_prefix', None) or {}).get('img_path')
-
-
-def _folder_of(path: str, root: str | None) -> str:
-    """Folder of an image below the root; none for images elsewhere."""
-    if root is None or not Path(path).is_relative_to(root):
-        return ''
-    return str(Path(path).relative_to(root).parent)
 
 
 def _separate_files(loop: ValLoop | TestLoop) -> None:

@@ -16,8 +16,8 @@ class PlainCheckpointHook(Hook):
 
     MMEngine stores its log as ``HistoryBuffer`` objects and scores as NumPy scalars. From PyTorch
     2.6 on ``torch.load`` refuses both in a process that has not allowed them, such as MMSeg's
-    ``publish_model.py``. They are stored as tensors and numbers, and the log is restored on resume;
-    checkpoints written without this hook resume as before.
+    ``publish_model.py``. This hook stores them as tensors and numbers, and restores the log on
+    resume. Checkpoints that were written without it can be resumed as well.
     """
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:

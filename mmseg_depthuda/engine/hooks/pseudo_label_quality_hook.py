@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Watches over training how good the pseudo-labels are, where the target's labels are known."""
+"""Measures the pseudo-labels during a training whose target has true labels."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from torch import Tensor
 
 from mmseg_depthuda.adaptation.depth import valid_depth
 from mmseg_depthuda.evaluation.pseudo_label_quality import count_by_agreement, count_pseudo_labels
-from mmseg_depthuda.structures import domains_of, stack_pixel_data
+from mmseg_depthuda.structures import domains_of, stack_pixel_data, stack_required
 
+from .loop_arguments import DataBatch, batch_dict
 from .self_training_hook import SelfTrainingHook
 
 
@@ -21,9 +22,9 @@ from .self_training_hook import SelfTrainingHook
 class PseudoLabelQualityHook(Hook):
     """Compares the pseudo-labels of a :class:`SelfTrainingHook` with the target's true labels.
 
-    The training does not change by it: the labels are compared with what the teacher has said, and
-    nothing is computed for the comparison alone. The target's training dataset must load its
-    labels, ``train_dataloader.dataset.target.data_prefix.seg_map_path``.
+    It does not change the training: it compares true labels with pseudo-labels that the training
+    has made anyway. The target's training dataset must load its labels, see
+    ``train_dataloader.dataset.target.data_prefix.seg_map_path``.
 
     Every ``interval`` iterations it logs, over the pixels of the iterations since the last time,
     in percent:
@@ -45,7 +46,7 @@ class PseudoLabelQualityHook(Hook):
         num_bins (int): Bins of the agreement, of equal width in 0..1. Defaults to 5.
     """
 
-    priority = 'LOW'  # after the hook, which labels, before the checkpoint that stores the counts
+    priority = 'LOW'  # after the hook that labels, before the checkpoint, which stores the counts
 
     def __init__(self, interval: int = 100, num_bins: int = 5):
         if interval < 1 or num_bins < 1:
@@ -71,7 +72,7 @@ class PseudoLabelQualityHook(Hook):
         if not labelers:
             raise ValueError(
                 'PseudoLabelQualityHook judges the pseudo-labels of a SelfTrainingHook such as '
-                'DACSHook, which this training has not: remove it from custom_hooks.'
+                'DACSHook, but this training has none: remove it from custom_hooks.'
             )
         self.labelled, self.threshold = labelers[0].of, labelers[0].threshold
 
@@ -79,7 +80,7 @@ class PseudoLabelQualityHook(Hook):
         self,
         runner: Runner,
         batch_idx: int,
-        data_batch: dict | None = None,
+        data_batch: DataBatch = None,
         outputs: dict | None = None,
     ) -> None:
         """Count the pixels of the batch, and log them all every ``interval`` iterations.
@@ -93,8 +94,9 @@ class PseudoLabelQualityHook(Hook):
         Raises:
             ValueError: The target has no labels.
         """
-        target = data_batch[self.labelled]['data_samples']
-        label = stack_pixel_data(target, 'pseudo_label')
+        batch = batch_dict(data_batch)
+        target = batch[self.labelled]['data_samples']
+        label = stack_required(target, 'pseudo_label')
         truth = stack_pixel_data(target, 'gt_sem_seg')
         if truth is None:
             raise ValueError(
@@ -103,27 +105,27 @@ class PseudoLabelQualityHook(Hook):
                 "(Cityscapes: 'gtFine/train') and keep LoadLabels in the target's pipeline, or "
                 'remove the hook from custom_hooks. Only this hook looks at the labels.'
             )
-        confidence = stack_pixel_data(target, 'pseudo_confidence')
+        confidence = stack_required(target, 'pseudo_confidence')
         counts = count_pseudo_labels(label, confidence, truth, self.threshold)
         self.counts = self.counts.to(counts) + counts
-        made = [b['data_samples'] for b in data_batch.values() if self._shows(b, target)]
+        made = [b['data_samples'] for b in batch.values() if self._shows(b, target)]
         self._count_bins(label, truth, [target, *made])
         if self.every_n_train_iters(runner, self.interval):
             self._log(runner)
 
     @staticmethod
     def _shows(branch: dict, target: list) -> bool:
-        """Whether a branch is mixed of the labelled images."""
+        """Whether a branch is mixed of the labeled images."""
         sample = branch['data_samples'][0]
         return 'mix_mask' in sample and target[0].metainfo['domain'] == domains_of([sample])[-1]
 
     def _count_bins(self, label: Tensor, truth: Tensor, branches: list[list]) -> None:
-        """Count by the agreement of the depth decoders, where the head has left one."""
+        """Count by the agreement of the depth decoders, if the head has stored one."""
         for samples in branches:
             agreement = stack_pixel_data(samples, 'depth_agreement')
             if agreement is None:
                 continue
-            counted = valid_depth(stack_pixel_data(samples, 'gt_depth_map'))
+            counted = valid_depth(stack_required(samples, 'gt_depth_map'))
             pasted = stack_pixel_data(samples, 'mix_mask')
             counted = counted if pasted is None else counted & ~pasted
             counts = count_by_agreement(label, agreement, truth, counted, self.num_bins)
@@ -140,9 +142,9 @@ class PseudoLabelQualityHook(Hook):
         runner.visualizer.add_scalars(scalars, step=runner.iter + 1)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Store what is counted and not yet logged: a resumed run logs what an unbroken one does.
+        """Store the counts that are not yet logged, so that a resumed run logs the same numbers.
 
-        Of several processes it is the first one's.
+        Of several processes, the counts of the first one are stored.
         """
         checkpoint['pseudo_label_counts'] = [self.counts, self.bin_counts]
 

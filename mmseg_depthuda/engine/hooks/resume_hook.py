@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""What MMEngine leaves out when it resumes a run."""
+"""Completes MMEngine's resume of a run."""
 
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
@@ -8,23 +8,24 @@ from mmseg.registry import HOOKS
 from mmseg_depthuda.fileio import latest_checkpoint
 
 LAST_VALIDATION = 'last_validation'
-"""Name, in the message hub, of the iteration behind which the run was last validated."""
+"""Name, in the message hub, of the iteration after which the run was last validated."""
 
 
 @HOOKS.register_module()
 class ResumeHook(Hook):
     """Makes a resumed run go on where the killed one stopped.
 
-    * The checkpoint is found although the kill hit the moment at which MMEngine writes the file
-      ``last_checkpoint`` anew, whichever tool resumes. A damaged one gives way to the one before.
-    * A file that holds weights alone is refused.
-    * A validation that was due behind the checkpoint's iteration is made up for: MMEngine saves
-      before it validates, and would go on with the next iteration, or end at once.
-    * A best score that this validation finds is recorded in the checkpoint, as it would have been.
-    * The sampler takes the seed it had, also where the config gives no seed or another one.
+    * The checkpoint is found even if the run was killed while MMEngine wrote the file
+      ``last_checkpoint``. This holds for every tool that resumes. If the checkpoint is damaged, the
+      one before it is taken.
+    * A file that holds only weights is refused.
+    * A validation that was due after the checkpoint's iteration is done now. MMEngine saves before
+      it validates, and would go on with the next iteration, or end at once.
+    * A best score that this validation finds is recorded in the checkpoint.
+    * The sampler takes its old seed, even if the config gives no seed or another one.
     """
 
-    priority = 'LOW'  # before CheckpointHook saves once more behind a validation
+    priority = 'LOW'  # before CheckpointHook saves once more after a validation
 
     def __init__(self) -> None:
         self._sampler_seed = None
@@ -34,7 +35,9 @@ class ResumeHook(Hook):
         if runner._resume and runner._load_from is None:
             runner._load_from = latest_checkpoint(runner.work_dir)
             if runner._load_from is None:
-                runner._resume = False  # MMEngine would follow a last_checkpoint to nowhere
+                runner._resume = (
+                    False  # or MMEngine would load the missing file that last_checkpoint names
+                )
                 runner.logger.info(f'No checkpoint in {runner.work_dir}: the training starts anew')
 
     # -- the sampler -----------------------------------------------------------------------------
@@ -49,7 +52,7 @@ class ResumeHook(Hook):
         """Remember the seed until the sampler is there.
 
         Raises:
-            ValueError: A checkpoint that holds weights alone is to be resumed.
+            ValueError: The checkpoint to resume from holds only weights.
         """
         if runner._resume:
             _check_complete(checkpoint, runner._load_from)
@@ -82,7 +85,7 @@ class ResumeHook(Hook):
         for hook in runner.hooks:
             if isinstance(hook, CheckpointHook):
                 hook.last_ckpt = runner.message_hub.get_info('last_ckpt')
-        runner.logger.info(f'Validation due behind iteration {loop.iter}')
+        runner.logger.info(f'Validation due after iteration {loop.iter}')
         runner.val_loop.run()
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The learning rate is what the config says, over the length of the run and after a resume."""
+"""Keeps the learning rate as the config says, over the whole run and after a resume."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from mmseg.registry import HOOKS
 
 @HOOKS.register_module()
 class ScheduleHook(Hook):
-    """Ties the optimiser's settings to the config.
+    """Ties the optimizer's settings to the config.
 
-    * A resumed run takes the settings of the optimiser (learning rate, momentum, weight decay) and
-      the schedule from the config as it is now. MMEngine would take those of the checkpoint. The
-      schedulers are stepped from the start to the iteration of the checkpoint, so that an unchanged
-      config gives the same numbers, bit by bit, and a changed one those that a run with it would
-      have had there. Momenta and steps of the optimiser come from the checkpoint.
+    * A resumed run takes the settings of the optimizer (learning rate, momentum, weight decay) and
+      the schedule from the present config. MMEngine would take those of the checkpoint. The
+      schedulers are stepped from the start to the iteration of the checkpoint. So an unchanged
+      config gives the same numbers, bit by bit, and a changed config gives the numbers that it has
+      at this iteration in an unbroken run. Momenta and steps of the optimizer come from the
+      checkpoint.
     * A schedule that does not fit the length of the run is reported before the run starts.
 
     A schedule that follows scores (``ReduceOnPlateauLR``) cannot be repeated; it goes on as in the
@@ -35,11 +36,11 @@ class ScheduleHook(Hook):
         """Replace the settings in a checkpoint that is resumed by those of the config.
 
         Args:
-            runner (Runner): With built optimiser and schedulers.
+            runner (Runner): With built optimizer and schedulers.
             checkpoint (dict): Its ``optimizer`` is changed, ``param_schedulers`` is removed.
 
         Raises:
-            ValueError: The optimiser of the checkpoint has other groups of parameters.
+            ValueError: The optimizer of the checkpoint has other groups of parameters.
         """
         self._saved_rates = None
         wrappers = runner.optim_wrapper
@@ -63,7 +64,7 @@ class ScheduleHook(Hook):
         checkpoint.pop('param_schedulers', None)
 
     def before_train(self, runner: Runner) -> None:
-        """Bring the schedule to the iteration of the checkpoint; report what does not fit."""
+        """Bring the schedule to the checkpoint's iteration; warn if it does not fit the run."""
         if runner.param_schedulers is not None:
             schedulers = _schedulers(runner)
             is_iterative = isinstance(runner.train_loop, IterBasedTrainLoop)
@@ -97,7 +98,7 @@ def _wrappers(runner: Runner) -> list[OptimWrapper]:
 
 
 def _schedulers(runner: Runner) -> list[list[_ParamScheduler]]:
-    """The schedulers of each optimiser."""
+    """The schedulers of each optimizer."""
     schedulers = runner.param_schedulers or []
     return list(schedulers.values()) if isinstance(schedulers, dict) else [schedulers]
 
@@ -106,25 +107,25 @@ def _schedulers(runner: Runner) -> list[list[_ParamScheduler]]:
 
 
 def _pairs(wrappers: OptimWrapper, saved: dict) -> list[tuple[OptimWrapper, dict]]:
-    """Each optimiser with its state in the checkpoint."""
+    """Each optimizer with its state in the checkpoint."""
     if isinstance(wrappers, OptimWrapperDict):
         if set(saved) != set(wrappers.keys()):
             raise ValueError(
-                f'The checkpoint has the optimisers {sorted(saved)}, the config '
+                f'The checkpoint has the optimizers {sorted(saved)}, the config '
                 f'{sorted(wrappers.keys())}. Resume with the optim_wrapper of that run, or start '
                 'anew from its weights with load_from.'
             )
         return [(wrapper, saved[name]) for name, wrapper in wrappers.items()]
     if 'param_groups' not in saved:
         raise ValueError(
-            f'The checkpoint has several optimisers, {sorted(saved)}, the config one. Resume with '
+            f'The checkpoint has several optimizers, {sorted(saved)}, the config one. Resume with '
             'the optim_wrapper of that run, or start anew from its weights with load_from.'
         )
     return [(wrappers, saved)]
 
 
 def _check_groups(wrapper: OptimWrapper, saved: dict) -> None:
-    """Refuse the state of an optimiser of another kind or over other groups."""
+    """Refuse the state of an optimizer of another kind or over other groups."""
     groups, others = wrapper.optimizer.param_groups, saved['param_groups']
     same_sizes = [len(group['params']) for group in groups] == [
         len(group['params']) for group in others
@@ -134,7 +135,7 @@ def _check_groups(wrapper: OptimWrapper, saved: dict) -> None:
         saved_tensors = sum(len(group['params']) for group in others)
         tensors = sum(len(group['params']) for group in groups)
         raise ValueError(
-            f'The optimiser of the checkpoint has {saved_tensors} tensors in {len(others)} groups, '
+            f'The optimizer of the checkpoint has {saved_tensors} tensors in {len(others)} groups, '
             f'{type(wrapper.optimizer).__name__} of the config {tensors} in {len(groups)}, or it '
             'is of another kind. Resume with the optim_wrapper.optimizer.type and paramwise_cfg of '
             'that run (a learning rate may differ), or start anew from its weights with load_from.'
@@ -150,7 +151,7 @@ def _follow_scores(runner: Runner) -> bool:
 
 
 def _report_kept_rates(runner: Runner, pairs: list[tuple[OptimWrapper, dict]]) -> None:
-    """Say so if the config has another learning rate than the checkpoint, which is kept."""
+    """Warn if the checkpoint, whose learning rate is kept, has another one than the config."""
     for wrapper, saved in pairs:
         old = saved['param_groups'][0].get('initial_lr')
         new = wrapper.optimizer.param_groups[0].get('initial_lr')
@@ -181,7 +182,7 @@ def _replay(runner: Runner) -> None:
 
 
 def _misfits(schedulers: list[_ParamScheduler], runner: Runner, is_iterative: bool) -> list[str]:
-    """What of a schedule does not fit the length of the run, in sentences with the remedy."""
+    """Messages on what does not fit the length of the run, with the remedy."""
     messages, curves = [], []
     for scheduler in schedulers:
         name = f'param_scheduler: {type(scheduler).__name__}'

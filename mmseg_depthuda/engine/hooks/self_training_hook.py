@@ -16,12 +16,13 @@ from mmseg_depthuda.models.segmentors import UDASegmentor
 from mmseg_depthuda.registry import BRANCH_MAKERS, PSEUDO_LABELERS
 from mmseg_depthuda.structures import is_batch_of_branches, pack_pixel_data
 
+from .loop_arguments import DataBatch, batch_dict
 from .mean_teacher_hook import MeanTeacherHook
 
 
 @HOOKS.register_module()
 class SelfTrainingHook(MeanTeacherHook):
-    """Adds branches to every training batch, labelled by an averaged teacher.
+    """Adds branches to every training batch, labeled by an averaged teacher.
 
     Per iteration: the batch is preprocessed; the pseudo-labeler labels the images of a branch; each
     maker makes a branch, which the model trains like any other. After the optimizer's step the
@@ -76,8 +77,8 @@ class SelfTrainingHook(MeanTeacherHook):
 
         Raises:
             TypeError: If the model is no UDASegmentor or a head ignores ``seg_weight``.
-            ValueError: If the head cannot give the pseudo-labels asked for, or a maker would look
-                at the labels of an unlabelled branch.
+            ValueError: If the head cannot give the pseudo-labels asked for, a maker would look at
+                the labels of an unlabeled branch, or names a class that the data do not have.
         """
         super().before_train(runner)
         model = self.student
@@ -97,6 +98,10 @@ class SelfTrainingHook(MeanTeacherHook):
         if hasattr(self.pseudo_labeler, 'check'):
             self.pseudo_labeler.check(model)
         self._check_labels(model)
+        metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', None) or {}
+        if metainfo.get('classes'):
+            for maker in self.makers.values():
+                maker.know_classes(metainfo['classes'])
 
     def _check_labels(self, model: UDASegmentor) -> None:
         labelled = {self.pseudo_labeler.of, *self.makers}
@@ -110,7 +115,7 @@ class SelfTrainingHook(MeanTeacherHook):
                 )
 
     def before_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict | None = None
+        self, runner: Runner, batch_idx: int, data_batch: DataBatch = None
     ) -> None:
         """Preprocess the batch and add the made branches in place.
 
@@ -122,20 +127,21 @@ class SelfTrainingHook(MeanTeacherHook):
         Raises:
             KeyError: If a branch is missing.
         """
-        missing = sorted(self.reads - set(data_batch))
-        if not is_batch_of_branches(data_batch) or missing:
+        batch = batch_dict(data_batch)
+        missing = sorted(self.reads - set(batch))
+        if not is_batch_of_branches(batch) or missing:
             raise KeyError(
                 f'{type(self).__name__} needs the branches {", ".join(sorted(self.reads))}, the '
-                f'batch has {sorted(data_batch)}: set train_dataloader.dataset.type to '
+                f'batch has {sorted(batch)}: set train_dataloader.dataset.type to '
                 'SourceTargetDataset or DomainsDataset.'
             )
         optim_wrapper = runner.optim_wrapper
         if isinstance(optim_wrapper, OptimWrapperDict):  # has no context of its own
             optim_wrapper = optim_wrapper['segmentor']
         with torch.no_grad(), optim_wrapper.optim_context(self.ema_model):
-            batch = self.student.data_preprocessor(data_batch, training=True)
-            log = self.add_branches(batch, runner.iter / runner.max_iters)
-        data_batch.update(batch)
+            preprocessed = self.student.data_preprocessor(batch, training=True)
+            log = self.add_branches(preprocessed, runner.iter / runner.max_iters)
+        batch.update(preprocessed)
         for name, value in log.items():
             runner.message_hub.update_scalar(f'train/pseudo_label.{name}', float(value))
 
@@ -143,7 +149,7 @@ class SelfTrainingHook(MeanTeacherHook):
         """Label a preprocessed batch, and add the made branches to it in place.
 
         Args:
-            batch (dict): Branches by name. The samples of the labelled branch get ``pseudo_label``,
+            batch (dict): Branches by name. The samples of the labeled branch get ``pseudo_label``,
                 ``pseudo_trust`` and ``pseudo_confidence``.
             progress (float): Share of the training that is done, in 0..1.
 

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Refusal of checkpoints that would load only in part, or hold NaN."""
+"""Refuses checkpoints that would load only in part, or hold NaN."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ from mmseg_depthuda.models.wrappers import bare_model
 class StrictLoadHook(Hook):
     """Compare a checkpoint with the model before MMEngine loads it.
 
-    MMEngine's runner loads with ``strict=False``: the checkpoint of another method, or one with
-    another number of classes, leaves part of the model at its initial values and the run goes on
-    after a warning. This hook stops it. It sees every checkpoint the runner loads (``load_from``,
-    ``resume``, the argument of ``tools/test.py``), not the pretrained weights of ``init_cfg``.
+    MMEngine's runner loads with ``strict=False``. With the checkpoint of another method, or of
+    another number of classes, part of the model keeps its initial values, and the run goes on after
+    a warning. This hook ends such a run. It checks every checkpoint that the runner loads
+    (``load_from``, ``resume``, the argument of ``tools/test.py``), but not the pretrained weights
+    of ``init_cfg``.
 
-    What a model names in ``training_only`` (regular expressions, such as the discriminators of
-    :class:`AdversarialSegmentor`) may be missing in a test.
+    Tensors that a model names in ``training_only`` (regular expressions, such as the discriminators
+    of :class:`AdversarialSegmentor`) may be missing in a test.
 
-    Weights that are NaN or infinite are refused, too, as a training that diverged leaves them: a
-    network of NaN predicts the first class everywhere, and its scores are numbers.
+    NaN and infinite weights are refused, too. A training that diverged leaves such weights. A
+    network with NaN predicts the first class everywhere, so that its scores look valid.
 
-    Loading in part on purpose is spelled out in the config:
+    To load only a part of the model on purpose, say so in the config:
     ``default_hooks.strict_load.allow_missing=['^decode_head']``.
 
     Args:
@@ -75,7 +76,7 @@ class StrictLoadHook(Hook):
 def check_weights_of_test(
     model: nn.Module, checkpoint: Mapping, path: str | Path | None = None
 ) -> None:
-    """The same comparison without a runner, for a model that will only predict.
+    """Make the same comparison without a runner, for a model that will only predict.
 
     Args:
         model (nn.Module): The model that the checkpoint is loaded into.
@@ -104,7 +105,7 @@ def _check(
     found = tensor_shapes(_weights(checkpoint))
     difference = compare_shapes(found, wanted)
     reshaped = difference.reshaped
-    # BatchNorm's counter came with PyTorch 0.4.1 and may be absent, as MMEngine has it, too.
+    # BatchNorm's counter came with PyTorch 0.4.1. It may be missing, for MMEngine as well.
     missing = [name for name in difference.missing if 'num_batches_tracked' not in name]
     problems = {
         'missing in the checkpoint': _unmatched(missing, allow_missing),
@@ -120,7 +121,7 @@ def _check(
         ],
     }
     if not wanted.keys() & found.keys() - set(reshaped):
-        raise ValueError(_message(problems, 'fits not one tensor of'))
+        raise ValueError(_message(problems, 'shares no tensor with'))
     if any(problems.values()):
         raise ValueError(_message(problems, 'does not fit'))
 

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Model, data and optimiser compared before the first batch is read."""
+"""Compares model, data and optimizer before the first batch is read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
+from mmseg.datasets import BaseSegDataset
 from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import HOOKS
 from torch import nn
@@ -26,17 +27,19 @@ from mmseg_depthuda.models.decode_heads.head_contract import branch_weights, hea
 from mmseg_depthuda.models.segmentors import UDASegmentor
 from mmseg_depthuda.models.wrappers import bare_model
 
+from .loop_arguments import DataBatch
+
 
 @HOOKS.register_module()
 class TrainingCheckHook(Hook):
     """Refuse, before a training begins, parts of a config that do not go together.
 
     * A head has another number of classes than the training data, or validation data other classes
-      than the training data: MMSegmentation would train and score garbage, or stop within
-      the first loss.
+      than the training data. MMSegmentation would train and score garbage, or fail inside the
+      first loss.
     * The head needs the depth of source images (:class:`DADAHead`), and the source has none.
     * A part of the model, such as discriminators, has no optimizer.
-    * A branch teaches nothing, or what a hook makes has no reader, see
+    * Nothing is learned from a branch, or nothing reads what a hook makes, see
       :func:`~mmseg_depthuda.engine.branch_checks.check_branches`.
 
     After the first iteration it names the parts that no loss has reached.
@@ -49,10 +52,10 @@ class TrainingCheckHook(Hook):
         self._reached: set[str] = set()
 
     def before_train(self, runner: Runner) -> None:
-        """Compare.
+        """Compare model, data and optimizer.
 
         Args:
-            runner (Runner): Whose model, data and optimisers have been built.
+            runner (Runner): Whose model, data and optimizers have been built.
 
         Raises:
             ValueError: Something does not fit; the message says what, and how to mend it.
@@ -96,10 +99,10 @@ class TrainingCheckHook(Hook):
         self,
         runner: Runner,
         batch_idx: int,
-        data_batch: dict | None = None,
+        data_batch: DataBatch = None,
         outputs: dict | None = None,
     ) -> None:
-        """Name, once, the parts that the first iteration of this run did not reach."""
+        """After the first iteration, name the parts that its losses did not reach."""
         if self._watch is None:
             return
         self._watch.close()
@@ -114,11 +117,11 @@ def _classes(dataset: Dataset) -> tuple[str, ...]:
 
 
 def is_readable(dataset: Dataset) -> bool:
-    """Whether what a dataset loads can be told before it is loaded."""
+    """Whether a dataset tells which files it loads before it loads them."""
     return all(hasattr(own, 'get_data_info') for own in datasets_by_domain(dataset).values())
 
 
-def _is_labelled(dataset: Dataset) -> bool:
+def _is_labelled(dataset: BaseSegDataset) -> bool:
     return 'seg_map_path' in dataset.get_data_info(0) and _loads(
         dataset, LoadLabels, LoadAnnotations
     )
@@ -133,8 +136,9 @@ def _check_depth(head: nn.Module, domains: Mapping[str, Dataset]) -> None:
     if not getattr(head, 'needs_depth', False):
         return
     for name, dataset in domains.items():
-        weights = branch_weights(head).get(name, {})
-        if 'depth' not in weights or not hasattr(dataset, 'get_data_info'):
+        weights = branch_weights(head)
+        learns_depth = weights is None or 'depth' in weights.get(name, {})
+        if not learns_depth or not hasattr(dataset, 'get_data_info'):
             continue
         if 'depth_map_path' not in dataset.get_data_info(0) or not _loads(
             dataset, LoadInverseDepth

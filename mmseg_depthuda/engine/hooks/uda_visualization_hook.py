@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Pictures of what self-training trains on, and of the difficulty of test images."""
+"""Draws the images that self-training trains on, and the difficulty of test images."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mmengine.model import BaseTTAModel
 from mmengine.runner import Runner
 from mmengine.structures import PixelData
 from mmseg.engine.hooks import SegVisualizationHook
+from mmseg.models import EncoderDecoder, SegDataPreProcessor
 from mmseg.models.utils import resize
 from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
@@ -27,27 +28,29 @@ from mmseg_depthuda.models.wrappers import bare_model
 from mmseg_depthuda.structures import is_batch_of_branches
 from mmseg_depthuda.visualization.panels import (
     as_map,
-    colour_labels,
+    color_labels,
     draw_depths,
     draw_weight,
     upper_end,
 )
+
+from .loop_arguments import DataBatch, batch_dict, given
 
 
 @HOOKS.register_module()
 class UDAVisualizationHook(Hook):
     """Draws mixed images in training, and adds the difficulty to the drawings of a test.
 
-    In training, one strip per image goes to the visualiser's back ends, left to right: mixed image,
+    In training, one strip per image goes to the visualizer's back ends, left to right: mixed image,
     label (pseudo-label on target pixels), the student's segmentation, weight of the segmentation
     loss, agreement of the depth decoders (where the head computes it), inverse depth, the student's
     inverse depth.
 
     In a test whose predictions are drawn (``--show-dir``), predictions of a head with two depth
     decoders get the agreement of the decoders, ``depth_agreement`` ((1, H, W) in 0..1), which
-    ``DepthLocalVisualizer`` draws. Test images have no depth to refer to: that of the target's
-    decoder takes its place in :func:`~mmseg_depthuda.adaptation.difficulty.depth_agreement`. It
-    costs a second forward pass, and is left out in test-time augmentation.
+    ``DepthLocalVisualizer`` draws. Test images have no true depth: the depth of the target's
+    decoder takes its place in :func:`~mmseg_depthuda.adaptation.difficulty.depth_agreement`. This
+    costs a second forward pass. With test-time augmentation it is left out.
 
     Args:
         interval (int): Iterations between two drawings in training. Defaults to 1000.
@@ -70,19 +73,22 @@ class UDAVisualizationHook(Hook):
         self,
         runner: Runner,
         batch_idx: int,
-        data_batch: dict | None = None,
+        data_batch: DataBatch = None,
         outputs: dict | None = None,
     ) -> None:
-        """Draw the branches with pseudo-labels every ``interval`` iterations; the main process
-        does."""
+        """Draw the branches with pseudo-labels every ``interval`` iterations.
+
+        Only the main process draws.
+        """
         if not is_main_process() or not self.every_n_train_iters(runner, self.interval):
             return
-        for name, branch in data_batch.items() if is_batch_of_branches(data_batch) else ():
+        batch = batch_dict(data_batch)
+        for name, branch in batch.items() if is_batch_of_branches(batch) else ():
             if 'seg_weight' in branch['data_samples'][0]:
                 self._draw_branch(runner, name, branch)
 
     def _draw_branch(self, runner: Runner, name: str, branch: dict) -> None:
-        model = bare_model(runner.model)
+        model: EncoderDecoder = bare_model(runner.model)
         palette = np.array(runner.visualizer.dataset_meta['palette'], dtype=np.uint8)
         samples = branch['data_samples'][: self.num_images]
         inputs = branch['inputs'][: self.num_images]
@@ -99,26 +105,28 @@ class UDAVisualizationHook(Hook):
         self,
         runner: Runner,
         batch_idx: int,
-        data_batch: dict | None = None,
+        data_batch: DataBatch = None,
         outputs: Sequence[SegDataSample] | None = None,
     ) -> None:
         """Add ``depth_agreement`` to predictions that will be drawn."""
         drawn = any(isinstance(hook, SegVisualizationHook) and hook.draw for hook in runner.hooks)
         if not drawn or isinstance(runner.model, BaseTTAModel):
             return
-        model = bare_model(runner.model)
+        model: EncoderDecoder = bare_model(runner.model)
         if has_depth_decoders(model.decode_head):
             inputs = model.data_preprocessor(data_batch, False)['inputs']
-            add_depth_agreement(model, inputs, outputs)
+            add_depth_agreement(model, inputs, given(outputs, 'outputs'))
 
 
 @torch.no_grad()
-def add_depth_agreement(model, inputs: Tensor, predictions: Sequence[SegDataSample]) -> None:
+def add_depth_agreement(
+    model: EncoderDecoder, inputs: Tensor, predictions: Sequence[SegDataSample]
+) -> None:
     """Add the agreement of the two depth decoders to predictions.
 
     Args:
         model (UDASegmentor): In evaluation mode; its head has two depth decoders.
-        inputs (Tensor): Normalised test images, (N, 3, H, W).
+        inputs (Tensor): Normalized test images, (N, 3, H, W).
         predictions (Sequence[SegDataSample]): N samples; each gets ``depth_agreement``, float,
             (1, H', W') in 0..1, of the size of its ``pred_sem_seg``.
     """
@@ -141,7 +149,7 @@ def add_depth_agreement(model, inputs: Tensor, predictions: Sequence[SegDataSamp
 def draw_mixed_sample(
     image: np.ndarray, sample: SegDataSample, prediction: SegDataSample, palette: np.ndarray
 ) -> np.ndarray:
-    """The strip of one mixed image.
+    """Draw the strip of one mixed image.
 
     Args:
         image (np.ndarray): RGB, uint8, (H, W, 3).
@@ -155,7 +163,7 @@ def draw_mixed_sample(
     """
     panels = [image]
     panels += [
-        colour_labels(as_map(label), palette)
+        color_labels(as_map(label), palette)
         for label in (sample.gt_sem_seg, prediction.pred_sem_seg)
     ]
     panels.append(draw_weight(sample.seg_weight))
@@ -169,7 +177,7 @@ def draw_mixed_sample(
 
 
 @torch.no_grad()
-def _predict(model, inputs: Tensor) -> list[SegDataSample]:
+def _predict(model: EncoderDecoder, inputs: Tensor) -> list[SegDataSample]:
     """Predictions in evaluation mode, which leaves BatchNorm's statistics as they are."""
     training = model.training
     model.eval()
@@ -178,8 +186,8 @@ def _predict(model, inputs: Tensor) -> list[SegDataSample]:
     return predictions
 
 
-def _to_rgb(images: Tensor, preprocessor) -> np.ndarray:
-    """Normalised images (N, 3, H, W) as RGB, uint8, (N, H, W, 3)."""
+def _to_rgb(images: Tensor, preprocessor: SegDataPreProcessor) -> np.ndarray:
+    """Normalized images (N, 3, H, W) as RGB, uint8, (N, H, W, 3)."""
     images = images.detach().float() * preprocessor.std + preprocessor.mean
     images = images if preprocessor.is_rgb else images.flip(1)
     return images.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Optimisers and the construction of their parameter groups."""
+"""Optimizers and the construction of their parameter groups."""
 
 from .deeplab_constructor import DeepLabOptimWrapperConstructor
 from .parts_constructor import PartsOptimWrapperConstructor

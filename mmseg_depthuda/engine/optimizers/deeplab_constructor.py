@@ -6,10 +6,11 @@ from __future__ import annotations
 import inspect
 
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from mmseg.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 from torch import nn
+
+from mmseg_depthuda.models.wrappers.bare_model import bare_model
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -19,22 +20,22 @@ class DeepLabOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     ``paramwise_cfg`` takes two keys:
 
     * ``head_lr_mult`` (float, default 10): learning rate of whatever is not in ``model.backbone``,
-      relative to the optimiser's ``lr``.
+      relative to the optimizer's ``lr``.
     * ``repeat_backbone`` (bool, default True): update each backbone parameter once per module of
       the backbone that contains it, as the released implementations do by listing it that often. In
-      a ResNet: ``conv1`` 1, a convolution or normalisation of a bottleneck 3 (stage, block, layer),
+      a ResNet: ``conv1`` 1, a convolution or normalization of a bottleneck 3 (stage, block, layer),
       ``downsample`` 4; heads 1. Needs :class:`RepeatedSGD`. False is the reading of the papers and
-      works with any optimiser.
+      works with any optimizer.
 
     Frozen parameters are left out. Groups are formed by learning rate and repeats (a ResNet under a
-    head gives four), so that the optimiser's multi-tensor path has long lists to work on.
+    head gives four), so that the optimizer's multi-tensor path has long lists to work on.
 
     Args:
-        optim_wrapper_cfg (dict): Config of the optimiser wrapper with its ``optimizer``.
+        optim_wrapper_cfg (dict): Config of the optimizer wrapper with its ``optimizer``.
         paramwise_cfg (dict, optional): See above.
 
     Raises:
-        ValueError: An unknown key in ``paramwise_cfg``, or an optimiser without an ``lr``.
+        ValueError: An unknown key in ``paramwise_cfg``, or an optimizer without an ``lr``.
     """
 
     def _validate_cfg(self) -> None:
@@ -51,7 +52,7 @@ class DeepLabOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         self.repeat_backbone = bool(self.paramwise_cfg.get('repeat_backbone', True))
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
-        """Build the optimiser over a model and wrap it.
+        """Build the optimizer over a model and wrap it.
 
         Args:
             model (nn.Module): Segmentor with a ``backbone``, possibly in a distributed wrapper.
@@ -61,10 +62,9 @@ class DeepLabOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
         Raises:
             AttributeError: The model has no ``backbone``.
-            ValueError: The optimiser has no repeats but should, or no parameter is trainable.
+            ValueError: The optimizer has no repeats but should, or no parameter is trainable.
         """
-        if is_model_wrapper(model):
-            model = model.module
+        model = bare_model(model)
         optimizer = OPTIMIZERS.build(dict(self.optimizer_cfg, params=self._param_groups(model)))
         wrapper_cfg = dict(self.optim_wrapper_cfg)
         wrapper_cfg.setdefault('type', 'OptimWrapper')
@@ -92,18 +92,18 @@ class DeepLabOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             raise ValueError(f'no parameter of {type(model).__name__} is trainable')
         for (lr, repeats), params in groups.items():
             count = sum(param.numel() for param in params)
-            print_log(f'Optimiser group: lr {lr:g}, repeats {repeats}, {count} weights', 'current')
+            print_log(f'Optimizer group: lr {lr:g}, repeats {repeats}, {count} weights', 'current')
         return [
             dict(params=params, lr=lr, **({'repeats': repeats} if self.repeat_backbone else {}))
             for (lr, repeats), params in groups.items()
         ]
 
     def _require_repeats(self) -> None:
-        """Refuse an optimiser that would ignore the repeats, and so train at another rate."""
+        """Refuse an optimizer that would ignore the repeats, and so train at another rate."""
         name = self.optimizer_cfg['type']
         optimizer = OPTIMIZERS.get(name) if isinstance(name, str) else name
         if optimizer is None or 'repeats' not in inspect.signature(optimizer).parameters:
             raise ValueError(
-                f'repeat_backbone needs an optimiser with `repeats`, not {name}; '
+                f'repeat_backbone needs an optimizer with `repeats`, not {name}; '
                 "use type='RepeatedSGD', or set optim_wrapper.paramwise_cfg.repeat_backbone=False"
             )

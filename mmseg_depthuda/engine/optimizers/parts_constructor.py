@@ -12,15 +12,15 @@ from torch import nn
 from mmseg_depthuda.models.wrappers.bare_model import bare_model
 
 SEGMENTOR = 'segmentor'
-"""The part of everything that belongs to no other."""
+"""The part of all modules that belong to no other part."""
 
 
 class CountedOptimWrapperDict(OptimWrapperDict):
     """MMEngine's wrappers by name, each of which knows how many iterations there are.
 
-    MMEngine's own class leaves the count to its user. Without it a resumed run accumulates
-    gradients over other iterations than an unbroken one, and those behind the last whole group are
-    lost.
+    MMEngine's own class leaves the count to its user. Without the count a resumed run accumulates
+    gradients over other iterations than an unbroken one, and the gradients after the last whole
+    group are lost.
     """
 
     def initialize_count_status(self, model: nn.Module, cur_iter: int, max_iters: int) -> None:
@@ -41,17 +41,17 @@ class CountedOptimWrapperDict(OptimWrapperDict):
 class PartsOptimWrapperConstructor:
     """Build an optimizer for each part of a model.
 
-    A model names its parts in ``parts``, part -> names of its modules; what is left is the part
-    ``segmentor``. :class:`AdversarialSegmentor` has the part ``discriminator``.
+    A model names its parts in ``parts``, part -> names of its modules. All other modules are the
+    part ``segmentor``. :class:`AdversarialSegmentor` has the part ``discriminator``.
 
     ``optim_wrapper.PART`` is a complete config of MMEngine, with an ``optimizer`` and perhaps a
-    ``constructor`` and a ``paramwise_cfg``. What stands beside the parts (``type``,
-    ``accumulative_counts``, ``clip_grad``, ``loss_scale``) is the default of all, so that MMSeg's
-    ``--amp`` and overrides of one line reach all.
+    ``constructor`` and a ``paramwise_cfg``. Keys beside the parts (``type``,
+    ``accumulative_counts``, ``clip_grad``, ``loss_scale``) are defaults of all parts. So MMSeg's
+    ``--amp``, or one override on the command line, changes all parts.
 
     Args:
         optim_wrapper_cfg (dict): See above.
-        paramwise_cfg (dict, optional): Not taken here: it belongs to one of the parts.
+        paramwise_cfg (dict, optional): Must be None: it belongs to one of the parts.
 
     Raises:
         ValueError: ``paramwise_cfg`` is given.
@@ -66,7 +66,7 @@ class PartsOptimWrapperConstructor:
         self.config = dict(optim_wrapper_cfg)
 
     def __call__(self, model: nn.Module) -> OptimWrapperDict:
-        """Build them over the parts of a model.
+        """Build the optimizers of the parts of a model.
 
         Args:
             model (nn.Module): With ``parts``, possibly in a distributed wrapper.
@@ -103,8 +103,10 @@ class PartsOptimWrapperConstructor:
 
 
 def _modules_by_part(model: nn.Module, names: Mapping[str, Sequence[str]]) -> dict[str, nn.Module]:
-    """The segmentor first. Names of parameters are those within a part of a single module, or those
-    of the model."""
+    """Modules by part, the segmentor first.
+
+    Names of parameters start inside the module if a part has a single one, else at the model.
+    """
     rest = dict(model.named_children())
     others = {}
     for part, modules in names.items():

@@ -1,14 +1,15 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """SGD that applies its update several times per step, as the released CorDA trained with.
 
-The releases of DACS, CorDA, AdvEnt and DADA hand each backbone weight to the optimiser once for
-every module that contains it, and the PyTorch of the day updated it that many times in one step.
-Current PyTorch warns of such lists, so the repetition is explicit here.
+The releases of DACS, CorDA, AdvEnt and DADA pass each backbone weight to the optimizer once for
+every module that contains it. The PyTorch of that time updated the weight that many times in one
+step. PyTorch now warns of such lists, so this optimizer repeats the update explicitly.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import overload
 
 import torch
 from mmseg.registry import OPTIMIZERS
@@ -32,8 +33,8 @@ class RepeatedSGD(SGD):
         d = g + \lambda\,\theta, \qquad b \leftarrow \mu\,b + d, \qquad
         \theta \leftarrow \theta - \mathrm{lr}\; b
 
-    With a constant gradient the buffer tends to :math:`g/(1-\mu)` as it does in plain SGD, so that
-    a step finally moves ``repeats`` times as far.
+    With a constant gradient the buffer tends to :math:`g/(1-\mu)`, as in plain SGD. In the limit a
+    step moves ``repeats`` times as far.
 
     Args:
         params (Iterable): Parameters, or groups of them; a group may set ``repeats``.
@@ -76,20 +77,26 @@ class RepeatedSGD(SGD):
         super().__setstate__(state)
         if any('repeats' not in group for group in self.param_groups):
             raise ValueError(
-                'the optimiser state was not written by RepeatedSGD: a parameter group has no '
-                '"repeats". Resume with the optimiser of the checkpoint, or start from its '
+                'the optimizer state was not written by RepeatedSGD: a parameter group has no '
+                '"repeats". Resume with the optimizer of the checkpoint, or start from its '
                 'weights alone (load_from without resume).'
             )
 
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Update every parameter that has a gradient.
 
         Args:
             closure (Callable, optional): Evaluates the model and returns the loss.
 
         Returns:
-            Tensor | None: What ``closure`` returned.
+            float | None: What ``closure`` returned; PyTorch's closures return a tensor.
         """
         loss = None
         if closure is not None:

@@ -20,7 +20,7 @@ class RunLengthScheduler(_ParamScheduler):
     Args:
         optimizer (Optimizer | OptimWrapper): Its groups' values are set.
         end (int): Length of the run in iterations, >= 1.
-        param_name (str): Key of the optimiser's groups, ``lr`` or ``momentum``.
+        param_name (str): Key of the optimizer's groups, ``lr`` or ``momentum``.
         by_epoch (bool): Must be False.
         verbose (bool): Log every value.
 

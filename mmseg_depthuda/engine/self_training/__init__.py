@@ -1,13 +1,17 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The pieces of self-training: what labels the target, and what is made of the labelled images."""
+"""Parts of self-training: they label the target, and make branches of the labeled images."""
 
 from .branch_makers import BranchMaker, ClassMix, MaskImage
+from .class_samplers import ClassSampler, GivenClasses, HalfOfClasses
 from .pseudo_labelers import ConfidentShare, Networks, PseudoLabels
 
 __all__ = [
     'BranchMaker',
     'ClassMix',
+    'ClassSampler',
     'ConfidentShare',
+    'GivenClasses',
+    'HalfOfClasses',
     'MaskImage',
     'Networks',
     'PseudoLabels',

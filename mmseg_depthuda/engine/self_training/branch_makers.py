@@ -1,12 +1,13 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Branches made of others: mixed images, masked images.
 
-A branch maker is registered in :data:`~mmseg_depthuda.registry.BRANCH_MAKERS`. It is a few lines
+A branch maker is registered in :data:`~mmseg_depthuda.registry.BRANCH_MAKERS`. It is a thin class
 over pure functions of :mod:`mmseg_depthuda.adaptation`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from mmseg.models import SegDataPreProcessor
@@ -16,10 +17,12 @@ from torch import Tensor
 
 from mmseg_depthuda.adaptation.augmentation import strong_augmentation
 from mmseg_depthuda.adaptation.block_masks import block_mask
-from mmseg_depthuda.adaptation.class_masks import class_mask, draw_half_of_classes
+from mmseg_depthuda.adaptation.class_masks import class_mask
 from mmseg_depthuda.adaptation.mixing import mix
 from mmseg_depthuda.registry import BRANCH_MAKERS
-from mmseg_depthuda.structures import domains_of, pack_pixel_data, stack_pixel_data
+from mmseg_depthuda.structures import domains_of, pack_pixel_data, stack_pixel_data, stack_required
+
+from .class_samplers import ClassSampler, build_class_sampler
 
 
 class BranchMaker(ABC):
@@ -40,16 +43,23 @@ class BranchMaker(ABC):
         Args:
             name (str): Its name, for the metainfo ``branch`` of its samples.
             branches (Mapping[str, dict]): Preprocessed branches by name. A branch that was
-                pseudo-labelled has ``pseudo_label`` and ``pseudo_trust`` in its samples.
+                pseudo-labeled has ``pseudo_label`` and ``pseudo_trust`` in its samples.
             preprocessor (SegDataPreProcessor): Knows the normalization of the images.
 
         Returns:
             dict: ``inputs`` and ``data_samples``.
         """
 
+    def know_classes(self, names: Sequence[str]) -> None:  # noqa: B027
+        """Learn the names of the classes; called before a training whose dataset names them.
+
+        Args:
+            names (Sequence[str]): In the order of their indices.
+        """
+
 
 def labels_and_trust(branch: Mapping) -> tuple[Tensor, Tensor | None]:
-    """Labels of a branch: pseudo-labels if it has them, else the true ones.
+    """Get the labels of a branch: pseudo-labels if it has them, else the true labels.
 
     Args:
         branch (Mapping): Preprocessed.
@@ -100,10 +110,6 @@ def augmented(images: Tensor, preprocessor: SegDataPreProcessor) -> Tensor:
     return strong_augmentation(images, preprocessor.mean, preprocessor.std, rgb=preprocessor.is_rgb)
 
 
-ClassSampler = Callable[[Tensor], Sequence[Tensor]]
-"""From the labels (N, 1, H, W) to the classes of each image."""
-
-
 @BRANCH_MAKERS.register_module()
 class ClassMix(BranchMaker):
     """Classes of one branch pasted onto the images of another.
@@ -115,13 +121,14 @@ class ClassMix(BranchMaker):
     Args:
         paste (str): Branch whose classes are cut out. Defaults to 'source'.
         onto (str): Branch onto which they are pasted. Defaults to 'target'.
-        classes (Sequence[int] | Callable, optional): Which classes: indices, or a function of the
-            labels (N, 1, H, W) that gives the indices of each image. Defaults to None: half of
-            those of each image, drawn at random.
+        classes (Sequence[int | str] | dict | Callable, optional): Which classes. Their indices or
+            names; the config of a sampler in the registry ``CLASS_SAMPLERS``; or a function of the
+            labels (N, 1, H, W) that gives the indices of each image. Defaults to None, which is
+            ``dict(type='HalfOfClasses')``: half of those of each image, drawn at random.
         augment (bool): Strongly augment the mixed images. Defaults to True.
 
     Raises:
-        ValueError: ``paste`` and ``onto`` are the same branch.
+        ValueError: ``paste`` and ``onto`` are the same branch, or ``classes`` is empty.
 
     Source: Olsson et al., "ClassMix", WACV 2021; Tranheden et al., "DACS", WACV 2021.
     """
@@ -130,14 +137,19 @@ class ClassMix(BranchMaker):
         self,
         paste: str = 'source',
         onto: str = 'target',
-        classes: Sequence[int] | ClassSampler | None = None,
+        classes: Sequence[int | str] | Mapping[str, Any] | ClassSampler | None = None,
         augment: bool = True,
     ):
         if paste == onto:
             raise ValueError(f'paste and onto are the same branch, {paste!r}')
         self.reads = (paste, onto)
-        self.classes = classes
+        self.classes = build_class_sampler(classes)
         self.augment = augment
+
+    def know_classes(self, names: Sequence[str]) -> None:
+        """Tell the sampler the names of the classes, see :meth:`BranchMaker.know_classes`."""
+        if hasattr(self.classes, 'know_classes'):
+            self.classes.know_classes(names)
 
     def __call__(
         self, name: str, branches: Mapping[str, dict], preprocessor: SegDataPreProcessor
@@ -147,42 +159,42 @@ class ClassMix(BranchMaker):
         Raises:
             ValueError: A branch has no labels, or the pixels would be of three domains.
         """
-        pair = [branches[branch] for branch in self.reads]
-        (pasted_label, pasted_trust), (label, trust) = map(labels_and_trust, pair)
-        classes = self._draw(pasted_label)
+        cut_from, base = (branches[branch] for branch in self.reads)
+        pasted_label, pasted_trust = labels_and_trust(cut_from)
+        label, trust = labels_and_trust(base)
+        classes = self.classes(pasted_label)
         mask = class_mask(pasted_label, classes)
-        made_of = [branch['data_samples'] for branch in pair]
-        domains = tuple(dict.fromkeys(d for samples in made_of for d in domains_of(samples)))
+        pasted_samples, samples_below = cut_from['data_samples'], base['data_samples']
+        domains = tuple(dict.fromkeys(domains_of(pasted_samples) + domains_of(samples_below)))
         if len(domains) > 2:
             raise ValueError(
                 f'branches.{name} would have pixels of the domains {", ".join(domains)}, but a '
                 'sample can tell two apart. Mix branches of two domains.'
             )
-        samples = new_samples(name, domains, *made_of)
+        samples = new_samples(name, domains, pasted_samples, samples_below)
+        pasted_weight, weight = _same_dtype(pasted_trust, trust, mask)
         maps = dict(
             gt_sem_seg=mix(pasted_label, label, mask),
-            seg_weight=mix(*_same_dtype(pasted_trust, trust, mask), mask),
+            seg_weight=mix(pasted_weight, weight, mask),
             # Where both have one domain, each pixel's domain is known without the mask.
             mix_mask=mask
             if len(domains) == 1
-            else mix(*(_pixels_of(domains[0], samples, mask) for samples in made_of), mask),
+            else mix(
+                _pixels_of(domains[0], pasted_samples, mask),
+                _pixels_of(domains[0], samples_below, mask),
+                mask,
+            ),
         )
-        depths = [stack_pixel_data(own, 'gt_depth_map') for own in made_of]
-        if all(depth is not None for depth in depths):
-            maps['gt_depth_map'] = mix(*depths, mask)
+        pasted_depth = stack_pixel_data(pasted_samples, 'gt_depth_map')
+        depth = stack_pixel_data(samples_below, 'gt_depth_map')
+        if pasted_depth is not None and depth is not None:
+            maps['gt_depth_map'] = mix(pasted_depth, depth, mask)
         pack_pixel_data(samples, maps)
         for sample, taken in zip(samples, classes, strict=True):
             sample.set_metainfo(dict(pasted_classes=sorted(torch.as_tensor(taken).tolist())))
-        inputs = mix(pair[0]['inputs'], pair[1]['inputs'], mask)
+        inputs = mix(cut_from['inputs'], base['inputs'], mask)
         inputs = augmented(inputs, preprocessor) if self.augment else inputs
         return dict(inputs=inputs, data_samples=samples)
-
-    def _draw(self, label: Tensor) -> Sequence[Tensor]:
-        if self.classes is None:
-            return draw_half_of_classes(label)
-        if callable(self.classes):
-            return self.classes(label)
-        return [torch.tensor(self.classes)] * len(label)
 
 
 @BRANCH_MAKERS.register_module()
@@ -225,7 +237,7 @@ class MaskImage(BranchMaker):
             maps['gt_depth_map'] = depth
         domains = domains_of(made_of)
         if len(domains) > 1:
-            maps['mix_mask'] = stack_pixel_data(made_of, 'mix_mask')
+            maps['mix_mask'] = stack_required(made_of, 'mix_mask')
         samples = new_samples(name, domains, made_of)
         pack_pixel_data(samples, maps)
         inputs = augmented(inputs, preprocessor) if self.augment else inputs
@@ -238,7 +250,7 @@ def _pixels_of(domain: str, samples: SampleList, like: Tensor) -> Tensor:
     domains = domains_of(samples)
     if len(domains) == 1:
         return torch.full_like(like, domains[0] == domain)
-    mask = stack_pixel_data(samples, 'mix_mask')
+    mask = stack_required(samples, 'mix_mask')
     return mask if domains[0] == domain else ~mask
 
 
@@ -247,4 +259,4 @@ def _same_dtype(pasted: Tensor | None, onto: Tensor | None, mask: Tensor) -> tup
     known = next((weight for weight in (pasted, onto) if weight is not None), None)
     dtype = torch.get_default_dtype() if known is None else known.dtype
     ones = torch.ones(mask.shape, dtype=dtype, device=mask.device)
-    return tuple(ones if weight is None else weight for weight in (pasted, onto))
+    return ones if pasted is None else pasted, ones if onto is None else onto

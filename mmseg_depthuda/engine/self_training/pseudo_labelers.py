@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Labels of unlabelled images, and the trust in them.
+"""Labels for unlabeled images, and the trust in these labels.
 
 A pseudo-labeler is a callable of a :class:`Networks` and a preprocessed branch that gives
 :class:`PseudoLabels`. It is registered in :data:`~mmseg_depthuda.registry.PSEUDO_LABELERS`, has the
@@ -61,10 +61,10 @@ class ConfidentShare:
         threshold (float): A pseudo-label is confident at this softmax. Defaults to 0.968.
         initial (float): Share of the training, in 0..1, during which labels are the *initial*
             prediction of a head that has one; CorDA on GTA5 takes 0.1. Defaults to 0.
-        ignore_top (int): Rows at the top of the image without trust, where cars and skies of the
-            target lie outside of the source's. Defaults to 0; DAFormer takes 15.
-        ignore_bottom (int): Rows at the bottom without trust, such as the car's own hood. Defaults
-            to 0; DAFormer takes 120.
+        ignore_top (int): Rows at the top of the image whose pseudo-labels have the trust 0, because
+            rectification distorts them. Defaults to 0; DAFormer takes 15.
+        ignore_bottom (int): Rows at the bottom whose pseudo-labels have the trust 0, because they
+            show the car itself. Defaults to 0; DAFormer takes 120.
 
     Raises:
         ValueError: A share is outside 0..1, or a margin negative.
@@ -144,7 +144,7 @@ class ConfidentShare:
         )
 
     def _without_margins(self, trust: Tensor, data_samples: list) -> Tensor:
-        """The rows are counted from the edges of the image, not of its padding."""
+        """Set the trust in the margins to 0. Padding does not count as a part of the image."""
         if not self.ignore_top and not self.ignore_bottom:
             return trust
         trust = trust.clone()

@@ -55,7 +55,7 @@ def assert_equal(actual, expected):
 
 
 class Before(Hook):
-    """Sees every iteration before the DACS hook, and fixes what it draws."""
+    """Runs before the DACS hook in every iteration, and fixes its random numbers."""
 
     priority = 'VERY_HIGH'
 
@@ -74,7 +74,7 @@ class Before(Hook):
 
 
 class After(Hook):
-    """Sees every iteration, and every evaluation, after the DACS hook."""
+    """Runs after the DACS hook in every iteration and evaluation."""
 
     priority = 'LOWEST'
 
@@ -98,7 +98,7 @@ class After(Hook):
 
 
 class Images(Dataset):
-    """Labelled images of the target for evaluation."""
+    """Labeled images of the target for evaluation."""
 
     metainfo = Pairs().metainfo
 
@@ -155,10 +155,10 @@ def run(folder):
 # -- the teacher -----------------------------------------------------------------------------------
 
 
-def test_the_teacher_starts_as_the_initialised_student(run):
+def test_the_teacher_starts_as_the_initialized_student(run):
     teacher, student = run.before.teachers[0], run.before.students[0]
     assert_equal(teacher.state_dict(), student.state_dict())
-    # `init_weights` has been there: PyTorch's own initialisation is uniform in +-1/24.
+    # `init_weights` has run: PyTorch's own initialization is uniform in +-1/24.
     assert student.decode_head.final_seg.conv2d_list[0].weight.std() < 0.012
 
 
@@ -180,9 +180,9 @@ def test_the_teacher_is_the_closed_form_of_the_average(run):
 
 
 def test_the_teachers_buffers_come_from_target_images_alone(run):
-    """Of the stem's running mean after one iteration: nine tenths of 0, a tenth of this batch."""
+    """The running mean of the stem after one iteration: 0.9 times 0 plus 0.1 times this batch."""
     student, teacher = run.before.students[0], run.before.teachers[1]
-    images = normalised(run.before.batches[0]['target'])
+    images = normalized(run.before.batches[0]['target'])
     with torch.no_grad():
         mean = student.backbone.conv1(images).mean(dim=(0, 2, 3))
     torch.testing.assert_close(teacher.backbone.bn1.running_mean, 0.1 * mean)
@@ -298,7 +298,7 @@ def test_testing_the_teacher_of_a_checkpoint_without_one(run, folder):
     assert 'holds no ema_state_dict' in logged(folder)
 
 
-def test_testing_behind_a_training_keeps_the_teacher(folder):
+def test_testing_after_a_training_keeps_the_teacher(folder):
     dacs = DACSHook(alpha=ALPHA, threshold=THRESHOLD, evaluate='teacher')
     run = train(folder, 'train_test', dacs, iterations=2, **evaluation('test'))
     run.runner.test()
@@ -309,7 +309,7 @@ def test_testing_behind_a_training_keeps_the_teacher(folder):
 # -- the mixed branch ------------------------------------------------------------------------------
 
 
-def normalised(branch):
+def normalized(branch):
     images = torch.stack(branch['inputs']).double()
     mean, std = (torch.tensor(x, dtype=torch.float64).view(3, 1, 1) for x in (MEAN, STD))
     return (images - mean) / std
@@ -318,7 +318,7 @@ def normalised(branch):
 def numpy_teacher(teacher, branch, initial):
     """Pseudo-label, confidence (N, H, W) of a teacher in NumPy."""
     with torch.no_grad():
-        tasks = teacher.decode_head.forward_tasks(teacher.backbone(normalised(branch)), ())
+        tasks = teacher.decode_head.forward_tasks(teacher.backbone(normalized(branch)), ())
     logits = upsample((tasks.initial_seg if initial else tasks.seg).numpy(), SIZE)
     probability = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     return logits.argmax(axis=1), probability.max(axis=1)
@@ -341,7 +341,7 @@ def test_the_mixed_branch_by_hand(run, iteration):
     np.testing.assert_allclose(stacked(mixed, 'seg_weight'), np.where(mask, 1, share), rtol=1e-12)
     depths = [stacked(batch[domain], 'gt_depth_map') for domain in ('source', 'target')]
     assert np.array_equal(stacked(mixed, 'gt_depth_map'), np.where(mask, *depths))
-    images = [normalised(batch[domain]).numpy() for domain in ('source', 'target')]
+    images = [normalized(batch[domain]).numpy() for domain in ('source', 'target')]
     np.testing.assert_allclose(mixed['inputs'].numpy(), np.where(mask, *images), atol=1e-6)
 
     for image_mask, image_label in zip(mask, source_label, strict=True):
@@ -361,7 +361,7 @@ def test_the_mixed_branch_by_hand(run, iteration):
 
 
 def test_initial_and_final_pseudo_labels_differ(run):
-    """Or the share of iterations above would prove nothing."""
+    """Otherwise the test above could not see the share of initial pseudo-labels."""
     teacher, target = run.before.teachers[0], run.before.batches[0]['target']
     initial, final = (numpy_teacher(teacher, target, i)[0] for i in (True, False))
     assert (initial != final).any()
@@ -374,11 +374,12 @@ def test_the_mixed_branch_is_trained_on(run):
 
 
 def stub_runner(model, **options):
-    """What the hook asks of a runner, for a single call."""
+    """The parts of a runner that the hook uses in a single call."""
     wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
     options = dict(iter=0, max_iters=10, max_epochs=1, _resume=False) | options
     options['hooks'] = []
     options['message_hub'] = MessageHub.get_instance('stub')
+    options['train_dataloader'] = SimpleNamespace(dataset=None)
     return SimpleNamespace(model=model, optim_wrapper=wrapper, **options)
 
 
@@ -396,7 +397,7 @@ def preprocessed_pair(model, **target_options):
 
 
 def test_strong_augmentation_of_the_image_alone(monkeypatch):
-    """It is called with the normalisation to undo; labels and depth stay as they are."""
+    """The augmentation gets the normalization to undo it; labels and depth do not change."""
     model = tiny_segmentor()
     calls = []
 
@@ -503,7 +504,7 @@ class WeightedFCNHead(SegWeightMixin, FCNHead):
     pass
 
 
-def test_a_head_of_mmseg_behind_the_mixin(folder):
+def test_a_head_of_mmseg_with_the_mixin(folder):
     if 'WeightedFCNHead' not in MODELS:
         MODELS.register_module(module=WeightedFCNHead)
     head = dict(type='WeightedFCNHead', in_channels=64, in_index=3, channels=8, num_classes=5)

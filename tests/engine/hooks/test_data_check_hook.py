@@ -44,7 +44,7 @@ class Began(Exception):
 
 
 class Begin(DataCheckHook):
-    """Checks, and ends what would begin."""
+    """Ends the run right after the check."""
 
     def _check(self, runner, places):
         super()._check(runner, places)
@@ -134,4 +134,6 @@ def test_the_time_is_shared_by_all_checks(tmp_path, folder, monkeypatch):
     pairs = SourceTargetDataset(folder('a', GOOD), folder('b', GOOD))
     with pytest.raises(Began):
         runner_of(tmp_path, pairs, Begin(seconds=8)).train()
-    np.testing.assert_allclose(given, [2, 8 / 3, 4, 8], rtol=0.1)  # what is left, when none is used
+    np.testing.assert_allclose(
+        given, [2, 8 / 3, 4, 8], rtol=0.1
+    )  # the time that is left, if no check uses its share

@@ -22,8 +22,8 @@ def batch():
     return dict(inputs=[torch.zeros(3, 2, 2)], data_samples=[Sample()])
 
 
-class Spoil(Hook):
-    """Stands for an update that spoils the weights though its own loss is finite."""
+class Break(Hook):
+    """Breaks the weights, as an update does whose own loss is finite."""
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         if runner.iter + 1 == 4:
@@ -44,9 +44,9 @@ class SourceAlone(Pairs):
 
 
 @pytest.mark.parametrize('name', ['UDASegmentor', 'EncoderDecoder'])
-def test_spoilt_checkpoints_are_not_named(tmp_path, name):
+def test_broken_checkpoints_are_not_named(tmp_path, name):
     """Iteration 4 leaves NaN in the weights and in its checkpoint; the loss shows it in 5."""
-    hooks = [dict(type='InvalidLossHook'), Spoil()]
+    hooks = [dict(type='InvalidLossHook'), Break()]
     runner = make_runner(
         tmp_path, 'run', hooks, iterations=6, dataset=SourceAlone(), model=plain_model(name)
     )

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The average of a plain model that knows nothing of domains."""
+"""The average of a plain model without domains."""
 
 import pytest
 import torch

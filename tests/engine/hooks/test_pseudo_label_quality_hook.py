@@ -1,6 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Quality of pseudo-labels against counts in NumPy of what a real training has left in its batches,
-and that watching a training does not change it."""
+"""Quality of pseudo-labels against counts in NumPy, taken from the batches of a real training.
+The hook does not change the training."""
 
 import copy
 import json
@@ -46,7 +46,7 @@ class TargetLabels(Pairs):
 
 
 class Seed(Hook):
-    """Makes what an iteration draws depend on its number alone."""
+    """Makes the random numbers of an iteration depend only on its index."""
 
     priority = 'VERY_HIGH'
 
@@ -55,7 +55,7 @@ class Seed(Hook):
 
 
 class Recorder(Hook):
-    """Sees every batch last."""
+    """Runs last in every iteration."""
 
     priority = 'LOWEST'
 
@@ -175,7 +175,7 @@ def test_values_are_those_of_the_definitions(watched, head):
 
 
 def test_the_samples_try_every_case(watched):
-    """There are right and wrong, confident and other pixels, and easy and difficult ones."""
+    """The training has right and wrong, confident and other, easy and difficult pixels."""
     values = scalars(watched['release'])[INTERVAL]
     assert 0 < values['pseudo_label.accuracy'] < 100
     assert 0 < values['pseudo_label.coverage'] < 100
@@ -204,7 +204,7 @@ def test_neither_hook_nor_labels_change_the_training(folder, watched, is_watched
 
 
 def test_resuming_goes_on_counting(folder, watched):
-    """The checkpoint is of the middle of an interval."""
+    """The checkpoint is written in the middle of an interval."""
     checkpoint = dict(type='CheckpointHook', by_epoch=False, interval=3)
     default_hooks = dict(checkpoint=checkpoint, logger=None, timer=None, sampler_seed=None)
     unbroken = train(folder, 'unbroken', hooks=[Seed()], default_hooks=default_hooks)

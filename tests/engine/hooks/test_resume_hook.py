@@ -17,7 +17,7 @@ class Batches(Hook):
 
 
 def shuffled(tiny_runner, max_iters, seed, **options):
-    """A run that notes its batches; its sampler has a seed of its own, not the run's."""
+    """A run that records its batches; its sampler has a seed of its own, not the run's."""
     batches = Batches()
     runner = tiny_runner('run', max_iters, hooks=[ResumeHook(), batches], **options)
     runner._train_dataloader['sampler'] = dict(type='InfiniteSampler', shuffle=True, seed=seed)

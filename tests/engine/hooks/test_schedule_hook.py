@@ -15,7 +15,7 @@ WARM_UP = dict(type='LinearLR', start_factor=0.1, end=3, by_epoch=False)
 
 
 class Rates(Hook):
-    """Notes the settings that every iteration trains with."""
+    """Records the settings that every iteration trains with."""
 
     def __init__(self):
         self.lr, self.groups, self.momenta = {}, [], []
@@ -47,7 +47,7 @@ def train(tiny_runner, tmp_path, caplog):
 
 
 def reports(caplog):
-    """What the hook says; MMEngine warns of other things."""
+    """The warnings of the hook, without those of MMEngine."""
     return [text for text in caplog.messages if 'earning rate' in text or 'param_sch' in text]
 
 
@@ -86,14 +86,14 @@ def test_finished_run_that_is_made_longer_goes_on_learning(train):
 
 
 def test_shorter_run_and_another_kind_of_schedule(train):
-    """As a checkpoint with LinearLR and PolyLR under the closed form of today."""
+    """A checkpoint of LinearLR and PolyLR is resumed with the present closed form."""
     train(4, WARM_UP, dict(POLY, begin=3))
     shorter = train(6, dict(type='mmseg.WarmupPolyLR', power=0.9, by_epoch=False), resume=4)
     expected = 0.01 * (1 - np.arange(4, 6) / 6) ** 0.9
     np.testing.assert_allclose(list(shorter.lr.values()), expected, rtol=1e-14)
 
 
-def test_run_beyond_its_end_and_another_optimiser_are_refused(train):
+def test_run_beyond_its_end_and_another_optimizer_are_refused(train):
     train(4, POLY)
     with pytest.raises(ValueError, match='iteration 4, the run ends at 3. Raise train_cfg.max_it'):
         train(3, POLY, resume=4)

@@ -72,6 +72,18 @@ def test_q_is_logged_and_every_maker_makes_its_branch(tmp_path):
     assert len(runner.message_hub.get_scalar('train/both.loss_seg').data[0]) == 2
 
 
+def test_classes_are_named_as_the_training_data_name_them(tmp_path):
+    hook = SelfTrainingHook(branches=dict(mixed=MIX | dict(classes=['class 3', 1])))
+    _, watch = run(tmp_path, hook)
+    for branches in watch.branches:
+        source = stacked(branches['source'], 'gt_sem_seg')
+        pasted = stacked(branches['mixed'], 'mix_mask')
+        np.testing.assert_array_equal(pasted, np.isin(source, [1, 3]))
+        assert 0 < pasted.mean() < 1
+    with pytest.raises(ValueError, match="'class 5' is no class .* 5 classes"):
+        run(tmp_path, SelfTrainingHook(branches=dict(mixed=MIX | dict(classes=['class 5']))))
+
+
 def test_a_missing_domain_ends_the_run_before_its_first_step(tmp_path):
     hook = SelfTrainingHook(branches=dict(mixed=MIX | dict(onto='night')))
     message = r"needs the branches night, source, target, .*\['source', 'target'\].*DomainsDataset"

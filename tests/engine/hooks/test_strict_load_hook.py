@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Checkpoints that fit in part, or hold NaN, are refused by every way the runner loads them."""
+"""Checkpoints that fit in part, or hold NaN, are refused however the runner loads them."""
 
 import math
 from types import SimpleNamespace
@@ -101,7 +101,7 @@ def test_another_shape_needs_both_permissions():
 
 def test_a_foreign_file_is_refused_whatever_is_allowed():
     foreign = dict(state_dict={'encoder.weight': torch.zeros(2)}, meta={})
-    with pytest.raises(ValueError, match='fits not one tensor'):
+    with pytest.raises(ValueError, match='shares no tensor with'):
         check(make_model(), foreign, allow_missing=['.'], allow_unexpected=['.'])
 
 
@@ -180,7 +180,7 @@ def test_runner_loads_a_fitting_checkpoint(tmp_path, tiny_runner):
     assert torch.equal(runner.model.linear.weight, trained.linear.weight)
 
 
-def spoilt(name, value, model=None):
+def with_value(name, value, model=None):
     weights = (model or make_model()).state_dict()
     weights[name] = weights[name].clone()
     weights[name].view(-1)[-1] = value
@@ -192,13 +192,13 @@ def spoilt(name, value, model=None):
 @pytest.mark.parametrize('trains', [True, False])
 def test_weights_that_are_not_finite_are_refused(value, name, trains):
     with pytest.raises(ValueError, match=rf'model.pth holds NaN .* 1 of its tensors: {name}\.'):
-        check(make_model(), dict(state_dict=spoilt(name, value)), trains)
+        check(make_model(), dict(state_dict=with_value(name, value)), trains)
     with pytest.raises(ValueError, match=rf'last.pth holds NaN .*: {name}\.'):
-        check_weights_of_test(make_model(), spoilt(name, value), 'last.pth')
+        check_weights_of_test(make_model(), with_value(name, value), 'last.pth')
 
 
 def test_what_is_not_loaded_need_not_be_finite():
-    depth = spoilt('depth_head.weight', math.nan, make_model(depth_head=True))
+    depth = with_value('depth_head.weight', math.nan, make_model(depth_head=True))
     check(make_model(), dict(state_dict=depth), allow_unexpected=['^depth_head'])
 
 
@@ -212,7 +212,7 @@ def test_constants_of_the_model_may_be_infinite():
 
 def test_a_teacher_must_be_finite_where_a_hook_takes_it():
     teacher = {
-        f'module.{name}': value for name, value in spoilt('backbone.0.bias', math.nan).items()
+        f'module.{name}': value for name, value in with_value('backbone.0.bias', math.nan).items()
     }
     checkpoint = dict(state_dict=make_model().state_dict(), ema_state_dict=teacher)
     check(make_model(), checkpoint)

@@ -159,7 +159,7 @@ def test_heads_that_can_do_without_source_depth(tmp_path):
         train(tmp_path, without, model_config(head_config('SimpleAuxHead', channels=16)))
 
 
-def test_discriminators_without_an_optimiser(tmp_path):
+def test_discriminators_without_an_optimizer(tmp_path):
     model = model_config(**ADVERSARIAL)
     with pytest.raises(
         ValueError, match='AdversarialSegmentor has the parts segmentor and discriminator'

@@ -67,8 +67,8 @@ def train(work_dir, name, hooks, model=None, **hook_options):
     return pictures, recorder.mixed
 
 
-def colours(name, values):
-    """RGB of values in 0..1, (H, W, 3), by the nearest of the colour map's 256 entries."""
+def colors(name, values):
+    """RGB of values in 0..1, (H, W, 3), by the nearest of the color map's 256 entries."""
     table = np.array(matplotlib.colormaps[name].colors)
     index = np.minimum((np.clip(values, 0, 1) * 256).astype(int), 255)
     return table[index] * 255
@@ -107,15 +107,15 @@ def test_a_strip_per_image_at_the_interval(tmp_path, rgb):
             assert np.array_equal(label, palette[labels[index, 0]])
             prediction = branch['predictions'][index]
             assert np.array_equal(seg, palette[prediction.pred_sem_seg.data[0]])
-            expected = colours('viridis', stacked(branch, 'seg_weight')[index, 0])
+            expected = colors('viridis', stacked(branch, 'seg_weight')[index, 0])
             assert np.abs(weight - expected).max() <= 1
             values = stacked(branch, 'adaptation_weight')[index, 0]
-            expected = colours('viridis', values / np.percentile(values, 99))
-            assert np.abs(difficulty - expected).max() <= 5  # float32 may pick a neighbour
+            expected = colors('viridis', values / np.percentile(values, 99))
+            assert np.abs(difficulty - expected).max() <= 5  # float32 may pick a neighbor
             truth = stacked(branch, 'gt_depth_map')[index, 0]
             predicted = prediction.pred_depth_map.data[0].numpy()
             for panel, values in zip(depths, (truth, predicted), strict=True):
-                expected = colours('magma', values / np.percentile(truth, 99))
+                expected = colors('magma', values / np.percentile(truth, 99))
                 assert np.abs(panel - expected).max() <= 5
 
 

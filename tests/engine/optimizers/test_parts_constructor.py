@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Which optimiser holds which weight, and what reaches both."""
+"""Which optimizer holds which weight, and which settings reach both."""
 
 from types import SimpleNamespace
 
@@ -55,7 +55,7 @@ def held_by(wrapper):
     return [p for group in wrapper.optimizer.param_groups for p in group['params']]
 
 
-def test_every_weight_is_in_exactly_one_optimiser():
+def test_every_weight_is_in_exactly_one_optimizer():
     model = Model()
     wrappers = build(model)
     assert isinstance(wrappers, CountedOptimWrapperDict)
@@ -68,7 +68,7 @@ def test_every_weight_is_in_exactly_one_optimiser():
 
 
 def test_the_segmentor_keeps_its_repeats_and_rates():
-    """As without discriminators, by the same names, from which the repeats are counted."""
+    """The groups are those without discriminators; the repeats are counted from the names."""
     model = Model()
     plain = Model()
     del plain.discriminators
@@ -192,7 +192,7 @@ def test_configs_that_are_refused(change, message):
         build(**change)
 
 
-def test_a_config_of_one_optimiser_is_refused():
+def test_a_config_of_one_optimizer_is_refused():
     single = dict(constructor='PartsOptimWrapperConstructor', optimizer=dict(type='SGD', lr=0.1))
     with pytest.raises(ValueError, match='no optimizer for the segmentor and the discriminator'):
         build_optim_wrapper(Model(), single)

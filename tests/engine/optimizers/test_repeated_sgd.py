@@ -15,7 +15,7 @@ LR, MOMENTUM, DECAY = 0.05, 0.9, 5e-4
 
 
 def run_reference(start, gradients, repeats, lr=LR, momentum=MOMENTUM, decay=DECAY):
-    """The rule of facts, one scalar operation after the other, in NumPy float64."""
+    """The published update, one scalar operation after the other, in NumPy float64."""
     theta, buffer = start.copy(), None
     for gradient in gradients:
         for _ in range(repeats):

@@ -19,6 +19,7 @@ def optimizer(lr):
 
 def rates(schedulers, sgd, length):
     values = []
+    sgd.step()  # PyTorch and MMEngine warn of a scheduler that steps before its optimizer
     for _ in range(length):
         values.append(sgd.param_groups[0]['lr'])
         for scheduler in schedulers:

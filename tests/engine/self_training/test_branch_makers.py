@@ -23,7 +23,7 @@ PREPROCESSOR = UDADataPreProcessor(MEAN, STD, size=SIZE)
 
 @pytest.fixture
 def branches():
-    """A labelled source, a pseudo-labelled target whose own labels nobody may see."""
+    """A labeled source, and a pseudo-labeled target whose own labels must not be used."""
     batch = dict(source=make_branch(0), target=make_branch(1), rain=make_branch(2, depth=False))
     batch = PREPROCESSOR(batch, training=True)
     generator = torch.Generator().manual_seed(0)
@@ -86,7 +86,7 @@ def test_pasted_pseudo_labels_keep_their_trust(branches):
 
 
 def test_mixing_onto_a_made_branch_keeps_its_weights(branches):
-    """Its labels are pseudo-labels still."""
+    """The labels of the made branch are still pseudo-labels."""
     branches['masked'] = MaskImage(augment=False)('masked', branches, PREPROCESSOR)
     made = ClassMix('source', 'masked', [2], augment=False)('mixed', branches, PREPROCESSOR)
     mask = stacked(branches['source'], 'gt_sem_seg') == 2

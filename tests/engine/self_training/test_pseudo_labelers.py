@@ -63,7 +63,7 @@ def test_initial_labels_during_a_share_of_the_training(progress, kind):
 @pytest.mark.parametrize('height', [6, 4])
 @pytest.mark.parametrize(('top', 'bottom'), [(1, 0), (0, 2), (2, 1), (9, 9)])
 def test_margins_of_the_image(height, top, bottom):
-    """Counted from the edges of the image where it is padded; q counts them in, as published."""
+    """Margins are counted from the edges of the image, not of the padding; q includes them."""
     options = dict(threshold=0.9, ignore_top=top, ignore_bottom=bottom)
     found = ConfidentShare(**options)(networks(), branch(height, 8))
     share = (softmax(LOGITS['final']).max(axis=1)[:, :height] >= 0.9).mean()

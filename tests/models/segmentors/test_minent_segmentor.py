@@ -107,7 +107,7 @@ def test_a_step_follows_the_gradient_of_both_branches():
         'target.loss_entropy',
         'target.aux.loss_entropy',
     }
-    assert float(log['loss']) == pytest.approx(float(sum(losses)))
+    assert log['loss'].item() == pytest.approx(sum(losses).item())
 
 
 def test_entropy_falls_where_it_is_all_that_counts():

@@ -103,6 +103,8 @@ class Dropping(nn.Module):
         x = self.norm(x.transpose(1, 2)).transpose(1, 2)
         if isinstance(self.layer, nn.MultiheadAttention):
             return self.layer(x, x, x)[0]
+        if isinstance(self.layer, nn.Dropout2d):  # takes (N, C, H, W)
+            return self.layer(x.unsqueeze(-1)).squeeze(-1)
         return self.layer(x)
 
 
