@@ -130,7 +130,7 @@ def run_line(line: str, folder: Path, monkeypatch) -> None:
             patch.setenv(name, value)
         for path in reversed(os.environ.get('PYTHONPATH', '').split(os.pathsep)):
             patch.syspath_prepend(str(folder / path))
-        # A process of its own would have no visualiser of the run before.
+        # A process of its own would have no visualizer of the run before.
         for visualizer in (Visualizer, DepthLocalVisualizer):
             patch.setattr(visualizer, '_instance_dict', OrderedDict())
         patch.setattr(sys, 'argv', [script, *shortened(Path(script).name, options)])

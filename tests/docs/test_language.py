@@ -11,7 +11,10 @@ import pytest
 from tests.docs.pages import ROOT
 
 # Files and folders whose prose is checked: Markdown, comments and docstrings.
-CHECKED = ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs', 'configs', 'tools/*.sh')
+CHECKED = (
+    *('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs', 'configs', 'tools'),
+    *('mmseg_depthuda', 'tests', 'setup.py'),
+)
 LEFT_OUT = ('docs/_build/', 'docs/benchmarks.md')
 
 # Regular expression of a word -> what to write.

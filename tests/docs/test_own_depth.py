@@ -64,7 +64,7 @@ def logged(folder, run, key):
 
 
 def test_stereo_depth_is_that_of_the_scene(folder):
-    """Matched depth against the rendered truth, in metres: the numbers of the camera arrived."""
+    """Matched depth against the rendered truth, in meters: the numbers of the camera arrived."""
     for name in FRAMES:
         depth = loadmat(folder / f'data/my_drive/depth/{name}.mat')['depth_map']
         truth = scene(name).view(frame=int(name[-4:])).depth
@@ -79,7 +79,7 @@ def test_every_frame_has_pseudo_depth(folder):
         path = folder / f'data/my_drive/pseudo_depth/{name}.png'
         depth = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         assert depth.dtype == np.uint16 and depth.shape == SIZE[::-1]
-        assert (depth.min(), depth.max()) == (1, 65535)  # normalised: video has no metres
+        assert (depth.min(), depth.max()) == (1, 65535)  # normalized: video has no meters
 
 
 def test_the_log_shows_what_the_page_says(folder):
@@ -88,7 +88,7 @@ def test_the_log_shows_what_the_page_says(folder):
     assert len(explained) == 2 and all(0 < share < 1 for share in explained)
     assert len(logged(folder, run, 'loss_photometric')) == 2
     (log,) = (folder / 'work_dirs' / run).glob('*/*.log')
-    # The last of the three frames is the first one's neighbour of a neighbour.
+    # The last of the three frames is the first one's neighbor of a neighbor.
     assert re.search(r'2 of 6 frames in \S+ have neighbors at \(-1, 1\)', log.read_text())
 
 

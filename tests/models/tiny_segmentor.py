@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""A network small enough for tests, batches for it, and its pixel maths in NumPy."""
+"""A network small enough for tests, batches for it, and its pixel math in NumPy."""
 
 import numpy as np
 import torch

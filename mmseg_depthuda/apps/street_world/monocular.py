@@ -12,7 +12,7 @@ from mmseg_depthuda.datasets.depth_encodings import encode_png_disparity, invers
 def pseudo_inverse_depth(depth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Monocular pseudo depth as the disparity PNG that CorDA reads.
 
-    CorDA's encoding of a smoothed depth with an error of a few per cent that varies slowly over the
+    CorDA's encoding of a smoothed depth with an error of a few percent that varies slowly over the
     image, as the prediction of a network would; 0 means no depth (the sky).
 
     Returns:

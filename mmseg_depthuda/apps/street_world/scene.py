@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 STREET_END = 150.0  # meters; beyond it only the skyline
-BEHIND = -6.0  # the street begins behind the camera
+BEHIND = -6.0  # the street begins here: farther back than the camera
 LANE = 3.3
 CURB = 0.12
 HEADING_AHEAD, HEADING_ONCOMING = 0.0, np.pi
@@ -176,7 +176,7 @@ class _Sampler:
         walk_end = verge_end + side * walk
         facade = walk_end + side * yard
         for start, stop in self._blocks():
-            # The curb's face, then the strips behind it at the curb's height.
+            # The curb's face, then the strips beyond it at the curb's height.
             self._lay('curb', edge, edge + side * 0.01, start, stop)
             if verge:
                 self._lay('terrain', edge, verge_end, start, stop, y=-CURB)

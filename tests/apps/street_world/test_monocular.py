@@ -19,7 +19,7 @@ def test_pseudo_inverse_depth_is_the_encoding_of_corda(rng):
     assert values.dtype == np.uint16
     assert (values[:16] == 0).all()
     decoded = values[24:] / 256 + 1
-    # 655.36 / 20.01, with an error of a few per cent
+    # 655.36 / 20.01, with an error of a few percent
     np.testing.assert_allclose(decoded, 32.75, rtol=0.2)
     assert 0 < np.std(decoded / 32.75) < 0.1
 
