@@ -6,7 +6,7 @@ homography ``H = K [R edge_u, R edge_v, R (origin - center)]`` maps ``(a, b, 1)`
 1)``, hence ``H^-1 (u, v, 1) = (a, b, 1) / z``: inverse depth and the distances to the four edges
 are affine in the pixel coordinates. One 3x3 inverse per surface gives exact depth, coverage and
 texture coordinates; surfaces that cross the camera plane need no clipping because ``1 / z`` is
-negative beyond the camera.
+negative on its other side.
 """
 
 from __future__ import annotations

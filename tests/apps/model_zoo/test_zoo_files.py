@@ -92,10 +92,12 @@ def test_command_checks_and_writes(tool, tmp_path, capsys):
 
 
 def test_method_without_a_line(tmp_path):
-    folder = tmp_path / 'configs'
-    shutil.copytree(ROOT / 'configs', folder)
-    lines = (folder / 'methods.csv').read_text().splitlines(keepends=True)
-    (folder / 'methods.csv').write_text(''.join(lines[:-1]))
+    for name in ('_base_', 'monodepth2'):
+        shutil.copytree(ROOT / 'configs' / name, tmp_path / 'configs' / name)
+    for name, left_out in (('methods.csv', True), ('results.csv', False)):
+        header, *lines = (ROOT / 'configs' / name).read_text().splitlines(keepends=True)
+        kept = [line for line in lines if ('monodepth2' in line) != left_out]
+        (tmp_path / 'configs' / name).write_text(''.join([header, *kept]))
     assert 'monodepth2' in read_methods(ROOT) and 'monodepth2' not in read_methods(tmp_path)
     with pytest.raises(ValueError, match='no line for monodepth2'):
         zoo_files(tmp_path)
