@@ -55,6 +55,6 @@ install_requirements() {
         return
     fi
     say 'Installing (several minutes the first time: PyTorch is large)'
-    (cd "$root" && python -m pip install -c requirements/constraints.txt -e . "$@")
+    (cd "$root" && python tools/install_with_progress.py -c requirements/constraints.txt -e . "$@")
     echo "$wanted" >"$stamp"
 }

@@ -29,6 +29,12 @@ def parse_args() -> argparse.Namespace:
         metavar=('NAME', 'CONFIG'),
         help='work dir within the folder, and the config trained there',
     )
+    parser.add_argument(
+        '--photographs',
+        type=Path,
+        metavar='FOLDER',
+        help='a few pictures of FOLDER/images are segmented below the validation images',
+    )
     return parser.parse_args()
 
 
@@ -47,7 +53,7 @@ def main() -> None:
     metrics = {run.name: evaluate(run, args.folder / run.name / 'test') for run in runs}
     minutes = sum(training_seconds(args.folder / run.name) for run in runs) / 60
     write_summary(args.folder / 'summary.json', metrics, minutes)
-    draw_report(runs, args.folder / 'report.png')
+    draw_report(runs, args.folder / 'report.png', photographs=args.photographs)
     print(comparison_table([ComparedRun(name, [values]) for name, values in metrics.items()]))
     print(f'{args.folder / "summary.json"} and {args.folder / "report.png"} are written.')
 

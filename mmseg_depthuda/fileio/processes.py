@@ -38,7 +38,7 @@ def map_in_processes(
         items: Items that can be pickled.
         workers: Processes; with 1, the work is done in the calling process.
         description: What to call the progress on standard error: a bar in a terminal, otherwise a
-            line every half minute. Defaults to None: none.
+            line every half minute; both say how long is left. Defaults to None: none.
 
     Yields:
         The results in the order of the items.
@@ -57,16 +57,16 @@ def map_in_processes(
 
 
 def _told_in_lines(results: Iterable[R], description: str, total: int) -> Iterator[R]:
-    told = time.monotonic()
+    begun = told = time.monotonic()
     for done, result in enumerate(results, 1):
         yield result
-        if done == total or time.monotonic() - told >= SECONDS_BETWEEN_LINES:
-            told = time.monotonic()
-            print(
-                f'{description}: {done} of {total} ({done / total:.0%})',
-                file=sys.stderr,
-                flush=True,
-            )
+        now = time.monotonic()
+        if done == total or now - told >= SECONDS_BETWEEN_LINES:
+            told = now
+            line = f'{description}: {done} of {total} ({done / total:.0%})'
+            if done < total:
+                line += f', about {(now - begun) / done * (total - done):.0f} s left'
+            print(line, file=sys.stderr, flush=True)
 
 
 def _mapped(function: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[R]:

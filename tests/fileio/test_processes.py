@@ -43,12 +43,12 @@ def test_progress_is_told_on_standard_error(workers, capfd):
 
 
 def test_a_log_file_is_told_now_and_then(monkeypatch, capfd):
-    clock = iter([0, 10, 31, 31, 40, 60, 61, 61, 70])
+    clock = iter([0, 10, 32, 40, 60, 65, 70])  # the start, then after each item
     monkeypatch.setattr(processes.time, 'monotonic', lambda: next(clock))
     list(map_in_processes(square, range(6), 1, 'squares'))
     assert capfd.readouterr().err.splitlines() == [
-        'squares: 2 of 6 (33%)',
-        'squares: 5 of 6 (83%)',
+        'squares: 2 of 6 (33%), about 64 s left',
+        'squares: 5 of 6 (83%), about 13 s left',
         'squares: 6 of 6 (100%)',
     ]
 

@@ -95,42 +95,89 @@ def training_seconds(work_dir: str | Path) -> float:
     )
 
 
-def draw_report(runs: Sequence[TrainedRun], path: str | Path, num_images: int = 4) -> None:
+def draw_report(
+    runs: Sequence[TrainedRun],
+    path: str | Path,
+    num_images: int = 4,
+    photographs: str | Path | None = None,
+    num_photographs: int = 4,
+) -> None:
     """Draw images, labels, predictions, depth and difficulty of validation images.
 
-    One row per image, taken at equal steps from the validation set of the first run. Columns:
-    image, truth, the segmentation of each run, and, of the last run with a depth decoder per
-    domain, its inverse depth and where the two decoders disagree.
+    One row per image, taken at equal steps from the validation set of the first run, then from the
+    photographs. Columns: image, truth, the segmentation of each run, and, of the last run with a
+    depth decoder per domain, its inverse depth and where the two decoders disagree.
 
     Args:
         runs (Sequence[TrainedRun]): Networks, trained on the same classes.
         path (str | Path): Picture to write.
-        num_images (int): Number of rows.
+        num_images (int): Number of validation images.
+        photographs (str | Path, optional): Folder with ``images/``, pictures without labels. They
+            are resized to the height of the validation images. Defaults to None: none.
+        num_photographs (int): Number of them to draw at most.
+
+    Raises:
+        FileNotFoundError: ``images/`` of the photographs is missing or holds no picture.
     """
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     models = {run.name: init_model(str(run.config), str(run.checkpoint), device) for run in runs}
     dataset = DATASETS.build(models[runs[0].name].cfg.test_dataloader.dataset)
-    indices = np.linspace(0, len(dataset) - 1, min(num_images, len(dataset))).round().astype(int)
+    samples = _spread(dataset, num_images)
+    if photographs is not None:
+        height = samples[0]['inputs'].shape[1]
+        pictures = _photographs(photographs, height, dataset.metainfo)
+        for sample in _spread(pictures, num_photographs):
+            # Segmented as it is drawn, not at the many pixels of the file.
+            sample['data_samples'].set_metainfo(dict(ori_shape=sample['inputs'].shape[1:]))
+            samples.append(sample)
     palette = np.zeros((256, 3), dtype=np.uint8)
     palette[: len(dataset.metainfo['palette'])] = dataset.metainfo['palette']
+    _save_grid([_panels(models, sample, palette) for sample in samples], path)
 
-    rows = []
-    for index in indices:
-        sample = dataset[int(index)]
-        truth = sample['data_samples'].gt_sem_seg.data.squeeze(0).numpy()
-        image = sample['inputs'].numpy().transpose(1, 2, 0)[..., ::-1]  # BGR, (3, H, W)
-        panels = {'image': image, 'truth': palette[truth]}
-        depth_panels = {}
-        for name, model in models.items():
-            prediction = predict(model, sample)
-            panels[name] = palette[prediction.pred_sem_seg.data.squeeze(0).cpu().numpy()]
-            if has_depth_decoders(model.decode_head):
-                depth_panels = {
-                    'predicted inverse depth': prediction.pred_depth_map.data.squeeze(0).cpu(),
-                    'difficulty': difficulty_map(model, sample, prediction).cpu(),
-                }
-        rows.append(panels | depth_panels)
-    _save_grid(rows, path)
+
+def _spread(dataset: Any, number: int) -> list[dict]:
+    """Items of a dataset at equal steps, at most ``number``."""
+    indices = np.linspace(0, len(dataset) - 1, min(number, len(dataset))).round().astype(int)
+    return [dataset[int(index)] for index in indices]
+
+
+def _photographs(root: str | Path, height: int, metainfo: Mapping[str, Any]) -> Any:
+    """The pictures in ``images/`` of a folder as a dataset, resized to a height."""
+    return DATASETS.build(
+        dict(
+            type='FolderDepthDataset',
+            metainfo=dict(classes=metainfo['classes'], palette=metainfo['palette']),
+            data_root=str(root),
+            data_prefix=dict(img_path='images'),
+            pipeline=[
+                dict(type='LoadImageFromFile'),
+                # The short side rules, unless a panorama is wider than 4:1.
+                dict(type='Resize', scale=(4 * height, height), keep_ratio=True),
+                dict(type='PackSegInputs'),
+            ],
+        )
+    )
+
+
+def _panels(
+    models: Mapping[str, Any], sample: dict, palette: np.ndarray
+) -> dict[str, np.ndarray | Tensor]:
+    """The titled panels of one image."""
+    image = sample['inputs'].numpy().transpose(1, 2, 0)[..., ::-1]  # BGR, (3, H, W)
+    truth = np.full(image.shape, 255, dtype=np.uint8)  # a blank panel where there are no labels
+    if 'gt_sem_seg' in sample['data_samples']:
+        truth = palette[sample['data_samples'].gt_sem_seg.data.squeeze(0).numpy()]
+    panels: dict[str, np.ndarray | Tensor] = {'image': image, 'truth': truth}
+    depth_panels: dict[str, np.ndarray | Tensor] = {}
+    for name, model in models.items():
+        prediction = predict(model, sample)
+        panels[name] = palette[prediction.pred_sem_seg.data.squeeze(0).cpu().numpy()]
+        if has_depth_decoders(model.decode_head):
+            depth_panels = {
+                'predicted inverse depth': prediction.pred_depth_map.data.squeeze(0).cpu(),
+                'difficulty': difficulty_map(model, sample, prediction).cpu(),
+            }
+    return panels | depth_panels
 
 
 @torch.no_grad()
@@ -168,12 +215,10 @@ def difficulty_map(model: Any, sample: dict, prediction: SegDataSample) -> Tenso
 def _save_grid(rows: Sequence[Mapping[str, np.ndarray | Tensor]], path: str | Path) -> None:
     """Save rows of titled panels: RGB arrays (H, W, 3), or maps (H, W) to be colored."""
     titles = list(rows[0])
-    height, width = rows[0]['image'].shape[:2]
     cell = 3.0
-    figure = Figure(
-        (cell * len(titles), cell * height / width * len(rows) + 0.4), dpi=100, layout='tight'
-    )
-    axes = figure.subplots(len(rows), len(titles), squeeze=False)
+    heights = [cell * row['image'].shape[0] / row['image'].shape[1] for row in rows]
+    figure = Figure((cell * len(titles), sum(heights) + 0.4), dpi=100, layout='tight')
+    axes = figure.subplots(len(rows), len(titles), squeeze=False, height_ratios=heights)
     for row, row_axes in zip(rows, axes, strict=True):
         for title, axis in zip(titles, row_axes, strict=True):
             limits = dict(vmin=0, vmax=1) if title == 'difficulty' else {}

@@ -99,6 +99,24 @@ def test_picture_has_a_panel_per_image_and_column(runs, tmp_path, monkeypatch):
     assert picture.shape[1] == 1800
 
 
+def test_photographs_are_segmented_below_the_validation_images(runs, tmp_path, monkeypatch):
+    """A 4:3 picture gets the height of the validation images and no truth."""
+    (tmp_path / 'images').mkdir()
+    for index in range(3):
+        picture = np.full((480, 640, 3), 40 * index, dtype=np.uint8)
+        cv2.imwrite(str(tmp_path / 'images' / f'{index}.jpg'), picture)
+    grids = []
+    monkeypatch.setattr(reporting, '_save_grid', lambda rows, path: grids.append(rows))
+    reporting.draw_report(
+        runs, tmp_path / 'report.png', num_images=1, photographs=tmp_path, num_photographs=2
+    )
+    ((_, first, last),) = grids
+    assert [row['image'].shape for row in (first, last)] == 2 * [(128, 171, 3)]
+    assert first['image'].max() <= 1 and last['image'].min() >= 79  # the first and the last file
+    assert (first['truth'] == 255).all()
+    assert first['corda'].shape == first['image'].shape
+
+
 def test_training_time_counts_every_attempt(tmp_path):
     """90 s until it was killed, then 30 s; the log of another rank and of a test do not count."""
     for start, seconds, name in (
