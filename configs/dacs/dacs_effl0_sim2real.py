@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# DACS on the street world: self-training with class mixing, no depth.
+# DACS on the street world from a pretrained network: self-training with class mixing, no depth.
 _base_ = [
     '../_base_/models/deeplabv2_effl0.py',
     '../_base_/datasets/uda_street_world_128x256.py',

@@ -98,6 +98,9 @@ class DADAHead(SegDepthHead):
         )
         self.auxiliary_block = ResidualAuxiliaryBlock(in_channels, channels, feature_fusion)
         self.classifier = DeepLabV2Classifier(in_channels, self.out_channels, num_summed)
+        if not feature_fusion:
+            self.depth_parts = ('auxiliary_block',)
+        self._settle_depth()
 
     def forward_seg_depth(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Logits (N, num_classes, h, w) and inverse depth (N, 1, h, w) at feature resolution."""

@@ -51,6 +51,9 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
         loss_weights (Mapping): Weight of the losses by branch and task, as in
             ``dict(source=dict(seg=1, depth=0.01), mixed=dict(seg=1, depth=0.001))``. A task that a
             branch does not name has no loss there.
+        learn_depth (bool): False is the control of a method: the same network, data and draws
+            without any loss on depth. What serves depth alone is frozen, no depth is predicted, and
+            nothing is weighted by it. Defaults to True.
         channels (int): Width of the head; what it means is up to the head. Defaults to 256.
         norm_cfg (dict): Normalization of the head's layers. Defaults to BatchNorm.
         align_corners (bool): How predictions are upsampled. Defaults to True, as published.
@@ -67,12 +70,15 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
     needs_depth = False
     """Whether missing depth is an error on a branch whose ``loss_weights`` name depth, rather than
     training without it."""
+    depth_parts: tuple[str, ...] = ()
+    """Modules that nothing but depth is computed by."""
 
     def __init__(
         self,
         in_channels: int,
         num_classes: int,
         loss_weights: Mapping[str, Mapping[str, float]] | None = None,
+        learn_depth: bool = True,
         channels: int = 256,
         norm_cfg: dict = dict(type='BN'),
         align_corners: bool = True,
@@ -107,7 +113,23 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
         )
         self.conv_seg = None
         self.loss_depth = MODELS.build(loss_depth)
+        self.learn_depth = learn_depth
         self._without_depth: set[str] = set()
+
+    def _settle_depth(self) -> None:
+        """Take depth out of a control; a head calls it when its layers are there."""
+        if self.learn_depth:
+            return
+        self.tasks = tuple(task for task in self.tasks if task != 'depth')
+        self.predicted_tasks = ()
+        self.loss_weights = {
+            branch: {task: weight for task, weight in weights.items() if task != 'depth'}
+            for branch, weights in (self.loss_weights or {}).items()
+        }
+        for name in self.depth_parts:
+            part = getattr(self, name)
+            if part is not None:
+                part.requires_grad_(False)
 
     @abstractmethod
     def forward_seg_depth(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -163,7 +185,7 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
             tuple[dict, dict]: ``loss_seg`` and, where there is depth, ``loss_depth``; predictions
             at the size of the labels by task.
         """
-        predictions = self(inputs, tasks=('seg', 'depth'))
+        predictions = self(inputs, tasks=self.tasks)
         if tasks:
             size = batch_data_samples[0].gt_sem_seg.shape
             predictions = {k: upsample(v, size, self.align_corners) for k, v in predictions.items()}

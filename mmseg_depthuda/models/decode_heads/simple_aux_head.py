@@ -1,12 +1,13 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Depth as a plain auxiliary task, which CorDA is measured against."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from .deeplab_v2_head import DeepLabV2Classifier
+from .head_contract import Predictions
 from .seg_depth_head import SegDepthHead, task_trunk
 
 
@@ -31,6 +32,8 @@ class SimpleAuxHead(SegDepthHead):
         Self-Supervised Depth Estimation", ICCV 2021.
     """
 
+    depth_parts = ('depth_trunk', 'final_depth')
+
     def __init__(
         self,
         in_channels: int,
@@ -49,9 +52,26 @@ class SimpleAuxHead(SegDepthHead):
             self.seg_trunk, self.depth_trunk = nn.Identity(), nn.Identity()
         self.final_seg = DeepLabV2Classifier(self.channels, self.out_channels, num_summed)
         self.final_depth = DeepLabV2Classifier(self.channels, 1, num_summed)
+        self._settle_depth()
 
     def forward_seg_depth(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Logits (N, num_classes, h, w) and inverse depth (N, 1, h, w) at feature resolution."""
+        predictions = self.forward(inputs, tasks=('seg', 'depth'))
+        return predictions['seg'], predictions['depth']
+
+    def forward(
+        self,
+        inputs: Sequence[Tensor],
+        tasks: Collection[str] | None = None,
+        domain: str | None = None,
+    ) -> Tensor | Predictions:
+        """Predictions at feature resolution, and nothing but those asked for; see
+        :meth:`SegDepthHead.forward`."""
         features = self._transform_inputs(inputs)
-        seg = self.final_seg(self.seg_trunk(features))
-        return seg, self.final_depth(self.depth_trunk(features))
+        wanted = ('seg',) if tasks is None else tasks
+        predictions = {}
+        if 'seg' in wanted:
+            predictions['seg'] = self.final_seg(self.seg_trunk(features))
+        if 'depth' in wanted:
+            predictions['depth'] = self.final_depth(self.depth_trunk(features))
+        return predictions['seg'] if tasks is None else predictions
