@@ -3,8 +3,8 @@
 _base_ = [
     '../_base_/models/advent_effl0.py',
     '../_base_/datasets/uda_street_world_synthia_to_camvid_288x384.py',
-    '../_base_/schedules/street_world_pretrained_adversarial.py',
+    '../_base_/schedules/camvid_pretrained_adversarial.py',
     '../_base_/default_runtime.py',
 ]
 model = dict(decode_head=dict(num_classes=11))
-default_hooks = dict(checkpoint=dict(interval=500))
+default_hooks = dict(checkpoint=dict(interval=100))

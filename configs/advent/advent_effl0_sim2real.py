@@ -6,4 +6,4 @@ _base_ = [
     '../_base_/schedules/street_world_pretrained_adversarial.py',
     '../_base_/default_runtime.py',
 ]
-default_hooks = dict(checkpoint=dict(interval=500))
+default_hooks = dict(checkpoint=dict(interval=100))

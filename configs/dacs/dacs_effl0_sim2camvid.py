@@ -3,7 +3,7 @@
 _base_ = [
     '../_base_/models/deeplabv2_effl0.py',
     '../_base_/datasets/uda_street_world_to_camvid_288x384.py',
-    '../_base_/schedules/street_world_pretrained.py',
+    '../_base_/schedules/camvid_pretrained.py',
     '../_base_/default_runtime.py',
 ]
 model = dict(decode_head=dict(num_classes=11))
@@ -11,6 +11,6 @@ train_dataloader = dict(dataset=dict(source=dict(data_prefix=dict(depth_map_path
 # A short training needs a faster teacher than the published 0.999.
 custom_hooks = [
     dict(type='DACSHook', alpha=0.99),
-    dict(type='UDAVisualizationHook', interval=500),
+    dict(type='UDAVisualizationHook', interval=100),
 ]
-default_hooks = dict(checkpoint=dict(interval=500))
+default_hooks = dict(checkpoint=dict(interval=100))

@@ -4,5 +4,5 @@
 _base_ = '../corda/corda_effl0_sim2camvid_no_depth.py'
 custom_hooks = [
     dict(type='DACSHook', alpha=0.99),
-    dict(type='UDAVisualizationHook', interval=500),
+    dict(type='UDAVisualizationHook', interval=100),
 ]

@@ -9,6 +9,6 @@ _base_ = [
 # A short training needs a faster teacher than the published 0.999.
 custom_hooks = [
     dict(type='DACSHook', alpha=0.99),
-    dict(type='UDAVisualizationHook', interval=500),
+    dict(type='UDAVisualizationHook', interval=100),
 ]
-default_hooks = dict(checkpoint=dict(interval=500))
+default_hooks = dict(checkpoint=dict(interval=100))

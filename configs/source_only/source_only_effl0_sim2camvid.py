@@ -3,7 +3,7 @@
 _base_ = [
     '../_base_/models/deeplabv2_effl0.py',
     '../_base_/datasets/uda_street_world_to_camvid_288x384.py',
-    '../_base_/schedules/street_world_pretrained.py',
+    '../_base_/schedules/camvid_pretrained.py',
     '../_base_/default_runtime.py',
 ]
 model = dict(decode_head=dict(num_classes=11))
@@ -25,4 +25,4 @@ train_dataloader = dict(
         pipeline=train_pipeline,
     ),
 )
-default_hooks = dict(checkpoint=dict(interval=500))
+default_hooks = dict(checkpoint=dict(interval=100))

@@ -22,4 +22,4 @@ train_dataloader = dict(
         pipeline=train_pipeline,
     ),
 )
-default_hooks = dict(checkpoint=dict(interval=500))
+default_hooks = dict(checkpoint=dict(interval=100))

@@ -7,3 +7,4 @@ optim_wrapper = dict(
         paramwise_cfg=dict(custom_keys=dict(decode_head=dict(lr_mult=10))),
     ),
 )
+train_cfg = dict(max_iters=500, val_interval=500)
