@@ -131,6 +131,7 @@ setup(
     package_data={'mmseg_depthuda': ['py.typed']},
     install_requires=read_requirements('runtime.txt'),
     extras_require={
+        'pretrained': read_requirements('pretrained.txt'),
         'tests': read_requirements('tests.txt'),
         'docs': read_requirements('docs.txt'),
     },

@@ -11,9 +11,11 @@ from .version import __version__
 
 check_versions(installed_versions())
 
+from .fileio.installed_weights import register_package_scheme  # noqa: E402
 from .fileio.safe_loading import load_without_code  # noqa: E402
 
 load_without_code()
+register_package_scheme()
 
 from . import checkpoint_types, datasets, engine, evaluation, models, visualization  # noqa: E402, F401
 

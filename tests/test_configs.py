@@ -29,7 +29,12 @@ EXPERIMENTS = sorted(
     for path in CONFIGS.glob('*/*.py')
     if path.parts[-2] not in ('_base_', 'monodepth2')
 )
-DEPTH_OF_SOURCE_ALONE = ('corda/corda_r18_sim2camvid.py', 'corda/corda_r18_sim2own.py')
+DEPTH_OF_SOURCE_ALONE = (
+    'corda/corda_effl0_sim2camvid.py',
+    'corda/corda_r18_sim2camvid.py',
+    'corda/corda_r18_sim2own.py',
+    'simple_aux/simple_aux_effl0_sim2camvid.py',
+)
 LADDER = (
     'source_only/source_only',
     'dacs/dacs',
@@ -76,6 +81,7 @@ def roots(tmp_path_factory):
         patch.delenv('OWN_TARGET_SIZE', raising=False)
         patch.delenv('DEEPLAB_INIT', raising=False)
         patch.delenv('DEEPLAB_IMAGENET_INIT', raising=False)
+        patch.delenv('EFFICIENTNET_LITE0_INIT', raising=False)
         yield root
 
 
@@ -116,9 +122,13 @@ def number_of_classes(dataset):
     return len(PROTOCOLS[dataset.get('protocol', default)].classes)
 
 
-def predicts_depth(cfg):
+def has_depth_head(cfg):
     head = MODELS.get(cfg.model.decode_head.type)
     return 'depth' in getattr(head, 'predicted_tasks', ())
+
+
+def predicts_depth(cfg):
+    return has_depth_head(cfg) and cfg.model.decode_head.get('learn_depth', True)
 
 
 def is_adversarial(cfg):
@@ -141,6 +151,18 @@ def test_every_rung_of_the_ladder_has_its_experiments():
     for rung in ('_f', '_no_distillation'):
         expected.add(f'corda/corda_r18_sim2real{rung}')
     assert {f'{name}.py' for name in expected} <= set(EXPERIMENTS)
+
+
+@pytest.mark.parametrize('pair', ['sim2real', 'sim2camvid'])
+def test_every_method_has_a_pretrained_network_and_a_control_where_it_learns_depth(pair):
+    small = [path for path in EXPERIMENTS if path.endswith(f'_effl0_{pair}.py')]
+    methods = {path.partition('_effl0_')[0] for path in small}
+    of_all = {p.partition('_r101_')[0] for p in EXPERIMENTS if '_r101_' in p}
+    assert methods == of_all
+    controlled = {p for p in small if has_depth_head(load(p))}
+    assert len(controlled) == 3
+    for path in controlled:
+        assert not predicts_depth(load(path.replace('.py', '_no_depth.py')))
 
 
 def test_the_adversarial_family_has_its_experiments():
@@ -170,7 +192,9 @@ def test_head_and_datasets_have_the_same_classes(cfg):
 
 def test_model_gives_logits(cfg):
     model, shape = build(cfg)
-    assert shape == (2, cfg.model.decode_head.num_classes, 17, 33)  # output stride 8
+    rounded_up = cfg.model.backbone.type == 'DeepLabV2ResNet'  # its pooling's; output stride 8
+    size = (17, 33) if rounded_up else (16, 32)
+    assert shape == (2, cfg.model.decode_head.num_classes, *size)
     assert model.predicts_depth == predicts_depth(cfg)
 
 
@@ -207,7 +231,7 @@ def test_hooks_are_built(cfg, tmp_path):
 
 
 def test_methods_without_depth_load_none(cfg):
-    if predicts_depth(cfg):
+    if has_depth_head(cfg):  # a control has the data of its method
         return
     training = cfg.train_dataloader.dataset
     for dataset in (training.get('source', training), training.get('target', training)):
@@ -223,14 +247,23 @@ def test_name_says_what_it_is(cfg, name):
         .replace('own_images', 'own-images')
         .replace('no_distillation', 'no-distillation')
         .replace('multi_level', 'multi-level')
+        .replace('no_depth', 'no-depth')
+        .replace('corda_head', 'corda-head')
         .split('_')
     )
     heads = {'corda': 'CorDAHead', 'simple-aux': 'SimpleAuxHead', 'dada': 'DADAHead'}
+    if 'corda-head' in variant:
+        heads['dacs'] = 'CorDAHead'
     assert cfg.model.decode_head.type == heads.get(method, 'DeepLabV2Head')
+    learns_depth = not {'no-depth', 'corda-head'} & set(variant)
+    assert cfg.model.decode_head.get('learn_depth', True) == learns_depth
     segmentors = dict.fromkeys(('advent', 'dada'), 'AdversarialSegmentor')
     segmentors['minent'] = 'MinEntSegmentor'
     assert cfg.model.type == segmentors.get(method, 'UDASegmentor')
-    assert cfg.model.backbone.depth == int(backbone[1:])
+    if backbone == 'effl0':
+        check_budget(cfg, pair)
+    else:
+        assert cfg.model.backbone.depth == int(backbone[1:])
     training = cfg.train_dataloader.dataset
     if method == 'corda':
         keeps_f = {'f', 'no-distillation'} & set(variant)
@@ -256,6 +289,31 @@ def test_name_says_what_it_is(cfg, name):
         hook = cfg.custom_hooks[0]
         expected = 0.1 if method == 'corda' and pair == 'gta2cs' else 0.0
         assert hook.get('initial_pseudo_labels', 0.0) == expected
+
+
+def check_budget(cfg, pair):
+    """One for all methods."""
+    wrapper = cfg.optim_wrapper.get('segmentor', cfg.optim_wrapper)
+    backbone = dict(cfg.model.backbone)
+    assert backbone.pop('init_cfg').checkpoint.startswith('package://efficientnet_lite0')
+    common = [
+        {name: wrapper[name] for name in ('optimizer', 'paramwise_cfg')},
+        backbone,
+        cfg.model.data_preprocessor,
+        cfg.param_scheduler,
+        cfg.train_cfg,
+        cfg.train_dataloader.batch_size,
+    ]
+    reference = load(f'dacs/dacs_effl0_{pair}.py')
+    optimizer = {n: reference.optim_wrapper[n] for n in ('optimizer', 'paramwise_cfg')}
+    assert common[0] == optimizer and common[0]['optimizer'].lr > 0
+    assert common[2:] == [
+        reference.model.data_preprocessor,
+        reference.param_scheduler,
+        reference.train_cfg,
+        reference.train_dataloader.batch_size,
+    ]
+    assert backbone == {k: v for k, v in reference.model.backbone.items() if k != 'init_cfg'}
 
 
 # Table 3 of DADA: what is adapted, and whether depth is fed back.
@@ -305,9 +363,13 @@ def check_adversarial_family(cfg, method, pair, variant):
 def small(cfg):
     """The same experiment with a small backbone, and small crops where they were 512x512."""
     cfg = copy.deepcopy(cfg)
-    cfg.model.backbone.update(depth=18, base_channels=8, stem_channels=8, init_cfg=None)
-    cfg.model.decode_head.in_channels = 64
-    if predicts_depth(cfg):
+    if cfg.model.backbone.type == 'EfficientNetLite':
+        cfg.model.backbone.update(num_stages=3, init_cfg=None)
+        cfg.model.decode_head.in_channels = 40
+    else:
+        cfg.model.backbone.update(depth=18, base_channels=8, stem_channels=8, init_cfg=None)
+        cfg.model.decode_head.in_channels = 64
+    if has_depth_head(cfg):
         cfg.model.decode_head.channels = 16
     if 'auxiliary_head' in cfg.model:
         cfg.model.auxiliary_head.in_channels = 32
@@ -315,6 +377,10 @@ def small(cfg):
     for dataset in (training.get('source', training), training.get('target', training)):
         cropped = [step for step in dataset.pipeline if step.get('crop_size') == (512, 512)]
         for step in dataset.pipeline:
+            if step.get('crop_size') == (240, 384):  # CamVid for the pretrained network
+                step.crop_size = (120, 192)
+            if step.get('scale') in ((480, 240), (384, 288)):
+                step.scale = tuple(side // 2 for side in step.scale)
             if 'scale' in step and (cropped or max(step.scale) >= 640):
                 step.scale = tuple(side // 8 for side in step.scale)
         for step in cropped:
@@ -336,16 +402,17 @@ class Recorder(Hook):
         parameters = dict(runner.model.named_parameters())
         self.moved = {n for n, p in parameters.items() if not torch.equal(p, self.before[n])}
         self.trainable = {name for name, p in parameters.items() if p.requires_grad}
+        self.state = runner.model.state_dict()
 
 
-def train_one_iteration(cfg, tmp_path, name):
+def train(cfg, tmp_path, name, iterations=1):
     cfg = small(cfg)
     cfg.merge_from_dict(
         {
             'work_dir': str(tmp_path),
             'experiment_name': f'step_{Path(name).stem}',
             'log_level': 'ERROR',
-            'train_cfg.max_iters': 1,
+            'train_cfg.max_iters': iterations,
             'default_hooks.checkpoint': None,
             **{
                 f'{loop}_{part}': None for loop in ('val', 'test') for part in ('cfg', 'dataloader')
@@ -386,7 +453,7 @@ def expected_losses(cfg, name):
     has_depth = dict.fromkeys(('source', 'mixed'), predicts_depth(cfg))
     if name in DEPTH_OF_SOURCE_ALONE:
         has_depth['mixed'] = False
-    if name == 'corda/corda_r18_own_images.py':
+    if name == 'corda/corda_r18_own_images.py':  # it names depth, and there is none
         has_depth = dict.fromkeys(has_depth, False)
     losses = {'loss'}
     for branch, with_depth in has_depth.items():
@@ -396,8 +463,8 @@ def expected_losses(cfg, name):
 
 
 def expected_unmoved(name):
-    """Decoders that no depth trains."""
-    if name in DEPTH_OF_SOURCE_ALONE:
+    """Decoders of a depth that nobody teaches."""
+    if name in DEPTH_OF_SOURCE_ALONE:  # SimpleAux has one decoder, which the source teaches
         return ('decode_head.initial_depth.target', 'decode_head.final_depth.target')
     if name == 'corda/corda_r18_own_images.py':
         names = ('initial_depth', 'final_depth', 'depth_from_seg')
@@ -406,7 +473,7 @@ def expected_unmoved(name):
 
 
 def test_trains_one_iteration(cfg, name, tmp_path):
-    recorder = train_one_iteration(cfg, tmp_path, name)
+    recorder = train(cfg, tmp_path, name)
     assert set(recorder.losses) == expected_losses(cfg, name)
     assert all(np.isfinite(value) for value in recorder.losses.values()), recorder.losses
     terms = {term: v for term, v in recorder.losses.items() if '_' in term and 'acc' not in term}
@@ -416,6 +483,32 @@ def test_trains_one_iteration(cfg, name, tmp_path):
     unmoved = {n for n in recorder.trainable if n.startswith(expected_unmoved(name) or 'none')}
     assert recorder.trainable - recorder.moved == unmoved
     assert recorder.moved <= recorder.trainable
+
+
+@pytest.mark.parametrize(
+    ('method', 'options'),
+    [
+        ('simple_aux/simple_aux_effl0_sim2real', {}),
+        ('corda/corda_effl0_sim2real', dict(decode_head=dict(difficulty=None))),
+        ('corda/corda_effl0_sim2real_no_distillation', {}),
+        ('dada/dada_effl0_sim2real', dict(alignments=dict(main=dict(space='self_information')))),
+    ],
+)
+def test_control_is_its_method_but_for_the_depth_terms(roots, tmp_path, method, options):
+    """Two iterations, so that gradients count: with its depth terms multiplied by 0 the method
+    has the losses and the weights of its control, bit by bit."""
+    weightless = copy.deepcopy(load(f'{method}.py'))
+    weightless.merge_from_dict(dict(model=options))
+    for weights in weightless.model.decode_head.loss_weights.values():
+        weights.update({task: 0.0 for task in weights if task == 'depth'})
+    control = train(load(f'{method}_no_depth.py'), tmp_path / 'control', 'control', 2)
+    expected = train(weightless, tmp_path / 'method', 'method', 2)
+    terms = {n: v for n, v in expected.losses.items() if not n.endswith('_depth')}
+    assert control.losses == terms and len(terms) < len(expected.losses)
+    assert control.state.keys() == expected.state.keys()
+    frozen = control.state.keys() - control.trainable
+    differing = {n for n, v in control.state.items() if not torch.equal(v, expected.state[n])}
+    assert control.moved and all('depth' in name and name in frozen for name in differing)
 
 
 # -- evaluation ----------------------------------------------------------------------------------

@@ -40,7 +40,8 @@ class Method:
     """A line of ``configs/methods.csv``.
 
     Args:
-        prefix (str): What the names of its experiments begin with, before ``_r101_`` or ``_r18_``.
+        prefix (str): What the names of its experiments begin with, before ``_r101_``, ``_r18_`` or
+            ``_effl0_``.
         name (str): Name of the collection in the metafile.
         paper (str): Title.
         paper_url (str): Address.
@@ -100,7 +101,7 @@ class Experiment:
     @property
     def prefix(self) -> str:
         """Of the method: ``simple_aux`` of ``simple_aux_r18_sim2real``."""
-        return re.split(r'_r\d+_', self.name)[0]
+        return re.split(r'_(?:r\d+|effl\d)_', self.name)[0]
 
     @property
     def is_paired(self) -> bool:
@@ -139,6 +140,8 @@ class Experiment:
     def network(self) -> str:
         """Backbone with its output stride, as in ``R-101-D8 (DeepLab-v2)``."""
         backbone = self.cfg.model.backbone
+        if backbone.type == 'EfficientNetLite':
+            return f'EfficientNet-{backbone.arch.title()}-D{backbone.output_stride}'
         deeplab = backbone.type == 'DeepLabV2ResNet'
         stride = 4 * prod(backbone.get('strides', (1, 2, 1, 1) if deeplab else (1, 2, 2, 2)))
         text = f'R-{backbone.depth}-D{stride}'

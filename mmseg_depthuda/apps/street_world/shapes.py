@@ -602,7 +602,7 @@ def _person(dresser: Dresser, element: Element, rng: np.random.Generator) -> Non
 
 
 def _two_wheeler(dresser: Dresser, element: Element, rng: np.random.Generator) -> None:
-    """Two crossed cut-outs: the profile along the heading and the view from the front or the back."""
+    """Two crossed cut-outs: the profile along the heading, and the front or back view."""
     look = dresser.look
     resolution = dresser.resolution(element)
     colors = {

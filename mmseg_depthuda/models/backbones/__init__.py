@@ -1,10 +1,12 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Backbones: DeepLab-v2's ResNet, and a ResNet that also returns its stem."""
+"""Backbones: DeepLab-v2's ResNet, a ResNet that also returns its stem, EfficientNet-Lite."""
 
 from .deeplab_resnet import DeepLabV2ResNet
+from .efficientnet_lite import EfficientNetLite
 from .resnet_with_stem import ResNetWithStem
 
 __all__ = [
     'DeepLabV2ResNet',
+    'EfficientNetLite',
     'ResNetWithStem',
 ]

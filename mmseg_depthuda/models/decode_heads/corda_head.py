@@ -154,6 +154,11 @@ class CorDAHead(SegDepthHead):
         self.final_depth = ModuleDict(
             {d: DeepLabV2Classifier(channels, 1, num_summed) for d in decoders}
         )
+        # With distillation the trunk of depth serves the segmentation, too.
+        self.depth_parts = ('initial_depth', 'final_depth', 'depth_from_seg')
+        if not distillation:
+            self.depth_parts += ('depth_trunk',)
+        self._settle_depth()
 
     # -- forward -----------------------------------------------------------------------------------
 
@@ -187,17 +192,20 @@ class CorDAHead(SegDepthHead):
             )
         return self.depth_decoders[domain]
 
-    def _initial_features(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Features of the backbone, of the segmentation trunk and of the depth trunk."""
+    def _initial_features(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Features of the backbone, of segmentation and of depth; None where nothing uses these."""
         features = self._transform_inputs(inputs)
-        return features, self.seg_trunk(features), self.depth_trunk(features)
+        unused = 'depth_trunk' in self.depth_parts and not self.learn_depth
+        depth = None if unused else self.depth_trunk(features)
+        return features, self.seg_trunk(features), depth
 
-    def _distilled_seg(self, seg: Tensor, depth: Tensor) -> Tensor:
+    def _distilled_seg(self, seg: Tensor, depth: Tensor | None) -> Tensor:
         """Features of segmentation with those from depth added (CorDA, eq. 6)."""
         return seg if self.seg_from_depth is None else seg + self.seg_from_depth(depth)
 
-    def _distilled_depth(self, seg: Tensor, depth: Tensor) -> Tensor:
+    def _distilled_depth(self, seg: Tensor, depth: Tensor | None) -> Tensor:
         """Features of depth with those from segmentation added (CorDA, eq. 7)."""
+        assert depth is not None, 'a head without learn_depth is asked for depth'
         return depth if self.depth_from_seg is None else depth + self.depth_from_seg(seg)
 
     def forward_initial_seg(self, inputs: Sequence[Tensor]) -> Tensor:
@@ -351,7 +359,7 @@ class CorDAHead(SegDepthHead):
     @property
     def judges_pseudo_labels(self) -> bool:
         """bool: Whether ``agreement`` weights pseudo-labels, as in the paper."""
-        return self.difficulty == 'paper'
+        return self.learn_depth and self.difficulty == 'paper'
 
     @torch.no_grad()
     def agreement(self, inputs: Sequence[Tensor], batch_data_samples: SampleList) -> Tensor | None:

@@ -104,7 +104,7 @@ def has_depth_decoders(head: nn.Module) -> bool:
     Returns:
         bool: False for a head of MMSeg.
     """
-    return hasattr(bare_model(head), 'forward_depths')
+    return hasattr(bare_model(head), 'forward_depths') and 'depth' in head_tasks(head)
 
 
 def depths_by_decoder(head: nn.Module, features: Sequence[Tensor]) -> list[Tensor]:

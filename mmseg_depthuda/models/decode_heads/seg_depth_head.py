@@ -52,6 +52,9 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
         loss_weights (Mapping): Weights of the losses by branch and task, as in
             ``dict(source=dict(seg=1, depth=0.01), mixed=dict(seg=1, depth=0.001))``. If a branch
             does not name a task, the task has no loss there.
+        learn_depth (bool): False is the control of a method: the same network, data and draws
+            without any loss on depth. What serves depth alone is frozen, no depth is predicted, and
+            nothing is weighted by it. Defaults to True.
         channels (int): Width of the head. Each head says which layers have it. Defaults to 256.
         norm_cfg (dict): Normalization of the head's layers. Defaults to BatchNorm.
         align_corners (bool): How predictions are upsampled. Defaults to True, as published.
@@ -65,16 +68,19 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
     """
 
     tasks: tuple[str, ...] = ('seg', 'depth')
-    predicted_tasks = ('depth',)
+    predicted_tasks: tuple[str, ...] = ('depth',)
     needs_depth = False
     """Whether missing depth is an error on a branch whose ``loss_weights`` name depth. If not, the
     branch is trained without a depth loss."""
+    depth_parts: tuple[str, ...] = ()
+    """Modules that nothing but depth is computed by."""
 
     def __init__(
         self,
         in_channels: int,
         num_classes: int,
         loss_weights: Mapping[str, Mapping[str, float]] | None = None,
+        learn_depth: bool = True,
         channels: int = 256,
         norm_cfg: dict = dict(type='BN'),
         align_corners: bool = True,
@@ -109,7 +115,23 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
         )
         self.conv_seg = None
         self.loss_depth = MODELS.build(loss_depth)
+        self.learn_depth = learn_depth
         self._without_depth: set[str] = set()
+
+    def _settle_depth(self) -> None:
+        """Take depth out of a control; a head calls it when its layers are there."""
+        if self.learn_depth:
+            return
+        self.tasks = tuple(task for task in self.tasks if task != 'depth')
+        self.predicted_tasks = ()
+        self.loss_weights = {
+            branch: {task: weight for task, weight in weights.items() if task != 'depth'}
+            for branch, weights in (self.loss_weights or {}).items()
+        }
+        for name in self.depth_parts:
+            part = getattr(self, name)
+            if part is not None:
+                part.requires_grad_(False)
 
     @abstractmethod
     def forward_by_task(
@@ -175,7 +197,7 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
             tuple[dict, dict]: ``loss_seg`` and, if there is depth, ``loss_depth``; predictions by
             task, at the size of the labels.
         """
-        predictions = self(inputs, tasks=('seg', 'depth'))
+        predictions = self(inputs, tasks=self.tasks)
         if tasks:
             size = batch_data_samples[0].gt_sem_seg.shape
             predictions = {k: upsample(v, size, self.align_corners) for k, v in predictions.items()}

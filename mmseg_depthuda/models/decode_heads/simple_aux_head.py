@@ -34,6 +34,7 @@ class SimpleAuxHead(SegDepthHead):
     """
 
     channels: int
+    depth_parts = ('depth_trunk', 'final_depth')
 
     def __init__(
         self,
@@ -53,6 +54,7 @@ class SimpleAuxHead(SegDepthHead):
             self.channels = in_channels
         self.final_seg = DeepLabV2Classifier(self.channels, self.out_channels, num_summed)
         self.final_depth = DeepLabV2Classifier(self.channels, 1, num_summed)
+        self._settle_depth()
 
     def forward_by_task(
         self, inputs: Sequence[Tensor], tasks: Collection[str], domain: str | None = None
@@ -60,10 +62,11 @@ class SimpleAuxHead(SegDepthHead):
         """See :meth:`SegDepthHead.forward_by_task`.
 
         Both trunks run whatever the tasks are, so that the statistics of their BatchNorm layers
-        follow all images.
+        follow all images. Without ``learn_depth`` there is no use for those of the depth trunk.
         """
         features = self._transform_inputs(inputs)
-        seg, depth = self.seg_trunk(features), self.depth_trunk(features)
+        seg = self.seg_trunk(features)
+        depth = self.depth_trunk(features) if self.learn_depth else None
         predictions = {}
         if 'seg' in tasks:
             predictions['seg'] = self.final_seg(seg)

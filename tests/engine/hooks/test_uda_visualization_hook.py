@@ -175,7 +175,9 @@ class FixedDepths:
     def __init__(self, source, target):
         self.depths = dict(source=source, target=target)
         self.decode_head = SimpleNamespace(
-            forward_depths=lambda features: self.depths, align_corners=False
+            forward_depths=lambda features: self.depths,
+            tasks=('seg', 'depth'),
+            align_corners=False,
         )
 
     def extract_feat(self, inputs):

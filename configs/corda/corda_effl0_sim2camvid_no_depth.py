@@ -1,0 +1,4 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# The control of CorDA: the same network, data and draws, and no loss on depth.
+_base_ = './corda_effl0_sim2camvid.py'
+model = dict(decode_head=dict(learn_depth=False))
