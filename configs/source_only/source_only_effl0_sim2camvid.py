@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# What a pretrained network learns from labelled `sim` images alone, tested on real CamVid frames.
+# What a pretrained network learns from labeled `sim` images alone, tested on real CamVid frames.
 _base_ = [
     '../_base_/models/deeplabv2_effl0.py',
     '../_base_/datasets/uda_street_world_to_camvid_288x384.py',
