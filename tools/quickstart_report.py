@@ -51,7 +51,7 @@ def main() -> None:
     args = parse_args()
     runs = [find_run(args.folder, name, config) for name, config in args.run]
     metrics = {run.name: evaluate(run, args.folder / run.name / 'test') for run in runs}
-    minutes = sum(training_seconds(args.folder / run.name) for run in runs) / 60
+    minutes = training_seconds(*(args.folder / run.name for run in runs)) / 60
     write_summary(args.folder / 'summary.json', metrics, minutes)
     draw_report(runs, args.folder / 'report.png', photographs=args.photographs)
     print(comparison_table([ComparedRun(name, [values]) for name, values in metrics.items()]))

@@ -78,21 +78,30 @@ def write_summary(
     AtomicBackend().put_text(json.dumps(summary, indent=2) + '\n', path)
 
 
-def training_seconds(work_dir: str | Path) -> float:
-    """Measure how long a network was trained, over all attempts, the killed ones included.
+def training_seconds(*work_dirs: str | Path) -> float:
+    """Measure how long networks were trained, over all attempts, the killed ones included.
+
+    Time in which two of them were trained at once counts once.
 
     Args:
-        work_dir (str | Path): Work dir of the run, with MMEngine's folder ``YYYYMMDD_HHMMSS`` per
-            attempt: its name is when it began, the last line of its log when it ended.
+        work_dirs (str | Path): Work dirs of the runs. Each has MMEngine's folder
+            ``YYYYMMDD_HHMMSS`` for each attempt: its name is the time when it began, the last line
+            of its log the time when it ended.
 
     Returns:
         float: Wall time in seconds.
     """
-    return sum(
-        log.stat().st_mtime - datetime.strptime(log.stem, '%Y%m%d_%H%M%S').timestamp()
+    attempts = sorted(
+        (datetime.strptime(log.stem, '%Y%m%d_%H%M%S').timestamp(), log.stat().st_mtime)
+        for work_dir in work_dirs
         for log in Path(work_dir).glob('*/*.log')
         if log.stem == log.parent.name
     )
+    seconds, counted = 0.0, 0.0
+    for begin, end in attempts:
+        seconds += max(0.0, end - max(begin, counted))
+        counted = max(counted, end)
+    return seconds
 
 
 def draw_report(

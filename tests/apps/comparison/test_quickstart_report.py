@@ -117,20 +117,25 @@ def test_photographs_are_segmented_below_the_validation_images(runs, tmp_path, m
     assert first['corda'].shape == first['image'].shape
 
 
-def test_training_time_counts_every_attempt(tmp_path):
-    """90 s until it was killed, then 30 s; the log of another rank and of a test do not count."""
-    for start, seconds, name in (
-        ('20260102_030405', 90, '20260102_030405'),
-        ('20260102_040000', 30, '20260102_040000'),
-        ('20260102_040000', 30, '20260102_040000_host_device1_rank1'),
-        ('test/20260102_050000', 99, '20260102_050000'),
+def test_training_time_counts_every_attempt_and_no_second_twice(tmp_path):
+    """90 s until it was killed, then 30 s. The log of another rank and of a test do not count.
+
+    The other run begins 20 s before the end of the second attempt and ends 40 s after it.
+    """
+    for run, start, seconds, name in (
+        ('a', '20260102_030405', 90, '20260102_030405'),
+        ('a', '20260102_040000', 30, '20260102_040000'),
+        ('a', '20260102_040000', 30, '20260102_040000_host_device1_rank1'),
+        ('a', 'test/20260102_050000', 99, '20260102_050000'),
+        ('b', '20260102_040010', 60, '20260102_040010'),
     ):
-        log = tmp_path / start / f'{name}.log'
+        log = tmp_path / run / start / f'{name}.log'
         log.parent.mkdir(parents=True, exist_ok=True)
         log.touch()
         end = datetime.strptime(start[-15:], '%Y%m%d_%H%M%S').timestamp() + seconds
         os.utime(log, (end, end))
-    assert reporting.training_seconds(tmp_path) == 120.0
+    assert reporting.training_seconds(tmp_path / 'a') == 120.0
+    assert reporting.training_seconds(tmp_path / 'a', tmp_path / 'b') == 160.0
 
 
 def test_summary_has_the_promised_keys(tmp_path):
