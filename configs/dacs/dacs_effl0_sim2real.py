@@ -1,10 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # DACS on the street world from a pretrained network: self-training with class mixing, no depth.
 _base_ = [
-    '../_base_/models/deeplabv2_effl0.py',
+    '../_base_/methods/dacs_effl0.py',
     '../_base_/datasets/uda_street_world_128x256.py',
     '../_base_/schedules/street_world_pretrained.py',
-    '../_base_/default_runtime.py',
 ]
 train_dataloader = dict(
     dataset=dict(
@@ -12,9 +11,3 @@ train_dataloader = dict(
         target=dict(depth=None),
     )
 )
-# A short training needs a faster teacher than the published 0.999.
-custom_hooks = [
-    dict(type='DACSHook', alpha=0.99),
-    dict(type='UDAVisualizationHook', interval=100),
-]
-default_hooks = dict(checkpoint=dict(interval=100))

@@ -1,11 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # DADA from the street world to real CamVid frames, from a pretrained network.
 _base_ = [
-    '../_base_/models/dada_effl0.py',
+    '../_base_/methods/dada_effl0.py',
     '../_base_/datasets/uda_street_world_synthia_to_camvid_288x384.py',
     '../_base_/schedules/camvid_pretrained_adversarial.py',
-    '../_base_/default_runtime.py',
 ]
 model = dict(decode_head=dict(num_classes=11))
-default_hooks = dict(checkpoint=dict(interval=100))
 train_dataloader = dict(dataset=dict(source=dict(data_prefix=dict(depth_map_path='Depth'))))

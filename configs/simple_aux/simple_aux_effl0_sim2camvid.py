@@ -1,15 +1,8 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # SimpleAux from the street world to CamVid, which has no depth: the source alone teaches it.
 _base_ = [
-    '../_base_/models/simple_aux_effl0.py',
+    '../_base_/methods/simple_aux_effl0.py',
     '../_base_/datasets/uda_street_world_to_camvid_288x384.py',
     '../_base_/schedules/camvid_pretrained.py',
-    '../_base_/default_runtime.py',
 ]
 model = dict(decode_head=dict(num_classes=11))
-# A short training needs a faster teacher than the published 0.999.
-custom_hooks = [
-    dict(type='DACSHook', alpha=0.99),
-    dict(type='UDAVisualizationHook', interval=100),
-]
-default_hooks = dict(checkpoint=dict(interval=100))

@@ -1,10 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # What a pretrained network learns from labeled `sim` images alone, tested on real CamVid frames.
 _base_ = [
-    '../_base_/models/deeplabv2_effl0.py',
+    '../_base_/methods/source_only_effl0.py',
     '../_base_/datasets/uda_street_world_to_camvid_288x384.py',
     '../_base_/schedules/camvid_pretrained.py',
-    '../_base_/default_runtime.py',
 ]
 model = dict(decode_head=dict(num_classes=11))
 train_pipeline = [
@@ -25,4 +24,3 @@ train_dataloader = dict(
         pipeline=train_pipeline,
     ),
 )
-default_hooks = dict(checkpoint=dict(interval=100))

@@ -1,10 +1,9 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 # What a pretrained network learns from labeled `sim` images alone, tested on `real` ones.
 _base_ = [
-    '../_base_/models/deeplabv2_effl0.py',
+    '../_base_/methods/source_only_effl0.py',
     '../_base_/datasets/uda_street_world_128x256.py',
     '../_base_/schedules/street_world_pretrained.py',
-    '../_base_/default_runtime.py',
 ]
 train_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -22,4 +21,3 @@ train_dataloader = dict(
         pipeline=train_pipeline,
     ),
 )
-default_hooks = dict(checkpoint=dict(interval=100))
