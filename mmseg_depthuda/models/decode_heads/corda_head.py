@@ -211,8 +211,9 @@ class CorDAHead(SegDepthHead):
         """CorDA, eq. 6."""
         return seg if self.seg_from_depth is None else seg + self.seg_from_depth(depth)
 
-    def _distilled_depth(self, seg: Tensor, depth: Tensor) -> Tensor:
+    def _distilled_depth(self, seg: Tensor, depth: Tensor | None) -> Tensor:
         """CorDA, eq. 7."""
+        assert depth is not None, 'a head with learn_depth=False predicts no depth'
         return depth if self.depth_from_seg is None else depth + self.depth_from_seg(seg)
 
     def forward_initial_seg(self, inputs: Sequence[Tensor]) -> Tensor:
