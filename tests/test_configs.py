@@ -405,7 +405,7 @@ class Recorder(Hook):
         self.state = runner.model.state_dict()
 
 
-def train(cfg, tmp_path, name, iterations=1):
+def train(cfg, tmp_path, name, iterations):
     cfg = small(cfg)
     cfg.merge_from_dict(
         {
@@ -425,6 +425,10 @@ def train(cfg, tmp_path, name, iterations=1):
     runner.register_hook(recorder)
     runner.train()
     return recorder
+
+
+def train_one_iteration(cfg, tmp_path, name):
+    return train(cfg, tmp_path, name, iterations=1)
 
 
 def expected_losses(cfg, name):
@@ -473,7 +477,7 @@ def expected_unmoved(name):
 
 
 def test_trains_one_iteration(cfg, name, tmp_path):
-    recorder = train(cfg, tmp_path, name)
+    recorder = train_one_iteration(cfg, tmp_path, name)
     assert set(recorder.losses) == expected_losses(cfg, name)
     assert all(np.isfinite(value) for value in recorder.losses.values()), recorder.losses
     terms = {term: v for term, v in recorder.losses.items() if '_' in term and 'acc' not in term}

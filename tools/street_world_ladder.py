@@ -9,6 +9,7 @@ Examples:
     python tools/street_world_ladder.py work_dirs/ladder --seeds 1 2 3 --jobs 2
     python tools/street_world_ladder.py work_dirs/adversarial --jobs 2 \\
         --methods source_only minent advent dada
+    python tools/street_world_ladder.py work_dirs/effl0/sim2real --ladder sim2real --seeds 1
 """
 
 import argparse
@@ -22,13 +23,18 @@ from mmseg_depthuda.apps.benchmarking.ladder import (
     STREET_WORLD_LADDER,
     claim_folder,
     plan_ladder,
+    pretrained_ladder,
     report_ladder,
     run_ladder,
 )
 from mmseg_depthuda.apps.exit_status import exit_status, same_command
 from mmseg_depthuda.apps.street_world.generation import WorldConfig, generate
 
-METHODS = STREET_WORLD_LADDER | STREET_WORLD_ADVERSARIAL | STREET_WORLD_DEPTH
+LADDERS = {
+    'random_weights': STREET_WORLD_LADDER | STREET_WORLD_ADVERSARIAL | STREET_WORLD_DEPTH,
+    'sim2real': pretrained_ladder('sim2real'),
+    'sim2camvid': pretrained_ladder('sim2camvid'),
+}
 LAYOUTS = ('gta', 'synthia', 'cityscapes')
 
 
@@ -37,17 +43,28 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('folder', type=Path, help='of the trainings, METHOD/seed_SEED, and tables')
     parser.add_argument('--seeds', type=int, nargs='+', default=[1, 2, 3])
     parser.add_argument(
+        '--ladder',
+        choices=LADDERS,
+        default='random_weights',
+        help='experiments to choose from; sim2real and sim2camvid start from a pretrained network',
+    )
+    parser.add_argument(
         '--methods',
         nargs='+',
-        choices=METHODS,
-        default=list(STREET_WORLD_LADDER),
-        help="methods to train; default: CorDA's ladder",
+        help="methods to train; default: all of the ladder, of random_weights CorDA's",
     )
     parser.add_argument('--jobs', type=int, default=1, help='trainings at a time')
     parser.add_argument(
         '--cfg-options', nargs='+', default=[], help='settings of all trainings, see tools/train.py'
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    methods = LADDERS[args.ladder]
+    if args.methods is None:
+        args.methods = list(STREET_WORLD_LADDER if args.ladder == 'random_weights' else methods)
+    unknown = [name for name in args.methods if name not in methods]
+    if unknown:
+        parser.error(f'--methods {unknown[0]}: {args.ladder} has {", ".join(methods)}')
+    return args
 
 
 def render_world() -> None:
@@ -59,7 +76,7 @@ def render_world() -> None:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    methods = {name: METHODS[name] for name in args.methods}
+    methods = {name: LADDERS[args.ladder][name] for name in args.methods}
     claim_folder(args.folder, methods, args.cfg_options)
     render_world()
     trainings = plan_ladder(args.folder, methods, args.seeds, args.cfg_options)

@@ -3,7 +3,7 @@
 # reasons.
 _base_ = './street_world.py'
 optim_wrapper = dict(
-    optimizer=dict(lr=1e-4),
+    optimizer=dict(lr=2e-4),
     paramwise_cfg=dict(custom_keys=dict(decode_head=dict(lr_mult=10))),
 )
 train_cfg = dict(max_iters=500, val_interval=500)

@@ -3,7 +3,7 @@
 _base_ = './street_world_adversarial.py'
 optim_wrapper = dict(
     segmentor=dict(
-        optimizer=dict(lr=1e-4),
+        optimizer=dict(lr=2e-4),
         paramwise_cfg=dict(custom_keys=dict(decode_head=dict(lr_mult=10))),
     ),
 )

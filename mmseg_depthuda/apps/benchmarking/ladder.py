@@ -72,6 +72,45 @@ STREET_WORLD_DEPTH = {
 """CorDA (FD) by the depth of its target: none, monocular, stereo."""
 
 
+def pretrained_ladder(pair: str) -> dict[str, Method]:
+    """All methods on the small pretrained network, each depth method after its control.
+
+    Args:
+        pair (str): ``'sim2real'`` or ``'sim2camvid'``; CamVid has no target depth, so that CorDA
+            is (F) there.
+
+    Returns:
+        dict[str, Method]: What needs the least explanation first, so that an interrupted ladder
+        says something.
+    """
+
+    def method(name: str, variant: str = '', folder: str | None = None) -> Method:
+        return Method(f'{folder or name}/{name}_effl0_{pair}{variant}.py')
+
+    methods = {
+        'source_only': method('source_only'),
+        'dacs': method('dacs'),
+        'corda': method('corda'),
+        'corda_no_depth': method('corda', '_no_depth'),
+        'dacs_corda_head': method('dacs', '_corda_head'),
+        'simple_aux': method('simple_aux'),
+        'simple_aux_no_depth': method('simple_aux', '_no_depth'),
+    }
+    if pair == 'sim2real':
+        methods |= {
+            'corda_f': method('corda', '_f'),
+            'no_distillation': method('corda', '_no_distillation'),
+            'no_distillation_no_depth': method('corda', '_no_distillation_no_depth'),
+        }
+    return methods | {
+        'dada': method('dada'),
+        'dada_no_depth': method('dada', '_no_depth'),
+        'advent': method('advent'),
+        'minent': method('minent', folder='advent'),
+        'oracle': method('oracle', folder='source_only'),
+    }
+
+
 @dataclass(frozen=True)
 class Training:
     """One method with one seed.

@@ -313,7 +313,7 @@ def released_names(network: EfficientNetLite) -> dict[str, str]:
     prefixes = {'stem.conv': '_conv_stem', 'stem.bn': '_bn0'}
     block = 0
     for index, stage in enumerate(network.stages):
-        for place, _ in enumerate(stage.children()):
+        for place, _ in stage.named_children():
             own, released = f'stages.{index}.{place}', f'_blocks.{block}'
             for norm, part in enumerate(('expand', 'depthwise', 'project')):
                 prefixes[f'{own}.{part}.conv'] = f'{released}._{part}_conv'

@@ -15,6 +15,7 @@ from mmseg_depthuda.apps.benchmarking.ladder import (
     Method,
     claim_folder,
     plan_ladder,
+    pretrained_ladder,
     run_ladder,
 )
 from mmseg_depthuda.engine.launch import find_config
@@ -59,6 +60,13 @@ def test_every_method_is_an_experiment_with_a_seed_of_its_own():
     assert len({training.work_dir for training in trainings}) == 12
     assert [training.seed for training in trainings] == [1] * 6 + [2] * 6
     trainings += plan_ladder('out', STREET_WORLD_ADVERSARIAL | STREET_WORLD_DEPTH, [1])
+    for pair in ('sim2real', 'sim2camvid'):
+        pretrained = pretrained_ladder(pair)
+        trainings += plan_ladder('out', pretrained, [1])
+        listed = {method.config for method in pretrained.values()}
+        folder = find_config('dacs/dacs_effl0_sim2real.py').parents[1]
+        there = folder.glob(f'*/*_effl0_{pair}*.py')
+        assert listed == {path.relative_to(folder).as_posix() for path in there}
     assert all(find_config(training.config).is_file() for training in trainings)
 
 

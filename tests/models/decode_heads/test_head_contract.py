@@ -97,3 +97,16 @@ def test_a_head_of_several_tasks():
         enlarged = contract.predict_tasks(head, features, ['depth'], domain, SIZE)['depth']
         np.testing.assert_allclose(enlarged.detach(), upsample(depth.detach(), SIZE), atol=1e-12)
     assert not torch.equal(*by_decoder)
+
+
+@pytest.mark.parametrize('kind', ['CorDAHead', 'SimpleAuxHead', 'DADAHead'])
+def test_a_control_offers_no_depth(kind):
+    """Neither to predict nor to judge by, so that nothing untrained is taken for depth."""
+    options = dict(difficulty='paper') if kind == 'CorDAHead' else {}
+    head = tiny_segmentor(head_config(kind, learn_depth=False, **options)).decode_head
+    assert 'depth' not in contract.head_tasks(head) and contract.predicted_tasks(head) == ()
+    assert not contract.has_depth_decoders(head) and not contract.judges_pseudo_labels(head)
+    weights = contract.branch_weights(head)
+    assert weights and not any('depth' in tasks for tasks in weights.values())
+    with pytest.raises(ValueError, match=f'{kind} does not predict depth'):
+        contract.predict_tasks(head, FEATURES, ['depth'])
