@@ -22,7 +22,7 @@ from mmseg_depthuda.engine.branch_checks import (
     reached_parameters,
     report_unreached,
 )
-from mmseg_depthuda.models.decode_heads.head_contract import branch_weights
+from mmseg_depthuda.models.decode_heads.head_contract import branch_weights, check_head_data
 from mmseg_depthuda.models.segmentors import UDASegmentor
 from mmseg_depthuda.models.wrappers import bare_model
 
@@ -34,7 +34,8 @@ class TrainingCheckHook(Hook):
     * A head has another number of classes than the training data, or validation data other classes
       than the training data: MMSegmentation would train and score garbage, or stop within
       the first loss.
-    * The head needs the depth of source images (:class:`DADAHead`), and the source has none.
+    * The head needs the depth of source images (:class:`DADAHead`), and the source has none, or
+      refuses the data for a reason of its own (:class:`DepthDistributionHead`).
     * A part of the model, such as discriminators, has no optimizer.
     * A branch teaches nothing, or what a hook makes has no reader, see
       :func:`~mmseg_depthuda.engine.branch_checks.check_branches`.
@@ -78,6 +79,9 @@ class TrainingCheckHook(Hook):
         domains = datasets_by_domain(dataset)
         for _, head in heads:
             _check_depth(head, domains)
+            if is_readable(dataset):
+                unlabelled = getattr(model, 'unlabelled', ())
+                check_head_data(head, {n: d for n, d in domains.items() if n not in unlabelled})
         parts = getattr(model, 'parts', None) or {}
         if parts and not isinstance(runner.optim_wrapper, OptimWrapperDict):
             raise ValueError(

@@ -215,8 +215,8 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
         losses = {name: self.loss_depth(one, gt_depth) for name, one in predictions.items()}
         return self.weighted(losses, branch, 'depth')
 
-    def _depth_to_learn(self, batch_data_samples: SampleList) -> Tensor | None:
-        """The depth of a branch that has a loss on depth, (N, 1, H, W), else None.
+    def _depth_to_learn(self, batch_data_samples: SampleList, task: str = 'depth') -> Tensor | None:
+        """The depth of a branch that has a loss on a task made of it, (N, 1, H, W), else None.
 
         Says once for each branch that its depth is missing.
 
@@ -224,23 +224,23 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
             ValueError: Depth is missing and the head needs it.
         """
         branch = branch_of(batch_data_samples)
-        if not self.teaches(branch, 'depth'):
+        if not self.teaches(branch, task):
             return None
         gt_depth = stack_pixel_data(batch_data_samples, 'gt_depth_map')
         if gt_depth is not None or branch in self._without_depth:
             return gt_depth
         name, path = type(self).__name__, batch_data_samples[0].metainfo.get('img_path')
         remedy = (
-            f'loss_weights of {name} give depth on {branch} a weight, but {path} came without '
+            f'loss_weights of {name} give {task} on {branch} a weight, but {path} came without '
             'gt_depth_map. Set data_prefix.depth_map_path of the dataset and put LoadInverseDepth '
             'into its pipeline'
         )
         if self.needs_depth:
-            raise ValueError(f'{name} learns depth on the {branch} branch: {remedy}.')
+            raise ValueError(f'{name} learns {task} on the {branch} branch: {remedy}.')
         self._without_depth.add(branch)
         print_log(
-            f'{remedy}; or leave depth out of loss_weights.{branch}. Until then there is no depth '
-            f'loss on this branch.{self._depth_hint()}',
+            f'{remedy}; or leave {task} out of loss_weights.{branch}. Until then there is no '
+            f'{task} loss on this branch.{self._depth_hint()}',
             logger='current',
             level=logging.WARNING,
         )

@@ -21,6 +21,7 @@ class SegWeightMixin:
     few confident pixels then moves the network less. Without it the head behaves as MMSeg wrote it.
 
     Under ``torch.distributed`` a mean over labelled pixels is one over the pixels of all processes.
+    With ``class_weight`` of MMSeg's ``CrossEntropyLoss`` it is the weighted mean, as PyTorch's.
 
     Args:
         loss_weights (Mapping, optional): Weight of the losses by branch and task, as in
@@ -162,7 +163,9 @@ class SegWeightMixin:
         for loss_decode in self.loss_decode if is_list else [self.loss_decode]:
             average = {}
             if seg_weight is None and _averages_labelled_pixels(loss_decode):
-                average['avg_factor'] = _labelled_pixels_per_process(seg_label, self.ignore_index)
+                average['avg_factor'] = _labelled_pixels_per_process(
+                    seg_logits, seg_label, self.ignore_index, loss_decode.class_weight
+                )
             loss = loss_decode(seg_logits, seg_label, **options, **average)
             losses[loss_decode.loss_name] = losses.get(loss_decode.loss_name, 0) + loss
         if with_accuracy:
@@ -171,23 +174,35 @@ class SegWeightMixin:
 
 
 def _averages_labelled_pixels(loss_decode: nn.Module) -> bool:
-    """Whether a loss is the cross entropy per labelled pixel, all classes alike."""
+    """Whether a loss is the mean cross entropy over the labelled pixels."""
     return (
         isinstance(loss_decode, CrossEntropyLoss)
         and loss_decode.avg_non_ignore
         and loss_decode.reduction == 'mean'
-        and loss_decode.class_weight is None
         and not loss_decode.use_sigmoid
     )
 
 
-def _labelled_pixels_per_process(seg_label: Tensor, ignore_index: int) -> Tensor:
-    """Mean number over all processes, a float32 scalar.
+def _labelled_pixels_per_process(
+    seg_logits: Tensor,
+    seg_label: Tensor,
+    ignore_index: int,
+    class_weight: Sequence[float] | None,
+) -> Tensor:
+    """Mean number over all processes, a scalar of at least float32; each pixel counts the weight of
+    its class.
 
     A process that divides its sum by it contributes to the mean of the gradients, which
     ``DistributedDataParallel`` takes, what its pixels contribute to the loss of the whole batch.
     """
-    pixels = (seg_label != ignore_index).sum().float()
+    labelled = seg_label != ignore_index
+    dtype = torch.promote_types(seg_logits.dtype, torch.float32)
+    if class_weight is None:
+        pixels = labelled.sum().to(dtype)
+    else:
+        # Rounded as the loss rounds them.
+        weights = seg_logits.new_tensor(class_weight).to(dtype)
+        pixels = weights[seg_label[labelled]].sum()
     all_reduce(pixels, 'mean')
     return pixels
 

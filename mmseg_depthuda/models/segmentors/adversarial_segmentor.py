@@ -134,8 +134,9 @@ class AdversarialSegmentor(UDASegmentor):
 
     @property
     def unsupervised(self) -> tuple[str, ...]:
-        """tuple[str, ...]: The targets of the alignments."""
-        return tuple(dict.fromkeys(a.target for a in self.alignments.values()))
+        """tuple[str, ...]: The targets of the alignments, and where the heads need no labels."""
+        targets = (alignment.target for alignment in self.alignments.values())
+        return tuple(dict.fromkeys((*super().unsupervised, *targets)))
 
     # -- training --------------------------------------------------------------------------------
 
@@ -200,9 +201,10 @@ class AdversarialSegmentor(UDASegmentor):
         branch = branch_of(data_samples)
         features = self.extract_feat(inputs)
         tasks = self._tasks_on(branch)
-        losses: dict[str, Tensor] = {}
         if branch in self.unlabelled:
-            predictions = self.predict_heads(features, data_samples, tasks, inputs.shape[2:])
+            losses, predictions = self.unsupervised_loss(
+                features, data_samples, inputs.shape[2:], tasks
+            )
         else:
             losses, predictions = self.supervised_loss(features, data_samples, tasks)
         with torch.no_grad():

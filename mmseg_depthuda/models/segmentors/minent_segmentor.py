@@ -3,10 +3,10 @@
 
 from mmseg.registry import MODELS
 from mmseg.utils import SampleList
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmseg_depthuda.adaptation.self_information import mean_entropy
-from mmseg_depthuda.structures import branch_of, upsample
+from mmseg_depthuda.structures import branch_of
 
 from .uda_segmentor import UDASegmentor
 
@@ -50,20 +50,17 @@ class MinEntSegmentor(UDASegmentor):
 
         Returns:
             dict[str, Tensor]: On an unlabelled branch ``loss_entropy`` and ``aux.loss_entropy``,
-            the latter summed over the auxiliary heads; elsewhere as :meth:`UDASegmentor.loss`.
+            the latter summed over the auxiliary heads, and the losses of heads that learn without
+            labels; elsewhere as :meth:`UDASegmentor.loss`.
         """
         if branch_of(data_samples) not in self.unlabelled:
             return super().loss(inputs, data_samples)
-        features = self.extract_feat(inputs)
-        size = inputs.shape[2:]
-        heads = [head for _, _, head in self.named_heads()]
-        losses = {'loss_entropy': self.entropy_weight * _entropy(heads[0], features, size)}
-        if len(heads) > 1:
-            losses['aux.loss_entropy'] = self.auxiliary_entropy_weight * sum(
-                _entropy(head, features, size) for head in heads[1:]
-            )
+        wanted = {name: ('seg',) for name, _, _ in self.named_heads()}
+        losses, predictions = self.unsupervised_loss(
+            self.extract_feat(inputs), data_samples, inputs.shape[2:], wanted
+        )
+        main, *auxiliary = (mean_entropy(found['seg']) for found in predictions.values())
+        losses['loss_entropy'] = self.entropy_weight * main
+        if auxiliary:
+            losses['aux.loss_entropy'] = self.auxiliary_entropy_weight * sum(auxiliary)
         return losses
-
-
-def _entropy(head: nn.Module, features: tuple[Tensor, ...], size: tuple[int, int]) -> Tensor:
-    return mean_entropy(upsample(head(features), size, head.align_corners))
