@@ -196,13 +196,12 @@ def _labelled_pixels_per_process(
     ``DistributedDataParallel`` takes, what its pixels contribute to the loss of the whole batch.
     """
     labelled = seg_label != ignore_index
-    dtype = torch.promote_types(seg_logits.dtype, torch.float32)
     if class_weight is None:
-        pixels = labelled.sum().to(dtype)
+        pixels = labelled.sum().float()  # exact, and too large for the epsilon that MMSeg adds
     else:
-        # Rounded as the loss rounds them.
-        weights = seg_logits.new_tensor(class_weight).to(dtype)
-        pixels = weights[seg_label[labelled]].sum()
+        weights = seg_logits.new_tensor(class_weight)  # rounded as the loss rounds them
+        dtype = torch.promote_types(weights.dtype, torch.float32)
+        pixels = weights.to(dtype)[seg_label[labelled]].sum()
     all_reduce(pixels, 'mean')
     return pixels
 
