@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .depth import valid_depth
 
+PUBLISHED_SCALE = 1e6
 READINGS = ('release', 'paper')
 """How a source pixel is looked up whose predicted class is wrong, see :func:`source_density`."""
 
@@ -142,11 +143,8 @@ class GridMixtures:
         """Logarithm of all but the depth, (C * h * w, K); mean and 1 / deviation of it, (C, K)."""
         key = (device, dtype)
         if key not in self._tables:
-            weights, means, variances = (
-                self.mixtures.weights,
-                self.mixtures.means,
-                self.mixtures.variances,
-            )
+            mixtures = self.mixtures
+            weights, means, variances = mixtures.weights, mixtures.means, mixtures.variances
             height, width = self.grid
             log_weight = weights.log().clamp(min=_LOG_OF_NOTHING)
             log_weight = log_weight - 0.5 * (2 * math.pi * variances).log().sum(dim=-1)
@@ -156,17 +154,19 @@ class GridMixtures:
                 for d, axis in enumerate(axes)
             )
             constant = log_weight[:, None, None] + of_y[:, :, None] + of_x[:, None]
-            table = constant.flatten(0, 2), means[..., 2], variances[..., 2].rsqrt()
-            self._tables[key] = tuple(part.to(device, dtype).contiguous() for part in table)
+            parts = constant.flatten(0, 2), means[..., 2], variances[..., 2].rsqrt()
+            table, mean, scale = (part.to(device, dtype).contiguous() for part in parts)
+            self._tables[key] = table, mean, scale
         return self._tables[key]
 
 
-def density_map(density: Tensor, scale: float = 1e6) -> Tensor:
+def density_map(density: Tensor, scale: float = PUBLISHED_SCALE) -> Tensor:
     """The exponential map of densities to 0..255, ``255 * (1 - exp(-scale * p))``.
 
     Args:
         density: Of :meth:`GridMixtures.density`, any shape, 0 or more.
-        scale: A density of about ``1 / scale`` is in the middle. Defaults to the published 1e6.
+        scale: A density of about ``1 / scale`` is in the middle. Defaults to the published 1e6,
+            which fits a grid of 161x96; on one of fewer pixels every density is larger.
 
     Returns:
         Same shape and dtype, in 0..255.
@@ -198,6 +198,7 @@ def source_density(
     depth: Tensor,
     label: Tensor,
     reading: str = 'release',
+    scale: float = PUBLISHED_SCALE,
 ) -> Tensor:
     """The density that a source image should be predicted to have.
 
@@ -209,6 +210,7 @@ def source_density(
         reading: ``'release'``: the predicted class at the true depth where the class is right,
             **at depth 0 elsewhere**, which is evaluated like any other depth. ``'paper'``: the
             predicted class at the true depth.
+        scale: As in :func:`density_map`.
 
     Returns:
         (N, h, w) in 0..255, :func:`density_map` of the density.
@@ -225,10 +227,12 @@ def source_density(
                 f'{tuple(label.shape)}'
             )
         depth = depth * (label == predicted)
-    return density_map(mixtures.density(predicted, depth))
+    return density_map(mixtures.density(predicted, depth), scale)
 
 
-def target_density(mixtures: GridMixtures, predicted: Tensor, depth: Tensor) -> Tensor:
+def target_density(
+    mixtures: GridMixtures, predicted: Tensor, depth: Tensor, scale: float = PUBLISHED_SCALE
+) -> Tensor:
     """The density of a target image by what is predicted, 0 where the depth is not positive.
 
     Args:
@@ -236,9 +240,10 @@ def target_density(mixtures: GridMixtures, predicted: Tensor, depth: Tensor) -> 
         predicted: Predicted classes, (N, h, w) int64.
         depth: Predicted encoded inverse depth, (N, h, w), any value. The published training
             detaches it.
+        scale: As in :func:`density_map`.
 
     Returns:
         (N, h, w) in 0..255, :func:`density_map` of the density.
     """
-    density = density_map(mixtures.density(predicted, depth))
+    density = density_map(mixtures.density(predicted, depth), scale)
     return density.masked_fill(~valid_depth(depth), 0)
