@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from mmseg_depthuda.adaptation.depth_mixtures import (
+    PUBLISHED_SCALE,
     READINGS,
     GridMixtures,
     nearest_at_centers,
@@ -59,6 +60,9 @@ class DepthDistributionHead(SegDepthHead):
         num_summed (int): Summed branches of :class:`DeepLabV2Classifier`. Defaults to 4.
         reading (str): Density of labelled pixels whose predicted class is wrong: ``'release'`` or
             ``'paper'``, see :func:`source_density`. Defaults to 'release'.
+        density_scale (float): Scale of :func:`density_map`. Defaults to the published 1e6, for
+            features of 161x96 or 81x41. On fewer pixels densities are larger: 1e6 times the ratio
+            of the numbers of pixels keeps the map from being 255 everywhere.
         loss_density (dict): Defaults to berHu over all pixels.
         **kwargs: The other arguments of :class:`SegDepthHead`. The published weights are
             ``dict(source=dict(seg=1, depth=0.005, density=0.01), target=dict(density=0.05))``.
@@ -85,6 +89,7 @@ class DepthDistributionHead(SegDepthHead):
         channels: int | None = None,
         num_summed: int = 4,
         reading: str = 'release',
+        density_scale: float = PUBLISHED_SCALE,
         loss_density: dict = dict(type='BerHuLoss', loss_name='loss_density', ignore_invalid=False),
         **kwargs,
     ):
@@ -100,7 +105,7 @@ class DepthDistributionHead(SegDepthHead):
             )
         if reading not in READINGS:
             raise ValueError(f'reading must be one of {READINGS}, got {reading!r}')
-        self.mixtures, self.reading = mixtures, reading
+        self.mixtures, self.reading, self.density_scale = mixtures, reading, density_scale
         self.classifier = DeepLabV2Classifier(in_channels, self.out_channels, num_summed)
         self.depth_branch = ResidualAuxiliaryBlock(in_channels, channels, fusion=False)
         self.density_branch = ResidualAuxiliaryBlock(in_channels, channels, fusion=False)
@@ -198,7 +203,8 @@ class DepthDistributionHead(SegDepthHead):
         low = self(inputs, tasks=self.tasks)
         predicted = low['seg'].argmax(dim=1)
         mixtures = self._mixtures_on(low['depth'])
-        density = target_density(mixtures, predicted, low['depth'].detach().squeeze(1))
+        depth = low['depth'].detach().squeeze(1)
+        density = target_density(mixtures, predicted, depth, self.density_scale)
         losses = self._density_loss(low, density, branch_of(batch_data_samples))
         return losses, {task: low[task] for task in tasks}
 
@@ -210,7 +216,8 @@ class DepthDistributionHead(SegDepthHead):
         label = stack_pixel_data(batch_data_samples, 'gt_sem_seg')
         depth, label = (nearest_at_centers(one, grid).squeeze(1) for one in (depth, label))
         mixtures = self._mixtures_on(low['seg'])
-        return source_density(mixtures, low['seg'].argmax(dim=1), depth, label, self.reading)
+        predicted = low['seg'].argmax(dim=1)
+        return source_density(mixtures, predicted, depth, label, self.reading, self.density_scale)
 
     def _density_loss(self, low: Predictions, density: Tensor, branch: str) -> dict[str, Tensor]:
         losses = dict(loss_density=self.loss_density(low['density'], density.unsqueeze(1)))
