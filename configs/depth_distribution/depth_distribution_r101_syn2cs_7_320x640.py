@@ -11,7 +11,7 @@ model = dict(
         num_classes=7,
         mixtures=_base_.depth_mixtures_root + '/synthia7_81x41.json',
         loss_weights=dict(source=dict(depth=0.001)),
-        # Each class counts as much as any other: number of pixels / (number of classes * its pixels).
+        # All classes count alike: number of pixels / (number of classes * pixels of the class).
         loss_decode=dict(
             type='CrossEntropyLoss',
             loss_name='loss_seg',

@@ -1,6 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# SYNTHIA -> Mapillary Vistas over 7 categories, both at 1280x760. Images of Vistas keep their aspect
-# ratio, the rest is black; predictions and labels are compared at that size, padding ignored.
+# SYNTHIA -> Mapillary Vistas over 7 categories, both at 1280x760. Images of Vistas keep their
+# aspect ratio, the rest is black. Predictions and labels are compared at that size; padding is
+# ignored.
 _base_ = './uda_synthia_to_cityscapes_7_both_760x1280.py'
 
 resize = dict(type='ResizeAndPad', scale=_base_.scale, interpolation='bicubic', pad_val=(0, 0, 0))

@@ -1,6 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# Depth distribution on the small network. On its features, 33x17, densities are 28 times as large as
-# on the published 161x96.
+# Depth distribution on the small network. On its features, 33x17, densities are 28 times those of
+# the published 161x96.
 _base_ = './advent_r18.py'
 model = dict(
     decode_head=dict(

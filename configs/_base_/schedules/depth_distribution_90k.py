@@ -1,6 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# The published schedule of depth distribution: one learning rate for the whole segmentor, poly decay
-# over 90 000 iterations, however long the run is. The paper stops after 54 000:
+# The published schedule of depth distribution: one learning rate for the whole segmentor, and poly
+# decay over 90 000 iterations, however long the run is. The paper stops after 54 000:
 # --cfg-options train_cfg.max_iters=54000.
 _base_ = './deeplab_90k.py'
 optim_wrapper = dict(
