@@ -1,6 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# Depth distribution, SYNTHIA to Cityscapes over 16 classes; what its Table 4 calls S5 with
-# self-training left to depth_distribution_r101_syn2cs_16_self_training.py.
+# Depth distribution, SYNTHIA to Cityscapes over 16 classes, before self-training ("S5" of its Table
+# 4).
 _base_ = [
     '../_base_/models/depth_distribution_r101.py',
     '../_base_/datasets/uda_synthia_to_cityscapes_both_760x1280.py',

@@ -1,5 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""AdvEnt and DADA: plain dictionaries of tensors, without teacher and discriminators."""
+"""AdvEnt and DADA: plain dictionaries of tensors, without teacher and discriminators; and depth
+distribution, whose file has them as an entry."""
 
 from types import SimpleNamespace
 
@@ -11,8 +12,18 @@ from mmengine.runner import IterBasedTrainLoop
 from mmseg.apis import init_model
 from mmseg.registry import MODELS
 
-from mmseg_depthuda.apps.released_weights import advent_to_mmseg, dada_to_mmseg, mmseg_to_corda
-from mmseg_depthuda.apps.released_weights.network_layouts import ADVENT, ADVENT_MULTI_LEVEL, DADA
+from mmseg_depthuda.apps.released_weights import (
+    advent_to_mmseg,
+    dada_to_mmseg,
+    depth_distribution_to_mmseg,
+    mmseg_to_corda,
+)
+from mmseg_depthuda.apps.released_weights.network_layouts import (
+    ADVENT,
+    ADVENT_MULTI_LEVEL,
+    DADA,
+    DEPTH_DISTRIBUTION,
+)
 from mmseg_depthuda.apps.released_weights.weight_conversion import (
     mmseg_to_released,
     model_shapes,
@@ -24,13 +35,37 @@ from mmseg_depthuda.engine.launch import config_folder
 from tests.apps.released_weights.released_networks import randomise, released_network
 from tests.apps.released_weights.test_weight_conversion import assert_same, full_state, meta_model
 
-LAYOUTS = dict(advent=ADVENT, advent_multi_level=ADVENT_MULTI_LEVEL, dada=DADA)
-CONVERTERS = dict(advent=advent_to_mmseg, advent_multi_level=advent_to_mmseg, dada=dada_to_mmseg)
+LAYOUTS = dict(
+    advent=ADVENT,
+    advent_multi_level=ADVENT_MULTI_LEVEL,
+    dada=DADA,
+    depth_distribution=DEPTH_DISTRIBUTION,
+)
+CONVERTERS = dict(
+    advent=advent_to_mmseg,
+    advent_multi_level=advent_to_mmseg,
+    dada=dada_to_mmseg,
+    depth_distribution=depth_distribution_to_mmseg,
+)
 KINDS = pytest.mark.parametrize('kind', list(LAYOUTS))
+UNUSED = {f'{layer}.{part}' for layer in ('dec4', 'enc4_4') for part in ('bias', 'weight')}
 
 
 def model_config(kind):
     return Config.fromfile(config_folder() / LAYOUTS[kind].config).model
+
+
+def used(kind, state):
+    """Without the layers that the released network never runs."""
+    unused = UNUSED if kind == 'depth_distribution' else ()
+    return {name: value for name, value in state.items() if name not in unused}
+
+
+def write_file(path, kind, **options):
+    """As the authors' scripts write it, of full size; returns its state dict."""
+    state = full_state(kind, **options)
+    torch.save(dict(model=state, optimizer={}) if kind == 'depth_distribution' else state, path)
+    return state
 
 
 def small_model(kind, num_classes=6):
@@ -49,11 +84,12 @@ def test_same_outputs_as_the_released_network(kind):
     released = randomise(released).double().eval()
     config = small_model(kind)
     shapes = model_shapes(config)
-    state = released_to_mmseg(released.state_dict(), LAYOUTS[kind], shapes, 'file')
+    weights = used(kind, released.state_dict())
+    state = released_to_mmseg(weights, LAYOUTS[kind], shapes, 'file')
     model = MODELS.build(config).double().eval()
     missing, unexpected = model.load_state_dict(state, strict=False)
     assert not unexpected and {name.split('.')[0] for name in missing} == {'discriminators'}
-    assert_same(mmseg_to_released(state, LAYOUTS[kind], shapes, 'file'), released.state_dict())
+    assert_same(mmseg_to_released(state, LAYOUTS[kind], shapes, 'file'), weights)
 
     torch.manual_seed(0)
     image = torch.randn(2, 3, 64, 97, dtype=torch.float64)
@@ -61,8 +97,9 @@ def test_same_outputs_as_the_released_network(kind):
         wanted = released(image)
         features = model.extract_feat(image)
         outputs = dict(seg=model.decode_head(features))
-        if kind == 'dada':
-            outputs['depth'] = model.decode_head(features, tasks=('depth',))['depth']
+        further = [task for task in ('depth', 'density') if task in wanted]
+        if further:
+            outputs |= model.decode_head(features, tasks=further)
         if kind == 'advent_multi_level':
             outputs['auxiliary_seg'] = model.auxiliary_head(features)
         meta = [dict(ori_shape=(64, 97), img_shape=(64, 97), pad_shape=(64, 97))] * 2
@@ -71,7 +108,7 @@ def test_same_outputs_as_the_released_network(kind):
     for name, value in wanted.items():
         assert value.std() > 0.01, 'outputs that do not vary compare nothing'
         torch.testing.assert_close(outputs[name], value, rtol=1e-9, atol=1e-9 * value.std())
-    predicted = torch.cat([wanted[task] for task in ('seg', 'depth') if task in wanted], dim=1)
+    predicted = torch.cat([wanted[task] for task in ('seg', *further)], dim=1)
     upsampled = F.interpolate(predicted, (64, 97), mode='bilinear', align_corners=True)
     torch.testing.assert_close(logits, upsampled, rtol=1e-9, atol=1e-9 * upsampled.std())
 
@@ -84,18 +121,22 @@ def test_every_tensor_of_the_full_model_has_its_released_name(kind):
         LAYOUTS[kind].released_name(name): shape
         for name, shape in model_shapes(model_config(kind)).items()
     }
-    assert named == wanted
+    assert named == used(kind, wanted)
 
 
 @KINDS
 @pytest.mark.parametrize('prefix', ['', 'module.'])
 def test_file_of_full_size(kind, prefix, tmp_path):
     state = full_state(kind)
-    torch.save({f'{prefix}{n}': v for n, v in state.items()}, tmp_path / 'in.pth')
+    entry = {f'{prefix}{n}': v for n, v in state.items()}
+    is_entry = kind == 'depth_distribution'
+    torch.save(dict(model=entry, optimizer={}) if is_entry else entry, tmp_path / 'in.pth')
     report = CONVERTERS[kind](tmp_path / 'in.pth', tmp_path / 'out.pth').splitlines()
+    left_out = ', '.join(sorted({'optimizer', *UNUSED})) if is_entry else 'nothing'
+    state = used(kind, state)
     assert report == [
         f'{LAYOUTS[kind].title}, 16 classes: {len(state)} tensors',
-        'Left out: nothing',
+        f'Left out: {left_out}',
         f'Wrote {tmp_path / "out.pth"} for configs/{LAYOUTS[kind].config}',
     ]
     converted = torch.load(tmp_path / 'out.pth', weights_only=True)
@@ -114,6 +155,11 @@ def test_file_of_full_size(kind, prefix, tmp_path):
         ('advent', 7, 'for configs/advent/advent_r101_syn2cs_7.py'),
         ('dada', 7, 'for configs/dada/dada_r101_syn2cs_7.py'),
         (
+            'depth_distribution',
+            7,
+            'for configs/depth_distribution/depth_distribution_r101_syn2cs_7.py',
+        ),
+        (
             'advent_multi_level',
             19,
             'for configs/advent/advent_r101_syn2cs_16_multi_level.py with '
@@ -122,7 +168,7 @@ def test_file_of_full_size(kind, prefix, tmp_path):
     ],
 )
 def test_number_of_classes_is_read_off_the_weights(kind, num_classes, line, tmp_path):
-    torch.save(full_state(kind, num_classes=num_classes), tmp_path / 'in.pth')
+    write_file(tmp_path / 'in.pth', kind, num_classes=num_classes)
     report = CONVERTERS[kind](tmp_path / 'in.pth', tmp_path / 'out.pth')
     assert report.endswith(line)
     meta = torch.load(tmp_path / 'out.pth', weights_only=True)['meta']
@@ -137,11 +183,19 @@ def test_number_of_classes_is_read_off_the_weights(kind, num_classes, line, tmp_
         ('advent_multi_level', 16, ['advent/advent_r101_syn2cs_16_multi_level.py']),
         ('dada', 16, ['dada/dada_r101_syn2cs_16.py']),
         ('dada', 7, ['dada/dada_r101_syn2cs_7.py', 'dada/dada_r101_syn2vistas_7.py']),
+        (
+            'depth_distribution',
+            16,
+            [
+                'depth_distribution/depth_distribution_r101_syn2cs_16.py',
+                'depth_distribution/depth_distribution_r101_syn2cs_16_self_training.py',
+            ],
+        ),
     ],
 )
 def test_runs_of_these_configs_load_it(kind, num_classes, configs, tmp_path):
     """A test as it is, a training only if told that its discriminators start anew."""
-    torch.save(full_state(kind, num_classes=num_classes), tmp_path / 'in.pth')
+    write_file(tmp_path / 'in.pth', kind, num_classes=num_classes)
     CONVERTERS[kind](tmp_path / 'in.pth', tmp_path / 'out.pth')
     checkpoint = torch.load(tmp_path / 'out.pth', weights_only=True)
     train_loop = object.__new__(IterBasedTrainLoop)
@@ -154,7 +208,7 @@ def test_runs_of_these_configs_load_it(kind, num_classes, configs, tmp_path):
         train = SimpleNamespace(model=model, hooks=[], _load_from=None, _train_loop=train_loop)
         StrictLoadHook().after_load_checkpoint(test, checkpoint)
         anew.after_load_checkpoint(train, checkpoint)
-        if 'minent' not in config:
+        if 'discriminators' in dict(model.named_children()):
             with pytest.raises(ValueError, match='[12]0 missing in the checkpoint: discrim'):
                 StrictLoadHook().after_load_checkpoint(train, checkpoint)
 
@@ -195,6 +249,14 @@ def test_mmseg_loads_the_file(tmp_path):
 def test_one_method_is_not_the_other(tmp_path):
     torch.save(full_state('advent'), tmp_path / 'advent.pth')
     torch.save(full_state('dada'), tmp_path / 'dada.pth')
+    with pytest.raises(ValueError, match='dada.pth has no entry model'):
+        depth_distribution_to_mmseg(tmp_path / 'dada.pth', tmp_path / 'out.pth')
+    torch.save(dict(model=full_state('dada')), tmp_path / 'entry.pth')
+    with pytest.raises(ValueError, match=r'6 missing:\s+enc5_1.bias'):
+        depth_distribution_to_mmseg(tmp_path / 'entry.pth', tmp_path / 'out.pth')
+    write_file(tmp_path / 'density.pth', 'depth_distribution')
+    with pytest.raises(ValueError, match='must hold tensors alone'):
+        dada_to_mmseg(tmp_path / 'density.pth', tmp_path / 'out.pth')
     with pytest.raises(ValueError, match=r'8 missing:\s+dec4.bias'):
         dada_to_mmseg(tmp_path / 'advent.pth', tmp_path / 'out.pth')
     with pytest.raises(ValueError, match=r'8 unexpected:\s+dec4.bias'):

@@ -64,9 +64,10 @@ def test_initialisation(prefix, line, tmp_path, capsys):
     assert f'{variable}={tmp_path / "out.pth"}\n' in output
 
 
-@pytest.mark.parametrize('kind', ['advent', 'dada'])
+@pytest.mark.parametrize('kind', ['advent', 'dada', 'depth_distribution'])
 def test_adversarial(kind, tmp_path, capsys):
-    torch.save(full_state(kind), tmp_path / 'in.pth')
+    state = full_state(kind)
+    torch.save(dict(model=state) if kind == 'depth_distribution' else state, tmp_path / 'in.pth')
     main_of(f'{kind}_to_mmseg')([str(tmp_path / 'in.pth'), str(tmp_path / 'out.pth')])
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == f'Wrote {tmp_path / "out.pth"} for configs/{kind}/{kind}_r101_syn2cs_16.py'
@@ -74,8 +75,8 @@ def test_adversarial(kind, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     'tool',
-    [f'{method}_to_mmseg' for method in ('corda', 'dacs', 'advent', 'dada', 'deeplab_init')]
-    + ['mmseg_to_corda'],
+    [f'{method}_to_mmseg' for method in ('corda', 'dacs', 'advent', 'dada', 'depth_distribution')]
+    + ['deeplab_init_to_mmseg', 'mmseg_to_corda'],
 )
 def test_a_bad_file_ends_with_a_message_and_without_a_result(tool, tmp_path, capsys):
     paths = [str(tmp_path / 'in.pth'), str(tmp_path / 'out.pth')]
