@@ -7,6 +7,7 @@ from .class_statistics import (
     RareClassSampling,
     count_classes,
     source_dataset_config,
+    target_dataset_config,
     write_class_statistics,
 )
 from .domains import DomainsDataset, DomainsIndex, SourceTargetDataset, datasets_by_domain
@@ -27,6 +28,7 @@ from .transforms import (
     CutPadding,
     LoadInverseDepth,
     LoadLabels,
+    LoadPseudoLabels,
     LoadSequence,
     MatchOriShapeToLabels,
     PackSequenceInputs,
@@ -54,6 +56,7 @@ __all__ = [
     'GTA5DepthDataset',
     'LoadInverseDepth',
     'LoadLabels',
+    'LoadPseudoLabels',
     'LoadSequence',
     'MapillaryDepthDataset',
     'MatchOriShapeToLabels',
@@ -69,5 +72,6 @@ __all__ = [
     'datasets_by_domain',
     'label_map',
     'source_dataset_config',
+    'target_dataset_config',
     'write_class_statistics',
 ]

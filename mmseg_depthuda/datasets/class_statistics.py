@@ -198,3 +198,9 @@ def source_dataset_config(config: dict) -> dict:
     """The config of the (source) training dataset in a runner's config."""
     dataset = config['train_dataloader']['dataset']
     return dataset.get('source', dataset)
+
+
+def target_dataset_config(config: dict) -> dict:
+    """The config of the target training dataset in a runner's config; the only one if alone."""
+    dataset = config['train_dataloader']['dataset']
+    return dataset.get('target', dataset)

@@ -31,12 +31,13 @@ class DepthSegDataset(BaseSegDataset):
         raw_to_train: Raw label value -> train index, 255 for ignored.
         data_root: Root of the relative prefixes.
         data_prefix: Folders by key: ``img_path``, and optionally ``seg_map_path``,
-            ``depth_map_path``, ``camera_path``. A key that is absent or ``None`` means that this
-            kind of file is not used.
+            ``depth_map_path``, ``camera_path``, ``pseudo_label_path``. A key that is absent or
+            ``None`` means that this kind of file is not used.
         img_suffix: Suffix, or suffixes, of the images.
         seg_map_suffix: Suffix of the label files.
         depth_map_suffix: Suffix of the depth files.
         camera_suffix: Suffix of the camera files.
+        pseudo_label_suffix: Suffix of the pseudo-labels, see :class:`LoadPseudoLabels`.
         depth_file: Kind of the depth files, a key of :data:`~.transforms.depth_files.DEPTH_FILES`.
         ann_file: Text file naming one image per line, see :func:`~.image_files.listed_stems`. By
             default, all images.
@@ -60,6 +61,7 @@ class DepthSegDataset(BaseSegDataset):
         seg_map_suffix: str = '.png',
         depth_map_suffix: str = '.png',
         camera_suffix: str = '.json',
+        pseudo_label_suffix: str = '.png',
         depth_file: str = 'png_disparity',
         ann_file: str = '',
         **kwargs,
@@ -73,7 +75,10 @@ class DepthSegDataset(BaseSegDataset):
             )
         self.raw_to_train = None if raw_to_train is None else dict(raw_to_train)
         self.companion_suffixes = dict(
-            seg_map_path=seg_map_suffix, depth_map_path=depth_map_suffix, camera_path=camera_suffix
+            seg_map_path=seg_map_suffix,
+            depth_map_path=depth_map_suffix,
+            camera_path=camera_suffix,
+            pseudo_label_path=pseudo_label_suffix,
         )
         self._spelled_otherwise: dict[str, dict[str, str]] = {}  # kind of file -> stem -> name
         self.depth_file = depth_file
@@ -137,7 +142,7 @@ class DepthSegDataset(BaseSegDataset):
 
         Args:
             key: Key of ``data_prefix``: ``'seg_map_path'``, ``'depth_map_path'``,
-                ``'camera_path'``.
+                ``'camera_path'``, ``'pseudo_label_path'``.
             stem: The image, as a key of :meth:`list_images`.
         """
         suffix = self.companion_suffixes[key]

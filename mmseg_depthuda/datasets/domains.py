@@ -115,7 +115,8 @@ class DomainsDataset(Dataset):
         return labelled[0]
 
     def _is_labelled(self, name: str) -> bool:
-        return 'seg_map_path' in self.domains[name].get_data_info(0)
+        info = self.domains[name].get_data_info(0)
+        return 'seg_map_path' in info or 'pseudo_label_path' in info
 
     def _check_classes(self, reference: str) -> None:
         """Also where labels are not loaded: in its classes a domain will be evaluated."""

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from mmseg_depthuda.datasets import datasets_by_domain
 from mmseg_depthuda.datasets.data_check import find_transform
-from mmseg_depthuda.datasets.transforms import LoadInverseDepth, LoadLabels
+from mmseg_depthuda.datasets.transforms import LoadInverseDepth, LoadLabels, LoadPseudoLabels
 from mmseg_depthuda.engine.branch_checks import (
     check_branches,
     reached_parameters,
@@ -134,8 +134,9 @@ def is_readable(dataset: Dataset) -> bool:
 
 
 def _is_labelled(dataset: Dataset) -> bool:
-    return 'seg_map_path' in dataset.get_data_info(0) and _loads(
-        dataset, LoadLabels, LoadAnnotations
+    info = dataset.get_data_info(0)
+    return ('seg_map_path' in info and _loads(dataset, LoadLabels, LoadAnnotations)) or (
+        'pseudo_label_path' in info and _loads(dataset, LoadPseudoLabels)
     )
 
 

@@ -2,7 +2,7 @@
 """The pieces of self-training: what labels the target, and what is made of the labelled images."""
 
 from .branch_makers import BranchMaker, ClassMix, MaskImage
-from .pseudo_labelers import ConfidentShare, Networks, PseudoLabels
+from .pseudo_labelers import ConfidentShare, Networks, PseudoLabels, StoredLabels
 
 __all__ = [
     'BranchMaker',
@@ -11,4 +11,5 @@ __all__ = [
     'MaskImage',
     'Networks',
     'PseudoLabels',
+    'StoredLabels',
 ]
