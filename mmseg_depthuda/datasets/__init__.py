@@ -5,10 +5,12 @@ from .camvid import CamVidDataset
 from .cityscapes import CityscapesDepthDataset
 from .class_statistics import (
     RareClassSampling,
+    balanced_class_weights,
     count_classes,
     source_dataset_config,
     target_dataset_config,
     write_class_statistics,
+    write_class_weights,
 )
 from .domains import DomainsDataset, DomainsIndex, SourceTargetDataset, datasets_by_domain
 from .folder import FolderDepthDataset
@@ -39,6 +41,7 @@ from .transforms import (
 from .vistas import MapillaryDepthDataset
 
 __all__ = [
+    'balanced_class_weights',
     'CITYSCAPES_13',
     'CITYSCAPES_16',
     'CITYSCAPES_19',
@@ -74,4 +77,5 @@ __all__ = [
     'source_dataset_config',
     'target_dataset_config',
     'write_class_statistics',
+    'write_class_weights',
 ]

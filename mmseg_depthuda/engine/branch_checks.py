@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from torch import nn
 
 from mmseg_depthuda.engine.hooks.self_training_hook import SelfTrainingHook
-from mmseg_depthuda.models.decode_heads.head_contract import branch_weights
+from mmseg_depthuda.models.decode_heads.head_contract import branch_weights, unlabelled_tasks
 from mmseg_depthuda.models.segmentors import UDASegmentor
 
 
@@ -103,6 +103,16 @@ def _check_weights(model: UDASegmentor, supervised: Collection[str]) -> None:
         missing = [branch for branch in supervised if branch not in weights]
         if missing:
             head.loss_weight(missing[0], 'seg')  # raises, with the remedy
+        without = unlabelled_tasks(head)
+        for branch in (b for b in model.unlabelled if without and b in weights):
+            labelled = [task for task in weights[branch] if task not in without]
+            if labelled:
+                raise ValueError(
+                    f'model.{name}.loss_weights.{branch} names {_named(labelled)}, but '
+                    f'model.unlabelled={list(model.unlabelled)} declares that its labels are not '
+                    f'looked at; without labels the head learns {_named(without)} alone. Change '
+                    'one of the two.'
+                )
         silent = [b for b in supervised if not any(weights[b].values())]
         if silent:
             raise ValueError(

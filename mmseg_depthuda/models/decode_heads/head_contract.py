@@ -141,7 +141,19 @@ def learns_unlabelled(head: nn.Module, branch: str) -> bool:
         bool: False for a head of MMSeg.
     """
     weights = (branch_weights(head) or {}).get(branch, {})
-    return any(task in weights for task in getattr(bare_model(head), 'unlabelled_tasks', ()))
+    return any(task in weights for task in unlabelled_tasks(head))
+
+
+def unlabelled_tasks(head: nn.Module) -> tuple[str, ...]:
+    """Tasks that a head learns without labels.
+
+    Args:
+        head (nn.Module): Any decode head.
+
+    Returns:
+        tuple[str, ...]: Empty for a head of MMSeg.
+    """
+    return tuple(getattr(bare_model(head), 'unlabelled_tasks', ()))
 
 
 def predict_tasks(
