@@ -133,8 +133,8 @@ class GridMixtures:
         constant, means, scales = self._table(depth.device, dtype)
         chosen = classes.reshape(-1)
         pixels = torch.arange(self.grid[0] * self.grid[1], device=depth.device)
-        rows = (chosen.view(len(depth), -1) * len(pixels) + pixels).view(-1)
-        deviations = (depth.to(dtype).view(-1, 1) - means[chosen]) * scales[chosen]
+        rows = (chosen.view(len(depth), len(pixels)) * len(pixels) + pixels).flatten()
+        deviations = (depth.to(dtype).reshape(-1, 1) - means[chosen]) * scales[chosen]
         deviations = deviations.clamp(-_MOST_DEVIATIONS, _MOST_DEVIATIONS)
         exponents = constant[rows].addcmul(deviations, deviations, value=-0.5)
         return exponents.logsumexp(dim=1).exp().view(shape)

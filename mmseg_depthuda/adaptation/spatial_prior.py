@@ -88,21 +88,20 @@ def keep_large_components(label: np.ndarray, thresholds: Sequence[float]) -> np.
     """
     if label.ndim != 2 or label.dtype != np.uint8:
         raise ValueError(f'label must be (H, W) uint8, got {label.dtype} of shape {label.shape}')
-    present = np.flatnonzero(np.bincount(label.ravel(), minlength=IGNORED + 1)[:IGNORED])
+    counts = np.bincount(label.ravel(), minlength=IGNORED + 1)
+    present = np.flatnonzero(counts[:IGNORED])
     if len(present) and present[-1] >= len(thresholds):
         raise ValueError(
             f'label has the class {present[-1]}, but there are thresholds of {len(thresholds)} '
             'classes'
         )
-    kept = np.full_like(label, IGNORED)
-    for index in present.tolist():  # OpenCV labels the components of one class at a time
+    kept = np.full(label.size, IGNORED, dtype=np.uint8)
+    by_class = np.split(np.argsort(label, axis=None, kind='stable'), counts.cumsum()[:-1])
+    for index in present.tolist():  # OpenCV finds the components of one class at a time
         of_class = (label == index).view(np.uint8)
-        x, y, width, height = cv2.boundingRect(of_class)
-        box = slice(y, y + height), slice(x, x + width)
-        _, components, statistics, _ = cv2.connectedComponentsWithStats(
-            np.ascontiguousarray(of_class[box]), connectivity=8, ltype=cv2.CV_32S
-        )
-        large = statistics[:, cv2.CC_STAT_AREA] >= thresholds[index]
-        large[0] = False  # what is not of the class
-        kept[box][large[components]] = index
-    return kept
+        _, components = cv2.connectedComponents(of_class, connectivity=8, ltype=cv2.CV_32S)
+        pixels = by_class[index]
+        component = components.ravel()[pixels]
+        large = np.bincount(component) >= thresholds[index]
+        kept[pixels[large[component]]] = index
+    return kept.reshape(label.shape)

@@ -1,6 +1,4 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-from collections import deque
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +9,7 @@ from mmseg_depthuda.adaptation.spatial_prior import (
     confident_labels,
     keep_large_components,
 )
+from mmseg_depthuda.apps.benchmarking.depth_distribution import plain_search
 
 # Class weights N / (C * N_c) of the release, which hold the source's pixel counts.
 WEIGHTS_16 = [0.327, 0.313, 0.206, 22.427, 22.558, 5.811, 155.643, 59.528, 0.586, 0.882, 1.423]
@@ -39,28 +38,6 @@ def test_thresholds_of_equally_common_classes():
             component_thresholds(wrong, 50, 100)
 
 
-def search(label, thresholds):
-    """Algorithm 1: breadth first from each pixel that was not reached."""
-    height, width = label.shape
-    kept, reached = np.full_like(label, 255), label == 255
-    for start in np.ndindex(height, width):
-        if reached[start]:
-            continue
-        reached[start], found, waiting = True, [start], deque([start])
-        while waiting:
-            y, x = waiting.popleft()
-            for near in np.ndindex(3, 3):
-                ny, nx = y + near[0] - 1, x + near[1] - 1
-                inside = 0 <= ny < height and 0 <= nx < width
-                if inside and not reached[ny, nx] and label[ny, nx] == label[start]:
-                    reached[ny, nx] = True
-                    found.append((ny, nx))
-                    waiting.append((ny, nx))
-        if len(found) >= thresholds[label[start]]:
-            kept[tuple(np.transpose(found))] = label[start]
-    return kept
-
-
 @settings(max_examples=60, deadline=None)
 @given(
     st.tuples(st.integers(1, 23), st.integers(1, 23)),
@@ -71,7 +48,7 @@ def test_components_are_those_of_a_plain_search(size, thresholds, seed):
     label = np.random.default_rng(seed).choice([0, 1, 2, 255], size, p=[0.4, 0.3, 0.2, 0.1])
     label = label.astype(np.uint8)
     np.testing.assert_array_equal(
-        keep_large_components(label, thresholds), search(label, thresholds)
+        keep_large_components(label, thresholds), plain_search(label, thresholds)
     )
 
 

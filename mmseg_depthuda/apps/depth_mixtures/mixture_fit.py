@@ -25,6 +25,8 @@ from .class_samples import ClassSamples
 
 LEAST_VARIANCE = 1e-6
 """In grid pixels squared and encoded depth squared; that of the published mixtures."""
+PIXEL_VARIANCE = np.array([1 / 12, 1 / 12, 0])
+"""Of a place anywhere in a pixel, by column and row, and of an exact depth."""
 MISSING = ('drop', 'component')
 
 
@@ -67,13 +69,15 @@ def fit_class(
 ) -> ClassFit:
     """Fit one mixture of diagonal covariance.
 
-    Each axis is standardized for the fit, so that the k-means from which it starts sees all three;
-    variances are at least :data:`LEAST_VARIANCE` in original units.
+    Column and row are drawn uniformly from the pixel: on a coarse grid, components would otherwise
+    collapse onto single rows, where the likelihood has no bound. It adds a twelfth of a pixel
+    squared to a variance. Each axis is standardized for the fit, so that the k-means from which it
+    starts sees all three; variances are at least :data:`LEAST_VARIANCE` in original units.
 
     Args:
         samples: Column, row, encoded depth, float64 (n, 3), n of at least ``components``.
         components: K.
-        seed: Of the starts.
+        seed: Of the starts and of the places within pixels.
         starts: Fits from as many starts, of which the best is kept.
         missing: Encoded depth from which on depth is missing, as the 65536 of 0 cm. Such samples
             are one component of their own, with their share as its weight. Defaults to 0: there are
@@ -89,7 +93,8 @@ def fit_class(
     rest, absent = samples[~apart], samples[apart]
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray, int]] = []
     if len(absent):
-        parts.append((np.ones(1), absent.mean(axis=0)[None], absent.var(axis=0)[None], len(absent)))
+        spread = absent.var(axis=0) + PIXEL_VARIANCE
+        parts.append((np.ones(1), absent.mean(axis=0)[None], spread[None], len(absent)))
     free = components - len(parts)
     converged = True
     if len(rest):
@@ -111,6 +116,8 @@ def fit_class(
 def _fit(
     samples: np.ndarray, components: int, seed: int, starts: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+    within = np.random.default_rng(seed).uniform(-0.5, 0.5, samples.shape)
+    samples = samples + np.where(PIXEL_VARIANCE > 0, within, 0)
     center = samples.mean(axis=0)
     scale = np.maximum(samples.std(axis=0), LEAST_VARIANCE**0.5)  # sky has one depth
     mixture = GaussianMixture(

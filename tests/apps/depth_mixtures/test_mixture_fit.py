@@ -121,3 +121,10 @@ def test_a_fit_does_not_depend_on_workers():
 def test_refuses_an_unknown_treatment():
     with pytest.raises(ValueError, match="'drop', 'component'.*got 'keep'"):
         fit_depth_mixtures(drawn(with_missing()), missing_depth='keep')
+
+
+def test_components_do_not_collapse_onto_rows():
+    """Of a Gaussian on one row of the grid the likelihood has no bound."""
+    samples = np.round(draw(np.random.default_rng(5), 2000) / [10, 30, 1])
+    assert len(np.unique(samples[:, 1])) <= 5
+    assert fit_class(samples).variances[:, :2].min() > 0.05
