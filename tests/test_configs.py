@@ -346,6 +346,7 @@ SEEN = {
     'discriminator_on_depth': 'depth',
     'discriminator_on_density': 'density',
     'discriminator_on_depth_and_seg': 'depth_aware',
+    'no_density': 'self_information',
 }
 
 
@@ -382,7 +383,7 @@ def check_depth_distribution(cfg, name):
         return
     depth, density, target, adversarial = PROTOCOL_WEIGHTS[pair]
     weights = dict(source=dict(seg=1.0, depth=depth))
-    if variant != 'no_balance_loss':
+    if variant not in ('no_balance_loss', 'no_density'):
         weights['source']['density'], weights['target'] = density, dict(density=target)
     assert head.loss_weights == weights and cfg.train_cfg.max_iters == 90000
     assert cfg.model.alignments == dict(
@@ -511,6 +512,8 @@ def expected_unmoved(name):
     """Decoders of a depth that nobody teaches."""
     if name.startswith(DENSITY) and 'self_training' in name:
         return ('decode_head.depth_branch', 'decode_head.density_branch')
+    if name.startswith(DENSITY) and 'no_density' in name:
+        return ('decode_head.density_branch',)
     if name in DEPTH_OF_SOURCE_ALONE:
         return ('decode_head.initial_depth.target', 'decode_head.final_depth.target')
     if name == 'corda/corda_r18_own_images.py':
