@@ -1,8 +1,11 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Loading of pseudo-labels that were written once."""
 
+import logging
+
 import numpy as np
 from mmcv.transforms import BaseTransform
+from mmengine.logging import print_log
 from mmseg.registry import TRANSFORMS
 
 from ..file_integrity import read_intact
@@ -18,7 +21,9 @@ class LoadPseudoLabels(BaseTransform):
     """Load pseudo-labels of ``tools/write_pseudo_labels.py`` as labels.
 
     Does nothing for a sample without ``pseudo_label_path``. Stands where the image has the size
-    that it had for the network which labelled it: after the resize, before crops and flips.
+    that it had for the network which labelled it: after the resize, before crops and flips. An
+    image of which no label is kept is skipped, and the dataset draws another; each is logged once
+    per worker.
 
     Required keys: ``pseudo_label_path`` (optional), ``img``, ``label_map``. Added: ``gt_seg_map``
     (uint8, (H, W), train indices, 255 where no label is kept), also in ``seg_fields``.
@@ -29,7 +34,10 @@ class LoadPseudoLabels(BaseTransform):
             class, or the sample has true labels, too.
     """
 
-    def transform(self, results: dict) -> dict:
+    def __init__(self) -> None:
+        self._logged: set[str] = set()
+
+    def transform(self, results: dict) -> dict | None:
         path = results.get(KEY)
         if path is None:
             return results
@@ -60,6 +68,11 @@ class LoadPseudoLabels(BaseTransform):
                 f'{KEY}: {path} holds the indices {sorted(unknown)}, but the dataset has '
                 f'{len(classes)} classes. {REMEDY}'
             )
+        if found.tolist() == [IGNORE_INDEX]:
+            if path not in self._logged:
+                self._logged.add(path)
+                print_log(f'{KEY}: {path} keeps no label: skip.', 'current', logging.WARNING)
+            return None
         results['gt_seg_map'] = labels
         results['seg_fields'].append('gt_seg_map')
         return results

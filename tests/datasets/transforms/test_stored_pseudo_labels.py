@@ -5,6 +5,7 @@ import pytest
 from mmengine.registry import init_default_scope
 
 from mmseg_depthuda.datasets import FolderDepthDataset
+from mmseg_depthuda.datasets.transforms import stored_pseudo_labels
 
 CLASSES = ['road', 'car', 'sky']
 SIZE = 8, 12
@@ -97,3 +98,13 @@ def test_truncated_file(tmp_path, labels):
 def test_true_labels_beside_them(tmp_path, labels):
     with pytest.raises(ValueError, match=r'has true labels, too.*seg_map_path=None'):
         build(tmp_path, prefix=dict(seg_map_path='true'))[0]
+
+
+def test_an_image_without_a_label_is_skipped_and_told_once(tmp_path, labels, monkeypatch):
+    told = []
+    monkeypatch.setattr(stored_pseudo_labels, 'print_log', lambda message, *_: told.append(message))
+    cv2.imwrite(str(tmp_path / 'pseudo/b.png'), np.full(SIZE, 255, np.uint8))
+    dataset = build(tmp_path)
+    for _ in range(2):
+        np.testing.assert_array_equal(dataset[1]['data_samples'].gt_sem_seg.data[0], labels['a/1'])
+    assert len(told) == 1 and told[0].endswith('b.png keeps no label: skip.')
