@@ -32,7 +32,9 @@ class DepthSegDataset(BaseSegDataset):
         data_root: Root of the relative prefixes.
         data_prefix: Folders by key: ``img_path``, and optionally ``seg_map_path``,
             ``depth_map_path``, ``camera_path``, ``pseudo_label_path``. A key that is absent or
-            ``None`` means that this kind of file is not used.
+            ``None`` means that this kind of file is not used. Relative folders start at
+            ``data_root``, that of pseudo-labels, which are no part of the data, at the working
+            directory.
         img_suffix: Suffix, or suffixes, of the images.
         seg_map_suffix: Suffix of the label files.
         depth_map_suffix: Suffix of the depth files.
@@ -89,6 +91,8 @@ class DepthSegDataset(BaseSegDataset):
                 f'data_prefix of {type(self).__name__} has the keys {sorted(prefix)}. It needs '
                 f'`img_path`, and may have {sorted(self.companion_suffixes)}.'
             )
+        if 'pseudo_label_path' in prefix:
+            prefix['pseudo_label_path'] = osp.abspath(prefix['pseudo_label_path'])
         metainfo = {}
         if classes is not None:
             _check_class_names(classes)
