@@ -156,7 +156,7 @@ def test_padding_is_not_labelled(cfg, tmp_path):
 def test_the_labels_are_read_by_the_dataset(cfg, tmp_path):
     write(cfg, tmp_path, threshold=0.6)
     target = cfg.train_dataloader.dataset.target
-    target.data_prefix = dict(img_path='images', pseudo_label_path='out')
+    target.data_prefix = dict(img_path='images', pseudo_label_path=str(tmp_path / 'out'))
     target.ann_file = str(tmp_path / 'out/images.txt')
     resize, pack = cfg.test_pipeline[1:]
     target.pipeline = [dict(type='LoadImageFromFile'), resize, dict(type='LoadPseudoLabels'), pack]

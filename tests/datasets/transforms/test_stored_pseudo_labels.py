@@ -33,7 +33,8 @@ def build(root, steps=('LoadPseudoLabels',), prefix=None, scale=SIZE[::-1]):
         metainfo=dict(classes=CLASSES),
         label_map={7: 0, 8: 1, 9: 2},  # of the true labels
         data_root=str(root),
-        data_prefix=dict(img_path='images', pseudo_label_path='pseudo') | (prefix or {}),
+        data_prefix=dict(img_path='images', pseudo_label_path=str(root / 'pseudo'))
+        | (prefix or {}),
         img_suffix='_rgb.jpg',
         pipeline=[
             dict(type='LoadImageFromFile'),
@@ -55,6 +56,12 @@ def test_labels_are_flipped_and_cropped_with_their_image(tmp_path, labels):
     steps = 'LoadPseudoLabels', dict(type='RandomFlip', prob=1.0)
     sample = build(tmp_path, steps)[1]['data_samples']
     np.testing.assert_array_equal(sample.gt_sem_seg.data[0], labels['b'][:, ::-1])
+
+
+def test_a_relative_folder_starts_at_the_working_directory(tmp_path, labels, monkeypatch):
+    monkeypatch.chdir(tmp_path / 'images')
+    sample = build(tmp_path, prefix=dict(pseudo_label_path='../pseudo'))[1]['data_samples']
+    np.testing.assert_array_equal(sample.gt_sem_seg.data[0], labels['b'])
 
 
 def test_a_dataset_without_them_has_none(tmp_path, labels):
