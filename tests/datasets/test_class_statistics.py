@@ -172,6 +172,9 @@ def test_tool_writes_the_statistics_of_a_config(folder, statistics):
     out = folder / 'new' / 'out.json'
     assert exit_status_of(TOOL, config, out, '--workers', '1') == 0
     assert out.read_text() == statistics.read_text()
+    weights = folder / 'weights.json'
+    assert exit_status_of(TOOL, config, out, '--class-weights', weights) == 2  # no train anywhere
+    assert not weights.exists()
 
 
 def test_written_weights_are_those_of_mmsegs_cross_entropy(folder):
