@@ -222,8 +222,8 @@ def _fit_alone(
             return fit_class(samples, components, seed=seed, starts=starts, missing=missing)
         except ValueError as error:
             raise ValueError(
-                f'the mixture of {name} cannot be fitted: {error} Take fewer components, or another '
-                'seed.'
+                f'the mixture of {name} cannot be fitted: {error} '
+                'Take fewer components, or another seed.'
             ) from error
 
 
