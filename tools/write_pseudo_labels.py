@@ -2,6 +2,7 @@
 """Write pseudo-labels of a config's target: ``python tools/write_pseudo_labels.py -h``."""
 
 import argparse
+import math
 import re
 import sys
 
@@ -68,13 +69,16 @@ def parse_args() -> argparse.Namespace:
 
 
 def summary(found: WrittenLabels) -> Table:
-    """Pixels of each class, and which share of them is kept."""
-    table = Table('class', 'predicted', 'kept', 'share')
-    everything = '(all)', sum(found.predicted), sum(found.kept)
-    rows = [*zip(found.classes, found.predicted, found.kept, strict=True), everything]
-    for name, predicted, kept in rows:
+    """Pixels of each class, which share of them is kept, and how large a component must be."""
+    table = Table('class', 'predicted', 'kept', 'share', 'smallest component')
+    sizes = [f'{math.ceil(size)}' for size in found.components] or ['-'] * len(found.classes)
+    rows = [
+        *zip(found.classes, found.predicted, found.kept, sizes, strict=True),
+        ('(all)', sum(found.predicted), sum(found.kept), ''),
+    ]
+    for name, predicted, kept, size in rows:
         share = f'{kept / predicted:.1%}' if predicted else '-'
-        table.add_row(name, str(predicted), str(kept), share)
+        table.add_row(name, str(predicted), str(kept), share, size)
     return table
 
 

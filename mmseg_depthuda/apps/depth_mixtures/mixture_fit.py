@@ -182,7 +182,8 @@ def fit_depth_mixtures(
         _tell_few(drawn, [(i, len(samples[i])) for i in few], components, skip_missing_classes)
     fit = partial(_fit_alone, components=components, seed=seed, starts=starts, missing=missing)
     fitted = [i for i in range(len(samples)) if i not in few]
-    with closing(map_in_processes(fit, [samples[i] for i in fitted], workers, 'classes')) as fits:
+    items = [(drawn.classes[i], samples[i]) for i in fitted]
+    with closing(map_in_processes(fit, items, workers, 'classes')) as fits:
         found = dict(zip(fitted, fits, strict=True))
     slow = [drawn.classes[i] for i, own in found.items() if not own.converged]
     if slow:
@@ -212,11 +213,18 @@ def fit_depth_mixtures(
 
 
 def _fit_alone(
-    samples: np.ndarray, components: int, seed: int, starts: int, missing: float
+    named: tuple[str, np.ndarray], components: int, seed: int, starts: int, missing: float
 ) -> ClassFit:
+    name, samples = named
     # A forked process must not wait for OpenMP's threads of its parent.
     with threadpool_limits(1):
-        return fit_class(samples, components, seed=seed, starts=starts, missing=missing)
+        try:
+            return fit_class(samples, components, seed=seed, starts=starts, missing=missing)
+        except ValueError as error:
+            raise ValueError(
+                f'the mixture of {name} cannot be fitted: {error} '
+                'Take fewer components, or another seed.'
+            ) from error
 
 
 def _tell_few(drawn: ClassSamples, few: list[tuple[int, int]], components: int, skip: bool) -> None:

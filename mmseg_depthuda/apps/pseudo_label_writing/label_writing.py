@@ -81,6 +81,7 @@ class WrittenLabels:
         skipped: Images of the shard that had a file.
         missing: Images of the whole dataset that have no file yet, of other shards.
         classes: Names.
+        components: Smallest component of each class in pixels, empty without spatial prior.
         predicted: Pixels per class before the refinement, in all files; empty while some are
             missing.
         kept: And after it.
@@ -91,6 +92,7 @@ class WrittenLabels:
     skipped: int
     missing: int
     classes: tuple[str, ...]
+    components: tuple[float, ...] = ()
     predicted: tuple[int, ...] = ()
     kept: tuple[int, ...] = ()
     empty: tuple[str, ...] = ()
@@ -167,7 +169,7 @@ def write_pseudo_labels(
         label, confidence = next(predicted)
         _write_label(paths[i], label, refine(label, confidence), len(classes))
     missing = [path for path in paths if not path.exists()]
-    found = WrittenLabels(len(todo), len(own) - len(todo), len(missing), classes)
+    found = WrittenLabels(len(todo), len(own) - len(todo), len(missing), classes, components or ())
     if missing:
         return found
     return _sum_up(found, out, stems, paths, lambda i: _panels(model, dataset, i, refine))

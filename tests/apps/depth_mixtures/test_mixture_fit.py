@@ -128,3 +128,10 @@ def test_components_do_not_collapse_onto_rows():
     samples = np.round(draw(np.random.default_rng(5), 2000) / [10, 30, 1])
     assert len(np.unique(samples[:, 1])) <= 5
     assert fit_class(samples).variances[:, :2].min() > 0.01
+
+
+def test_a_fit_that_fails_names_the_class():
+    samples = [draw(np.random.default_rng(i), 300) for i in range(2)]
+    samples[1][7, 2] = np.nan
+    with pytest.raises(ValueError, match='the mixture of b cannot be fitted: .*NaN'):
+        fit_depth_mixtures(drawn(*samples, encoding='corda'))

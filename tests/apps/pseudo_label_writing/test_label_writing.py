@@ -206,4 +206,11 @@ def test_tool(cfg, tmp_path, capsys):
     assert exit_status_of(*arguments, *options) == 0
     said = capsys.readouterr().out
     assert '2 images labelled, 1 were there already' in said and '(all)' in said
+    sizes = tmp_path / 'prior.json'
+    sizes.write_text(json.dumps(dict(classes=CLASSES, thresholds=[1, 59.5, 7])))
+    arguments = *arguments[:-1], tmp_path / 'with_prior'
+    assert exit_status_of(*arguments, *options, '--spatial-prior', sizes) == 0
+    said = capsys.readouterr().out
+    rows = [line.split('│')[1:6] for line in said.splitlines() if line.startswith('│')]
+    assert [row[-1].strip() for row in rows] == ['1', '60', '7', '']
     assert exit_status_of(*arguments, *options, '--shard', '2:3') == 2
