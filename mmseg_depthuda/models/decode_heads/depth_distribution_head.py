@@ -2,6 +2,7 @@
 """Depth distribution's head: classes, depth, and how likely the source has a class at a depth."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, SampleList
@@ -24,7 +25,7 @@ from mmseg_depthuda.datasets.depth_mixture_files import (
     load_mixtures,
 )
 from mmseg_depthuda.registry import TASKS
-from mmseg_depthuda.structures import DenseTask, branch_of, stack_pixel_data, upsample
+from mmseg_depthuda.structures import DenseTask, branch_of, upsample
 
 from .dada_head import ResidualAuxiliaryBlock, block_channels
 from .deeplab_v2_head import DeepLabV2Classifier
@@ -77,7 +78,7 @@ class DepthDistributionHead(SegDepthHead):
     """
 
     tasks = ('seg', 'depth', 'density')
-    predicted_tasks = ('depth', 'density')
+    predicted_tasks: tuple[str, ...] = ('depth', 'density')
     unlabelled_tasks = ('density',)
     needs_depth = True
 
@@ -97,7 +98,8 @@ class DepthDistributionHead(SegDepthHead):
         super().__init__(
             in_channels=in_channels, num_classes=num_classes, channels=channels, **kwargs
         )
-        if mixtures is None and any('density' in tasks for tasks in self.loss_weights.values()):
+        weights = self.loss_weights or {}  # the base class refuses None
+        if mixtures is None and any('density' in tasks for tasks in weights.values()):
             raise ValueError(
                 'loss_weights of DepthDistributionHead name density, which needs the mixtures of '
                 'the source. Fit them with python tools/fit_depth_mixtures.py CONFIG OUT.json, and '
@@ -114,7 +116,7 @@ class DepthDistributionHead(SegDepthHead):
 
     def forward_seg_depth(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Logits (N, num_classes, h, w) and inverse depth (N, 1, h, w) at feature resolution."""
-        predictions = self.forward(inputs, tasks=('seg', 'depth'))
+        predictions = self(inputs, tasks=('seg', 'depth'))
         return predictions['seg'], predictions['depth']
 
     def forward(
@@ -127,7 +129,7 @@ class DepthDistributionHead(SegDepthHead):
         :meth:`SegDepthHead.forward`. ``'density'`` is (N, 1, h, w), about 0..255."""
         features = self._transform_inputs(inputs)
         wanted = ('seg',) if tasks is None else tasks
-        predictions = {}
+        predictions: Predictions = {}
         if 'seg' in wanted:
             predictions['seg'] = self.classifier(features)
         for task, branch in (('depth', self.depth_branch), ('density', self.density_branch)):
@@ -148,8 +150,10 @@ class DepthDistributionHead(SegDepthHead):
             ValueError: It is damaged, or fitted for other classes or another encoding of depth; or
                 a dataset loads no depth.
         """
-        learned = [d for n, d in domains.items() if 'density' in self.loss_weights.get(n, {})]
-        for dataset in (part for one in learned for part in simple_datasets(one)):
+        weights = self.loss_weights or {}
+        learned = [d for name, d in domains.items() if 'density' in weights.get(name, {})]
+        parts: list[Any] = [part for one in learned for part in simple_datasets(one)]
+        for dataset in parts:
             _, meta = self._load()
             check_mixtures(
                 meta,
@@ -212,10 +216,9 @@ class DepthDistributionHead(SegDepthHead):
         self, low: Predictions, depth: Tensor, batch_data_samples: SampleList
     ) -> Tensor:
         """What the source has where classes are predicted and depth is known, (N, h, w)."""
-        grid = low['seg'].shape[2:]
-        label = stack_pixel_data(batch_data_samples, 'gt_sem_seg')
-        depth, label = (nearest_at_centers(one, grid).squeeze(1) for one in (depth, label))
         mixtures = self._mixtures_on(low['seg'])
+        label = self._stack_batch_gt(batch_data_samples)
+        depth, label = (nearest_at_centers(one, mixtures.grid).squeeze(1) for one in (depth, label))
         predicted = low['seg'].argmax(dim=1)
         return source_density(mixtures, predicted, depth, label, self.reading, self.density_scale)
 
@@ -233,7 +236,7 @@ class DepthDistributionHead(SegDepthHead):
 
     def _load(self) -> tuple[GridMixtures, MixtureMeta]:
         if self._loaded is None:
-            mixtures, meta = load_mixtures(self.mixtures)
+            mixtures, meta = load_mixtures(str(self.mixtures))
             if len(meta.classes) != self.num_classes:
                 raise ValueError(
                     f'model.decode_head has {self.num_classes} classes, its mixtures {meta.path} '

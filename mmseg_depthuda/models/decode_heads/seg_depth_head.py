@@ -63,7 +63,7 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
     """
 
     tasks: tuple[str, ...] = ('seg', 'depth')
-    predicted_tasks = ('depth',)
+    predicted_tasks: tuple[str, ...] = ('depth',)
     needs_depth = False
     """Whether missing depth is an error on a branch whose ``loss_weights`` name depth, rather than
     training without it."""

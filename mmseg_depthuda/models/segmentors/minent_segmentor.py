@@ -62,5 +62,6 @@ class MinEntSegmentor(UDASegmentor):
         main, *auxiliary = (mean_entropy(found['seg']) for found in predictions.values())
         losses['loss_entropy'] = self.entropy_weight * main
         if auxiliary:
-            losses['aux.loss_entropy'] = self.auxiliary_entropy_weight * sum(auxiliary)
+            total = sum(auxiliary[1:], auxiliary[0])
+            losses['aux.loss_entropy'] = self.auxiliary_entropy_weight * total
         return losses
