@@ -8,18 +8,21 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.optim import OptimWrapper
 from mmseg.registry import MODELS
 
 from mmseg_depthuda.datasets.transforms import LoadInverseDepth
 from tests.models.adversarial_training import (
     CLASS_NAMES,
+    PREPROCESSOR,
     SIZE,
     adversarial_segmentor,
     alignment,
     depth_distribution,
+    make_batch,
     mixtures_file,
 )
-from tests.models.tiny_segmentor import make_branch
+from tests.models.tiny_segmentor import make_branch, tiny_segmentor
 
 ONE_SPACE = dict(main=alignment('density_aware'))
 
@@ -76,6 +79,19 @@ def test_only_the_density_branch_and_the_features_learn_from_target_density():
         n.split('.')[0] for n, p in model.decode_head.named_parameters() if p.grad is not None
     }
     assert learned == {'density_branch'} and features[3].grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ('segmentor', 'further'),
+    [('UDASegmentor', set()), ('MinEntSegmentor', {'target.loss_entropy'})],
+)
+def test_target_density_is_learned_in_every_segmentor(segmentor, further):
+    model = tiny_segmentor(depth_distribution(), type=segmentor, data_preprocessor=PREPROCESSOR)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    log = model.train_step(make_batch(), OptimWrapper(optimizer))
+    source = {f'source.{name}' for name in ('loss_seg', 'acc_seg', 'loss_depth', 'loss_density')}
+    assert set(log) == {'loss', 'target.loss_density', *source, *further}
+    assert log['target.loss_density'] > 0
 
 
 def test_a_larger_scale_wants_larger_densities():
