@@ -130,14 +130,24 @@ class DepthSegDataset(BaseSegDataset):
                 continue
             present = self._companions(key)
             self._check_listed(
-                [stem + suffix for stem in images],
+                [stem + suffix for stem in self._indexed(list(images))],
                 {stem + suffix for stem in present},
                 key,
                 suffix,
             )
             for data_info, stem in zip(data_list, images, strict=True):
-                data_info[key] = osp.join(self.data_prefix[key], present[stem])
+                name = present.get(stem, stem + suffix)
+                data_info[key] = osp.join(self.data_prefix[key], name)
         return data_list
+
+    def _indexed(self, stems: list[str]) -> list[str]:
+        """The images that ``indices`` leaves; only these need their files."""
+        indices = self._indices
+        if indices is None:
+            return stems
+        if isinstance(indices, int):
+            return stems[:indices] if indices >= 0 else stems[indices:]
+        return [stems[i] for i in indices]
 
     def companion_path(self, key: str, stem: str) -> str:
         """Where the file of kind ``key`` of an image is expected, whether it exists or not.

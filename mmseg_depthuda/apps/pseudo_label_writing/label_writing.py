@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import logging
+import os.path as osp
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -148,7 +149,7 @@ def write_pseudo_labels(
     if not 1 <= number <= shards:
         raise ValueError(f'--shard K/N must have K in 1..N, got {number}/{shards}')
     dataset = _target(cfg)
-    stems = list(dataset.list_images())
+    stems = _stems(dataset)
     paths = [out / f'{stem}.png' for stem in stems]
     model = load_checked_model(cfg, checkpoint, device)
     classes = tuple(model.dataset_meta['classes'])
@@ -196,14 +197,22 @@ def _target(cfg: Config) -> DepthSegDataset:
     return dataset
 
 
+def _stems(dataset: DepthSegDataset) -> list[str]:
+    """Paths without suffix of the images of a dataset, which may be a part of those listed."""
+    root = dataset.data_prefix['img_path']
+    by_path = {osp.join(root, name): stem for stem, name in dataset.list_images().items()}
+    return [by_path[dataset.get_data_info(i)['img_path']] for i in range(len(dataset))]
+
+
 def _settings(
     checkpoint: str | Path, classes: Sequence[str], refine: Refinement, stems: Sequence[str]
 ) -> dict[str, Any]:
     """What must be equal for all files of a folder."""
-    digest = hashlib.sha256(Path(checkpoint).read_bytes()).hexdigest()
+    path = Path(checkpoint).expanduser()
+    content = path.read_bytes() if path.is_file() else str(checkpoint).encode()  # an address
     listed = hashlib.sha256('\n'.join(stems).encode()).hexdigest()
     return dict(
-        checkpoint=digest,
+        checkpoint=hashlib.sha256(content).hexdigest(),
         classes=list(classes),
         threshold=refine.threshold,
         components=None if refine.components is None else list(refine.components),

@@ -143,6 +143,16 @@ def test_an_image_without_a_confident_pixel_is_told_and_not_listed(cfg, tmp_path
     assert len(told) == 3 and told[0].endswith('a/1.png: no pixel is kept of this image')
 
 
+def test_a_part_of_the_dataset(cfg, tmp_path):
+    write(cfg, tmp_path, 'whole')
+    cfg.train_dataloader.dataset.target.indices = [2, 0]
+    assert write(cfg, tmp_path).written == 2
+    assert (tmp_path / 'out/images.txt').read_text() == 'b/3\na/1\n'
+    for name in ('a/1', 'b/3'):
+        np.testing.assert_array_equal(read(tmp_path / 'out', name), read(tmp_path / 'whole', name))
+    assert not (tmp_path / 'out/a/2.png').exists()
+
+
 def test_padding_is_not_labelled(cfg, tmp_path):
     pad = dict(type='ResizeAndPad', scale=(65, 41), pad_val=[0, 0, 0])
     keys = ('img_path', 'ori_shape', 'img_shape', 'pad_shape', 'img_padding_size')

@@ -26,7 +26,7 @@ def labels(tmp_path):
     return found
 
 
-def build(root, steps=('LoadPseudoLabels',), prefix=None, scale=SIZE[::-1]):
+def build(root, steps=('LoadPseudoLabels',), prefix=None, scale=SIZE[::-1], **options):
     init_default_scope('mmseg')
     steps = [dict(type=step) if isinstance(step, str) else step for step in steps]
     return FolderDepthDataset(
@@ -42,6 +42,7 @@ def build(root, steps=('LoadPseudoLabels',), prefix=None, scale=SIZE[::-1]):
             *steps,
             dict(type='PackSegInputs'),
         ],
+        **options,
     )
 
 
@@ -73,6 +74,15 @@ def test_incomplete_folder(tmp_path, labels):
     (tmp_path / 'pseudo/a/1.png').unlink()
     with pytest.raises(FileNotFoundError, match=r'pseudo_label_path: 1 of 2 files.*a/1\.png'):
         build(tmp_path)
+
+
+@pytest.mark.parametrize('indices', [-1, [1]])
+def test_only_the_images_of_the_indices_need_theirs(tmp_path, labels, indices):
+    (tmp_path / 'pseudo/a/1.png').unlink()
+    (sample,) = build(tmp_path, indices=indices)
+    np.testing.assert_array_equal(sample['data_samples'].gt_sem_seg.data[0], labels['b'])
+    with pytest.raises(FileNotFoundError, match=r'1 of 1 files.*a/1\.png'):
+        build(tmp_path, indices=1)
 
 
 def test_another_size(tmp_path, labels):
