@@ -19,8 +19,10 @@ from mmengine.runner import Runner
 from mmseg.registry import DATASETS, MODELS, VISUALIZERS
 from scipy.io import savemat
 
+from mmseg_depthuda.apps.depth_mixtures import feature_grid
 from mmseg_depthuda.apps.street_world import WorldConfig, generate
 from mmseg_depthuda.datasets.label_protocols import PROTOCOLS
+from tests.models.adversarial_training import mixtures_file
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 # monodepth2 has no classes: see tests/test_depth_configs.py.
@@ -42,6 +44,7 @@ LADDER = (
     'corda/corda',
 )
 ADVERSARIAL = ('advent/advent', 'dada/dada')
+DENSITY = 'depth_distribution/depth_distribution'
 
 
 @pytest.fixture(scope='module')
@@ -71,18 +74,36 @@ def roots(tmp_path_factory):
     write('own_source/labels', 2)
     for folder in ('camvid_pseudo_depth/train', 'own_target/pseudo_depth'):
         write(folder, 2**16, dtype=np.uint16)
+    write_stored_labels(root)
     places = {f'{name.upper()}_ROOT': root / 'street_world' / name for name in layouts}
     for name in ('street_world', 'camvid', 'camvid_pseudo_depth', 'own_source', 'own_target'):
         places[f'{name.upper()}_ROOT'] = root / name
     with pytest.MonkeyPatch.context() as patch:
         for name, place in places.items():
             patch.setenv(name, str(place))
+        patch.setenv('PSEUDO_LABELS_ROOT', str(root / 'pseudo_labels'))
         patch.delenv('CITYSCAPES_EVALUATION_SIZE', raising=False)
         patch.delenv('OWN_TARGET_SIZE', raising=False)
         patch.delenv('DEEPLAB_INIT', raising=False)
         patch.delenv('DEEPLAB_IMAGENET_INIT', raising=False)
         patch.delenv('EFFICIENTNET_LITE0_INIT', raising=False)
         yield root
+
+
+def write_stored_labels(root):
+    """For each self-training, of the training images in the size that ``small`` gives them."""
+    rng = np.random.default_rng(0)
+    cityscapes = root / 'street_world/cityscapes/leftImg8bit/train'
+    names = [
+        f'{p.parent.name}/{p.stem.removesuffix("_leftImg8bit")}' for p in cityscapes.glob('*/*')
+    ]
+    names += [path.stem for path in (root / 'street_world/mapillary/training/images').iterdir()]
+    for stem in (Path(name).stem for name in EXPERIMENTS if 'self_training' in name):
+        size = (128, 256) if 'r18' in stem else (40, 80) if '320x640' in stem else (95, 160)
+        for name in names:
+            path = root / 'pseudo_labels' / stem.replace('_self_training', '') / f'{name}.png'
+            path.parent.mkdir(parents=True, exist_ok=True)
+            assert cv2.imwrite(str(path), rng.integers(7, size=size, dtype=np.uint8))
 
 
 @functools.cache
@@ -129,6 +150,13 @@ def has_depth_head(cfg):
 
 def predicts_depth(cfg):
     return has_depth_head(cfg) and cfg.model.decode_head.get('learn_depth', True)
+
+
+def datasets_of(cfg):
+    """Training datasets by domain; an ordinary one is the source."""
+    training = cfg.train_dataloader.dataset
+    found = {name: training[name] for name in ('source', 'target') if name in training}
+    return found or dict(source=training)
 
 
 def is_adversarial(cfg):
@@ -179,8 +207,7 @@ def test_the_adversarial_family_has_its_experiments():
 
 
 def test_head_and_datasets_have_the_same_classes(cfg):
-    training = cfg.train_dataloader.dataset
-    labelled = [training.get('source', training)]
+    labelled = [next(iter(datasets_of(cfg).values()))]
     if cfg.val_dataloader is not None:
         labelled.append(cfg.val_dataloader.dataset)
     if 'sim2own' in cfg.filename:
@@ -201,12 +228,14 @@ def test_model_gives_logits(cfg):
 def test_optimizer_and_schedule(cfg):
     model, _ = build(cfg)
     optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    assert not any('end' in scheduler for scheduler in cfg.param_scheduler)
+    ends = {scheduler.get('end') for scheduler in cfg.param_scheduler}
+    assert ends == ({90000} if cfg.filename.count(f'{DENSITY}_r101') else {None})
     wrappers = [optim_wrapper]
     if is_adversarial(cfg):
         wrappers = [optim_wrapper['segmentor'], optim_wrapper['discriminator']]
         assert wrappers[1].optimizer.defaults['betas'] == (0.9, 0.99)
-        assert wrappers[1].optimizer.defaults['lr'] == 1e-4
+        faster = f'{DENSITY}_r101_syn2cs' in cfg.filename
+        assert wrappers[1].optimizer.defaults['lr'] == (1e-3 if faster else 1e-4)
     trained = [
         id(p)
         for wrapper in wrappers
@@ -216,6 +245,8 @@ def test_optimizer_and_schedule(cfg):
     assert len(trained) == len(set(trained))
     assert {id(p) for p in model.parameters() if p.requires_grad} <= set(trained)
     optimizer = wrappers[0].optimizer
+    if type(optimizer).__name__ == 'SGD':
+        assert len(optimizer.param_groups) == 1 and optimizer.defaults['lr'] == 2.5e-4
     if type(optimizer).__name__ == 'RepeatedSGD':
         assert sorted({group['repeats'] for group in optimizer.param_groups}) == [1, 3, 4]
         assert len(optimizer.param_groups) == 4
@@ -226,20 +257,22 @@ def test_hooks_are_built(cfg, tmp_path):
     for hook in [*cfg.get('custom_hooks', []), *cfg.default_hooks.values()]:
         HOOKS.build(hook)
     adapts_alone = cfg.model.type in ('AdversarialSegmentor', 'MinEntSegmentor')
-    self_training = 'target' in cfg.train_dataloader.dataset and not adapts_alone
+    self_training = set(datasets_of(cfg)) == {'source', 'target'} and not adapts_alone
     assert any(h.type == 'DACSHook' for h in cfg.get('custom_hooks', [])) == self_training
 
 
 def test_methods_without_depth_load_none(cfg):
     if has_depth_head(cfg):  # a control has the data of its method
         return
-    training = cfg.train_dataloader.dataset
-    for dataset in (training.get('source', training), training.get('target', training)):
+    for dataset in datasets_of(cfg).values():
         assert dataset.get('depth') is None
         assert dataset.get('data_prefix', {}).get('depth_map_path') is None
 
 
 def test_name_says_what_it_is(cfg, name):
+    if name.startswith(DENSITY):
+        check_depth_distribution(cfg, Path(name).stem.removeprefix('depth_distribution_'))
+        return
     method, backbone, pair, *variant = (
         Path(name)
         .stem.replace('_only', '-only')
@@ -357,6 +390,76 @@ def check_adversarial_family(cfg, method, pair, variant):
         assert cfg.model.decode_head.get('feature_fusion', True) == fusion
 
 
+# What tells the protocols apart: weights of source depth and density, target density, adversarial.
+CITYSCAPES, VISTAS = (0.005, 0.01, 0.05, 0.05), (0.0001, 0.005, 0.001, 0.001)
+PROTOCOL_WEIGHTS = {
+    'syn2cs_16': CITYSCAPES,
+    'syn2cs_7': CITYSCAPES,
+    'syn2cs_7_320x640': (0.001, 0.01, 0.05, 0.05),
+    'syn2vistas_7': VISTAS,
+    'syn2vistas_7_320x640': VISTAS,
+}
+SEEN = {
+    'discriminator_on_seg': 'self_information',
+    'discriminator_on_depth': 'depth',
+    'discriminator_on_density': 'density',
+    'discriminator_on_depth_and_seg': 'depth_aware',
+    'no_density': 'self_information',
+}
+
+
+def check_depth_distribution(cfg, name):
+    """What the release trains with, and what the name promises."""
+    backbone, _, name = name.partition('_')
+    pair = max((pair for pair in PROTOCOL_WEIGHTS if name.startswith(pair)), key=len, default='')
+    variant = name.removeprefix(pair).strip('_')
+    head = cfg.model.decode_head
+    assert head.type == 'DepthDistributionHead'
+    assert cfg.model.backbone.depth == int(backbone[1:])
+    if 'self_training' in name:
+        assert cfg.model.type == 'UDASegmentor' and list(cfg.model.unlabelled) == []
+        assert head.loss_weights == dict(target=dict(seg=1.0)) and 'loss_decode' not in head
+        assert set(datasets_of(cfg)) == {'target'}
+        first = f'depth_distribution_{backbone}_{name.partition("_self_training")[0]}'
+        assert Path(cfg.load_from).parent.name == first
+    if backbone == 'r18':
+        return
+    assert cfg.randomness.seed == 1234 and cfg.train_dataloader.batch_size == 1
+    assert cfg.train_cfg.val_interval == cfg.default_hooks.checkpoint.interval == 1000
+    assert cfg.model.backbone.init_cfg.checkpoint == 'open-mmlab://detectron2/resnet101_caffe'
+    assert head.num_summed == 4 and head.num_classes == int(pair.split('_')[1])
+    scale = (640, 320) if '320x640' in pair else (1280, 760)
+    pipelines = [d.pipeline for d in datasets_of(cfg).values()] + [
+        cfg.val_dataloader.dataset.pipeline
+    ]
+    assert {s.scale for steps in pipelines for s in steps if 'scale' in s} == {scale}
+    if 'self_training' in name:
+        iterations = 10000 if pair == 'syn2cs_7' else 30000
+        assert cfg.train_cfg.max_iters == iterations
+        vistas = 'vistas' in pair
+        assert cfg.train_dataloader.dataset.target.get('indices') == (9000 if vistas else None)
+        return
+    depth, density, target, adversarial = PROTOCOL_WEIGHTS[pair]
+    weights = dict(source=dict(seg=1.0, depth=depth))
+    if variant not in ('no_balance_loss', 'no_density'):
+        weights['source']['density'], weights['target'] = density, dict(density=target)
+    assert head.loss_weights == weights and cfg.train_cfg.max_iters == 90000
+    assert cfg.model.alignments == dict(
+        main=dict(
+            space=SEEN.get(variant, 'density_aware'),
+            adversarial_weight=adversarial,
+            discriminator_weight=1.0,
+            discriminator=dict(type='FCNDiscriminator'),
+        )
+    )
+    balanced = head.get('loss_decode', {}).get('class_weight')
+    plain = 'vistas' in pair or variant == 'plain_cross_entropy'
+    assert (balanced is None) == plain
+    # The weight of a class is the inverse of its share, over the number of classes.
+    assert plain or sum(1 / (len(balanced) * w) for w in balanced) == pytest.approx(1, abs=2e-3)
+    assert plain or len(balanced) == head.num_classes
+
+
 # -- one iteration -------------------------------------------------------------------------------
 
 
@@ -373,8 +476,7 @@ def small(cfg):
         cfg.model.decode_head.channels = 16
     if 'auxiliary_head' in cfg.model:
         cfg.model.auxiliary_head.in_channels = 32
-    training = cfg.train_dataloader.dataset
-    for dataset in (training.get('source', training), training.get('target', training)):
+    for dataset in datasets_of(cfg).values():
         cropped = [step for step in dataset.pipeline if step.get('crop_size') == (512, 512)]
         for step in dataset.pipeline:
             if step.get('crop_size') == (240, 384):  # CamVid for the pretrained network
@@ -407,8 +509,13 @@ class Recorder(Hook):
 
 def train(cfg, tmp_path, name, iterations):
     cfg = small(cfg)
+    if cfg.model.decode_head.get('mixtures'):
+        source = DATASETS.build(datasets_of(cfg)['source'])
+        grid = feature_grid(cfg.model, source[0])
+        cfg.model.decode_head.mixtures = mixtures_file(grid, classes=source.metainfo['classes'])
     cfg.merge_from_dict(
         {
+            'load_from': None,
             'work_dir': str(tmp_path),
             'experiment_name': f'step_{Path(name).stem}',
             'log_level': 'ERROR',
@@ -436,11 +543,17 @@ def expected_losses(cfg, name):
         return {'loss', 'loss_seg', 'acc_seg'}
     if cfg.model.type == 'MinEntSegmentor':
         return {'loss', 'source.loss_seg', 'source.acc_seg', 'target.loss_entropy'}
+    if set(datasets_of(cfg)) == {'target'}:
+        return {'loss', 'target.loss_seg', 'target.acc_seg'}
     if is_adversarial(cfg):
+        weights = cfg.model.decode_head.get('loss_weights', {})
         source = ['loss_seg', 'acc_seg'] + ['loss_depth'] * predicts_depth(cfg)
+        source += ['loss_density'] * ('density' in weights.get('source', {}))
         if 'auxiliary_head' in cfg.model:
             source += ['aux.loss_seg', 'aux.acc_seg']
+        target = {'target.loss_density'} if 'density' in weights.get('target', {}) else set()
         return {'loss', *(f'source.{name}' for name in source)}.union(
+            target,
             *(
                 [f'target.loss_adversarial_{name}']
                 + [
@@ -449,7 +562,7 @@ def expected_losses(cfg, name):
                     for domain in ('source', 'target')
                 ]
                 for name in cfg.model.alignments
-            )
+            ),
         )
     seg, depth = {'loss_seg'}, {'loss_depth'}
     if cfg.model.decode_head.type == 'CorDAHead':
@@ -468,6 +581,10 @@ def expected_losses(cfg, name):
 
 def expected_unmoved(name):
     """Decoders of a depth that nobody teaches."""
+    if name.startswith(DENSITY) and 'self_training' in name:
+        return ('decode_head.depth_branch', 'decode_head.density_branch')
+    if name.startswith(DENSITY) and 'no_density' in name:
+        return ('decode_head.density_branch',)
     if name in DEPTH_OF_SOURCE_ALONE:  # SimpleAux has one decoder, which the source teaches
         return ('decode_head.initial_depth.target', 'decode_head.final_depth.target')
     if name == 'corda/corda_r18_own_images.py':

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Licensed under the Apache License 2.0, see LICENSE.
-# From nothing to a comparison: renders the street world, trains a network on labelled synthetic images
+# From nothing to a comparison: renders the street world, trains a network on labeled synthetic images
 # alone and one with CorDA, equally long, and tests both on the other-looking `real` domain.
 #   bash tools/quickstart.sh
 #   OWN_TARGET_ROOT=FOLDER bash tools/quickstart.sh   # a few pictures of FOLDER/images are segmented too

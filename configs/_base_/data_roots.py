@@ -11,6 +11,9 @@ camvid_root = '{{$CAMVID_ROOT:data/camvid}}'
 street_world_root = '{{$STREET_WORLD_ROOT:data/street_world}}'
 # Depth predicted for CamVid's frames: train/NAME.png, 16 bit.
 camvid_pseudo_depth_root = '{{$CAMVID_PSEUDO_DEPTH_ROOT:data/camvid_pseudo_depth}}'
+# Of depth distribution: mixtures of the source, and pseudo-labels of the target.
+depth_mixtures_root = '{{$DEPTH_MIXTURES_ROOT:data/depth_mixtures}}'
+pseudo_labels_root = '{{$PSEUDO_LABELS_ROOT:data/pseudo_labels}}'
 # Your own images, see docs/own_images.md and docs/own_depth.md.
 own_source_root = '{{$OWN_SOURCE_ROOT:data/own_source}}'
 own_target_root = '{{$OWN_TARGET_ROOT:data/own_target}}'

@@ -9,7 +9,7 @@ from .difficulty import batch_mean, depth_agreement, unit_mean
 from .ema import ema_alpha, ema_update
 from .mixing import mix
 from .pseudo_labels import confident_share, pseudo_label_weight, pseudo_labels
-from .self_information import fuse_with_depth, mean_entropy, weighted_self_information
+from .self_information import fuse_with_map, mean_entropy, weighted_self_information
 
 __all__ = [
     'INVALID_DEPTH',
@@ -24,7 +24,7 @@ __all__ = [
     'draw_strong_augmentation',
     'ema_alpha',
     'ema_update',
-    'fuse_with_depth',
+    'fuse_with_map',
     'mean_entropy',
     'mix',
     'pseudo_label_weight',

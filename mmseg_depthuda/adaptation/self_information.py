@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Weighted self-information, which entropy-based adaptation aligns; alone or fused with depth."""
+"""Weighted self-information, which entropy-based adaptation aligns; alone or fused with a map."""
 
 import math
 
@@ -56,12 +56,14 @@ def mean_entropy(logits: Tensor) -> Tensor:
     return weighted_self_information(logits).sum(dim=1).mean()
 
 
-def fuse_with_depth(information: Tensor, inverse_depth: Tensor) -> Tensor:
-    """Depth-aware self-information: near surfaces have more weight.
+def fuse_with_map(information: Tensor, factor: Tensor) -> Tensor:
+    """Self-information times a map.
+
+    With inverse depth ("DADA fusion") near surfaces have more weight.
 
     Args:
         information: Weighted self-information, (N, C, H, W).
-        inverse_depth: Predicted inverse depth, (N, 1, H, W), any scale.
+        factor: Predicted inverse depth, or density, (N, 1, H, W), any scale.
 
     Returns:
         (N, C, H, W), the product.
@@ -70,13 +72,14 @@ def fuse_with_depth(information: Tensor, inverse_depth: Tensor) -> Tensor:
         ValueError: If the sizes differ. Broadcasting could hide that.
 
     Source:
-        "DADA fusion", sec. 3.2 of Vu et al., "DADA: Depth-Aware Domain Adaptation in Semantic
-        Segmentation", ICCV 2019.
+        Vu et al., "DADA: Depth-Aware Domain Adaptation in Semantic Segmentation", ICCV 2019, sec.
+        3.2; of density Wu and Liu, "Unsupervised Domain Adaptation for Semantic Segmentation using
+        Depth Distribution", NeurIPS 2022.
     """
     batch, _, *size = information.shape
-    if inverse_depth.shape != (batch, 1, *size):
+    if factor.shape != (batch, 1, *size):
         raise ValueError(
-            f'the depth of self-information {tuple(information.shape)} must be '
-            f'{(batch, 1, *size)}, got {tuple(inverse_depth.shape)}'
+            f'the factor of self-information {tuple(information.shape)} must be '
+            f'{(batch, 1, *size)}, got {tuple(factor.shape)}'
         )
-    return information * inverse_depth
+    return information * factor

@@ -5,9 +5,12 @@ from .camvid import CamVidDataset
 from .cityscapes import CityscapesDepthDataset
 from .class_statistics import (
     RareClassSampling,
+    balanced_class_weights,
     count_classes,
     source_dataset_config,
+    target_dataset_config,
     write_class_statistics,
+    write_class_weights,
 )
 from .domains import DomainsDataset, DomainsIndex, SourceTargetDataset, datasets_by_domain
 from .folder import FolderDepthDataset
@@ -27,6 +30,7 @@ from .transforms import (
     CutPadding,
     LoadInverseDepth,
     LoadLabels,
+    LoadPseudoLabels,
     LoadSequence,
     MatchOriShapeToLabels,
     PackSequenceInputs,
@@ -37,6 +41,7 @@ from .transforms import (
 from .vistas import MapillaryDepthDataset
 
 __all__ = [
+    'balanced_class_weights',
     'CITYSCAPES_13',
     'CITYSCAPES_16',
     'CITYSCAPES_19',
@@ -54,6 +59,7 @@ __all__ = [
     'GTA5DepthDataset',
     'LoadInverseDepth',
     'LoadLabels',
+    'LoadPseudoLabels',
     'LoadSequence',
     'MapillaryDepthDataset',
     'MatchOriShapeToLabels',
@@ -69,5 +75,7 @@ __all__ = [
     'datasets_by_domain',
     'label_map',
     'source_dataset_config',
+    'target_dataset_config',
     'write_class_statistics',
+    'write_class_weights',
 ]

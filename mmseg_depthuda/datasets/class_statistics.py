@@ -60,6 +60,58 @@ def count_pixels(labels: np.ndarray, num_classes: int) -> np.ndarray:
     return np.bincount(labels.ravel(), minlength=IGNORE_INDEX + 1)[:num_classes]
 
 
+def balanced_class_weights(pixels: Sequence[float], classes: Sequence[str]) -> np.ndarray:
+    """Weights of a cross entropy in which all classes count alike, ``N / (C * n_c)``.
+
+    ``n_c`` are the pixels of class ``c``, ``N`` their sum over the ``C`` classes: averaged over the
+    pixels the weights are 1.
+
+    Args:
+        pixels: Pixels of each class, or its share of them.
+        classes: Names of the classes.
+
+    Returns:
+        float64, (C,), positive.
+
+    Raises:
+        ValueError: If a class has no pixel, which has no finite weight.
+
+    Source:
+        The releases of CTRL, CVPR 2021, and of depth distribution, NeurIPS 2022.
+
+    Example:
+        >>> balanced_class_weights([30, 10], ['road', 'pole'])
+        array([0.66666667, 2.        ])
+    """
+    counts = np.asarray(pixels, dtype=np.float64)
+    absent = [name for name, count in zip(classes, counts, strict=True) if count <= 0]
+    if absent:
+        raise ValueError(
+            f'no image has a pixel of {", ".join(absent)}: the weight would be infinite. Take more '
+            'images, or a `protocol` without these classes.'
+        )
+    return counts.sum() / (len(counts) * counts)
+
+
+def write_class_weights(statistics: str | Path, path: str | Path) -> None:
+    """Write the :func:`balanced_class_weights` of a file of class statistics.
+
+    The file is what MMSeg's ``CrossEntropyLoss(class_weight='FILE.json')`` reads: a list.
+
+    Args:
+        statistics: File of :func:`write_class_statistics`.
+        path: JSON file to write.
+
+    Raises:
+        ValueError: As :func:`balanced_class_weights`.
+    """
+    content = json.loads(Path(statistics).read_text())
+    counts = np.array(list(content['pixels'].values()), dtype=np.int64).sum(axis=0)
+    weights = balanced_class_weights(counts, content['classes'])
+    with atomic_write(path) as file:
+        file.write(json.dumps([round(weight, 6) for weight in weights.tolist()]).encode())
+
+
 def write_class_statistics(dataset: BaseDataset, path: str | Path, num_workers: int = 1) -> None:
     """Write the per-image class pixel counts that :class:`RareClassSampling` reads.
 
@@ -198,3 +250,9 @@ def source_dataset_config(config: dict) -> dict:
     """The config of the (source) training dataset in a runner's config."""
     dataset = config['train_dataloader']['dataset']
     return dataset.get('source', dataset)
+
+
+def target_dataset_config(config: dict) -> dict:
+    """The config of the target training dataset in a runner's config; the only one if alone."""
+    dataset = config['train_dataloader']['dataset']
+    return dataset.get('target', dataset)

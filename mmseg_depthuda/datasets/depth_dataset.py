@@ -31,12 +31,15 @@ class DepthSegDataset(BaseSegDataset):
         raw_to_train: Raw label value -> train index, 255 for ignored.
         data_root: Root of the relative prefixes.
         data_prefix: Folders by key: ``img_path``, and optionally ``seg_map_path``,
-            ``depth_map_path``, ``camera_path``. A key that is absent or ``None`` means that this
-            kind of file is not used.
+            ``depth_map_path``, ``camera_path``, ``pseudo_label_path``. A key that is absent or
+            ``None`` means that this kind of file is not used. Relative folders start at
+            ``data_root``, that of pseudo-labels, which are no part of the data, at the working
+            directory.
         img_suffix: Suffix, or suffixes, of the images.
         seg_map_suffix: Suffix of the label files.
         depth_map_suffix: Suffix of the depth files.
         camera_suffix: Suffix of the camera files.
+        pseudo_label_suffix: Suffix of the pseudo-labels, see :class:`LoadPseudoLabels`.
         depth_file: Kind of the depth files, a key of :data:`~.transforms.depth_files.DEPTH_FILES`.
         ann_file: Text file naming one image per line, see :func:`~.image_files.listed_stems`. By
             default, all images.
@@ -60,6 +63,7 @@ class DepthSegDataset(BaseSegDataset):
         seg_map_suffix: str = '.png',
         depth_map_suffix: str = '.png',
         camera_suffix: str = '.json',
+        pseudo_label_suffix: str = '.png',
         depth_file: str = 'png_disparity',
         ann_file: str = '',
         **kwargs,
@@ -73,7 +77,10 @@ class DepthSegDataset(BaseSegDataset):
             )
         self.raw_to_train = None if raw_to_train is None else dict(raw_to_train)
         self.companion_suffixes = dict(
-            seg_map_path=seg_map_suffix, depth_map_path=depth_map_suffix, camera_path=camera_suffix
+            seg_map_path=seg_map_suffix,
+            depth_map_path=depth_map_suffix,
+            camera_path=camera_suffix,
+            pseudo_label_path=pseudo_label_suffix,
         )
         self._spelled_otherwise: dict[str, dict[str, str]] = {}  # kind of file -> stem -> name
         self.depth_file = depth_file
@@ -84,6 +91,8 @@ class DepthSegDataset(BaseSegDataset):
                 f'data_prefix of {type(self).__name__} has the keys {sorted(prefix)}. It needs '
                 f'`img_path`, and may have {sorted(self.companion_suffixes)}.'
             )
+        if 'pseudo_label_path' in prefix:
+            prefix['pseudo_label_path'] = osp.abspath(prefix['pseudo_label_path'])
         metainfo: dict[str, Sequence] = {}
         if classes is not None:
             _check_class_names(classes)
@@ -121,14 +130,24 @@ class DepthSegDataset(BaseSegDataset):
                 continue
             present = self._companions(key)
             self._check_listed(
-                [stem + suffix for stem in images],
+                [stem + suffix for stem in self._indexed(list(images))],
                 {stem + suffix for stem in present},
                 key,
                 suffix,
             )
             for data_info, stem in zip(data_list, images, strict=True):
-                data_info[key] = osp.join(self.data_prefix[key], present[stem])
+                name = present.get(stem, stem + suffix)
+                data_info[key] = osp.join(self.data_prefix[key], name)
         return data_list
+
+    def _indexed(self, stems: list[str]) -> list[str]:
+        """The images that ``indices`` leaves; only these need their files."""
+        indices = self._indices
+        if indices is None:
+            return stems
+        if isinstance(indices, int):
+            return stems[:indices] if indices >= 0 else stems[indices:]
+        return [stems[i] for i in indices]
 
     def companion_path(self, key: str, stem: str) -> str:
         """Where the file of kind ``key`` of an image is expected, whether it exists or not.
@@ -137,7 +156,7 @@ class DepthSegDataset(BaseSegDataset):
 
         Args:
             key: Key of ``data_prefix``: ``'seg_map_path'``, ``'depth_map_path'``,
-                ``'camera_path'``.
+                ``'camera_path'``, ``'pseudo_label_path'``.
             stem: The image, as a key of :meth:`list_images`.
         """
         suffix = self.companion_suffixes[key]

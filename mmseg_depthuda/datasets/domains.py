@@ -114,7 +114,8 @@ class DomainsDataset(Dataset):
         return labeled[0]
 
     def _is_labeled(self, name: str) -> bool:
-        return 'seg_map_path' in self.domains[name].get_data_info(0)
+        info = self.domains[name].get_data_info(0)
+        return 'seg_map_path' in info or 'pseudo_label_path' in info
 
     def _check_classes(self, reference: str) -> None:
         """Compare classes, also of domains whose labels are not loaded: they will be evaluated."""

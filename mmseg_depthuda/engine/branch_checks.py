@@ -11,7 +11,7 @@ from mmengine.hooks import Hook
 from torch import nn
 
 from mmseg_depthuda.engine.hooks.self_training_hook import SelfTrainingHook
-from mmseg_depthuda.models.decode_heads.head_contract import branch_weights
+from mmseg_depthuda.models.decode_heads.head_contract import branch_weights, unlabelled_tasks
 from mmseg_depthuda.models.decode_heads.seg_weight_mixin import SegWeightMixin
 from mmseg_depthuda.models.segmentors import UDASegmentor
 from mmseg_depthuda.models.wrappers import bare_model
@@ -107,6 +107,16 @@ def _check_weights(model: UDASegmentor, supervised: Collection[str]) -> None:
         if missing:
             weighted = cast(SegWeightMixin, bare_model(head))  # who has loss_weights is one
             weighted.loss_weight(missing[0], 'seg')  # raises, with the remedy
+        without = unlabelled_tasks(head)
+        for branch in (b for b in model.unlabelled if without and b in weights):
+            with_labels = [task for task in weights[branch] if task not in without]
+            if with_labels:
+                raise ValueError(
+                    f'model.{name}.loss_weights.{branch} names {_named(with_labels)}, but '
+                    f'model.unlabelled={list(model.unlabelled)} declares that its labels are not '
+                    f'used; without labels the head learns {_named(without)} alone. Change '
+                    'one of the two.'
+                )
         silent = [b for b in supervised if not any(weights[b].values())]
         if silent:
             raise ValueError(

@@ -40,7 +40,7 @@ _FIELDS = (
         'gt_sem_seg',
         'int64',
         'class index; 255: ignored',
-        'LoadLabels; in a made branch, its maker',
+        'LoadLabels, LoadPseudoLabels; in a made branch, its maker',
         'the segmentation losses of every head; makers that paste classes',
         padding=255,
     ),
@@ -69,7 +69,7 @@ _FIELDS = (
     SampleField(
         'pseudo_label',
         'int64',
-        'class index; 255 in the padding',
+        'class index; 255 in the padding, of StoredLabels also where none is kept',
         'the pseudo-labeler, on the images that it labels',
         'branch makers; PseudoLabelQualityHook',
     ),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmseg_depthuda.adaptation.self_information import (
-    fuse_with_depth,
+    fuse_with_map,
     mean_entropy,
     weighted_self_information,
 )
@@ -107,7 +107,7 @@ def test_refuses_what_has_no_classes(shape):
 def test_fusion_multiplies_every_class_by_the_depth_of_the_pixel():
     information = random_logits(1, (2, 3, 2, 2)).abs()
     depth = random_logits(100, (2, 1, 2, 2), seed=1)
-    fused = fuse_with_depth(information, depth)
+    fused = fuse_with_map(information, depth)
     assert fused.shape == (2, 3, 2, 2)
     for image, label, row, column in np.ndindex(2, 3, 2, 2):
         expected = information[image, label, row, column] * depth[image, 0, row, column]
@@ -117,4 +117,4 @@ def test_fusion_multiplies_every_class_by_the_depth_of_the_pixel():
 @pytest.mark.parametrize('shape', [(1, 1, 2, 2), (2, 3, 2, 2), (2, 1, 1, 1), (2, 2, 2)])
 def test_fusion_refuses_what_broadcasting_would_hide(shape):
     with pytest.raises(ValueError, match=r'must be \(2, 1, 2, 2\), got'):
-        fuse_with_depth(torch.zeros(2, 3, 2, 2), torch.zeros(shape))
+        fuse_with_map(torch.zeros(2, 3, 2, 2), torch.zeros(shape))

@@ -4,13 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmseg.models.losses import CrossEntropyLoss
 
 from mmseg_depthuda.datasets import (
     FolderDepthDataset,
     RareClassSampling,
+    balanced_class_weights,
     count_classes,
     source_dataset_config,
     write_class_statistics,
+    write_class_weights,
 )
 from tests.commands import exit_status_of
 
@@ -142,6 +145,15 @@ def test_useless_arguments_are_an_error(folder, statistics, argument):
         RareClassSampling(build(folder), statistics, **argument)
 
 
+def test_balanced_weights():
+    """Every class gets a third of the weight, and a pixel 1 on average."""
+    pixels = np.array([300, 40, 7])
+    weights = balanced_class_weights(pixels, CLASSES[:3])
+    np.testing.assert_allclose(weights * pixels / pixels.sum(), [1 / 3] * 3)
+    with pytest.raises(ValueError, match='no image has a pixel of rider, train: .* `protocol`'):
+        balanced_class_weights([1, 1, 0, 0], CLASSES)
+
+
 def test_source_of_a_pair_is_found():
     source, target = dict(type='Source'), dict(type='Target')
     pair = dict(type='SourceTargetDataset', source=source, target=target)
@@ -160,3 +172,14 @@ def test_tool_writes_the_statistics_of_a_config(folder, statistics):
     out = folder / 'new' / 'out.json'
     assert exit_status_of(TOOL, config, out, '--workers', '1') == 0
     assert out.read_text() == statistics.read_text()
+    weights = folder / 'weights.json'
+    assert exit_status_of(TOOL, config, out, '--class-weights', weights) == 2  # no train anywhere
+    assert not weights.exists()
+
+
+def test_written_weights_are_those_of_mmsegs_cross_entropy(folder):
+    present = dict(classes=CLASSES[:3], pixels=dict(a=[30, 8, 1], b=[0, 0, 1]))
+    (folder / 'statistics.json').write_text(json.dumps(present))
+    write_class_weights(folder / 'statistics.json', folder / 'weights.json')
+    loss = CrossEntropyLoss(class_weight=str(folder / 'weights.json'))
+    assert loss.class_weight == pytest.approx([40 / 90, 40 / 24, 40 / 6], abs=1e-6)

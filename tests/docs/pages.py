@@ -67,8 +67,7 @@ def command_lines(code: str) -> list[str]:
 def checkout(folder: Path) -> None:
     """Make a folder look like a checkout whose ``configs/`` can be written to."""
     shutil.copytree(ROOT / 'configs', folder / 'configs')
-    for network in ('deeplabv2_r18', 'corda_r18', 'monodepth2_r18'):
-        file = folder / f'configs/_base_/models/{network}.py'
+    for file in (folder / 'configs/_base_/models').glob('*_r18.py'):
         code = file.read_text()
         for wide, narrow in NARROW_RESNET.items():
             code = code.replace(wide, narrow)

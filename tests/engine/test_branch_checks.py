@@ -12,7 +12,7 @@ from mmseg_depthuda.engine.branch_checks import (
     unreached_parts,
 )
 from mmseg_depthuda.engine.hooks import DACSHook, SelfTrainingHook, TrainingCheckHook
-from tests.models.adversarial_training import alignment
+from tests.models.adversarial_training import alignment, depth_distribution
 from tests.models.pair_training import Pairs, logged, make_runner
 from tests.models.tiny_segmentor import head_config, segmentor_config, tiny_segmentor
 
@@ -21,8 +21,8 @@ DEEPLAB = head_config('DeepLabV2Head')
 BOTH = ('source', 'target')
 
 
-def check(domains=BOTH, labelled=BOTH, hooks=(), weights=None, **model):
-    head = DEEPLAB if weights is None else DEEPLAB | dict(loss_weights=weights)
+def check(domains=BOTH, labelled=BOTH, hooks=(), weights=None, head=DEEPLAB, **model):
+    head = head if weights is None else head | dict(loss_weights=weights)
     check_branches(tiny_segmentor(head, **model), domains, labelled, [Hook(), *hooks])
 
 
@@ -63,6 +63,10 @@ WRONG = {
     'a made branch declared unlabelled': (
         dict(unlabelled=['target', 'mixed'], hooks=[DACSHook()]),
         "makes the branch 'mixed' with labels.*Take it out of model.unlabelled",
+    ),
+    'labelled tasks where labels are not looked at': (
+        dict(head=depth_distribution(), weights=dict(source=SEG, target=dict(seg=1, density=1))),
+        r"decode_head.loss_weights.target names 'seg', but .*learns 'density' alone",
     ),
     'a loss without labels, and no such branch': (
         dict(domains=['source'], type='MinEntSegmentor'),
@@ -111,6 +115,7 @@ def test_a_training_in_silence_is_refused(name):
         dict(domains=['source'], labelled=['source']),
         dict(hooks=[DACSHook()]),
         dict(unlabelled=[]),  # a labeled target
+        dict(head=depth_distribution()),  # density is learned without labels
         dict(type='MinEntSegmentor', hooks=[DACSHook()]),
         dict(hooks=[makes(masked=dict(type='MaskImage')), makes(wet=MIX | dict(onto='masked'))]),
         dict(weights=dict(source=SEG, mixed=dict(seg=0.1)), hooks=[DACSHook()]),

@@ -21,6 +21,7 @@ from tests.models.adversarial_training import (
     SIZE,
     adversarial_segmentor,
     alignment,
+    depth_distribution,
     make_batch,
     optimizers,
 )
@@ -28,6 +29,12 @@ from tests.models.pair_training import Pairs, make_runner
 from tests.models.tiny_segmentor import IGNORE, tiny_segmentor
 
 STEPS = 2
+BALANCED = dict(
+    type='CrossEntropyLoss',
+    loss_name='loss_seg',
+    class_weight=[0.3, 5.8, 15.6, 0.9, 1.0],
+    avg_non_ignore=True,
+)
 AUXILIARY_ALIGNMENT = alignment(head='auxiliary_head', adversarial_weight=0.1)
 
 # Arguments of the segmentor. The ranks differ in the number of labeled pixels and of pixels with
@@ -49,6 +56,10 @@ CASES = {
     ),
     'S6': dict(decode_head=DADA, alignments=dict(main=alignment(), depth=alignment('depth'))),
     'minent': dict(auxiliary_head=AUXILIARY),
+    'depth distribution': dict(
+        decode_head=depth_distribution(loss_decode=BALANCED),
+        alignments=dict(main=alignment('density_aware')),
+    ),
 }
 
 

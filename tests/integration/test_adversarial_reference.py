@@ -1,12 +1,15 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Three iterations of AdvEnt, DADA and its ablations against a second, plain implementation.
+"""Three iterations of AdvEnt, DADA, depth distribution and ablations against a second, plain
+implementation.
 
 The second one shares the backbone alone. It restates heads and discriminators by functions, writes
 the losses out, takes all gradients at once, and updates with the optimizers of PyTorch.
 """
 
 import copy
+import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -15,7 +18,13 @@ from mmengine.device import get_device
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
+from scipy.stats import norm
 
+from tests.models.adversarial_training import (
+    depth_distribution,
+    enlarge_branches,
+    random_mixtures,
+)
 from tests.models.plain_layers import aspp, pointwise
 from tests.models.tiny_segmentor import (
     IGNORE,
@@ -30,6 +39,7 @@ from tests.models.tiny_segmentor import (
 )
 
 ITERATIONS = 3
+PARTS = ('weights', 'means', 'variances')
 SIZE = (40, 64)
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 5e-4
 DISCRIMINATOR_RATE, BETAS = 1e-3, (0.9, 0.99)
@@ -45,6 +55,17 @@ AUXILIARY = dict(
     ),
 )
 DADA = head_config('DADAHead', loss_weights=source_depth(0.01))
+GRID = (6, 9)
+DENSITY = depth_distribution(GRID)
+CLASS_WEIGHT = [0.3, 5.8, 155.6, 0.9, 1.0]
+BALANCED = DENSITY | dict(
+    loss_decode=dict(
+        type='CrossEntropyLoss',
+        loss_name='loss_seg',
+        class_weight=CLASS_WEIGHT,
+        avg_non_ignore=True,
+    )
+)
 
 
 def alignment(space, weight=0.5, discriminator_weight=1.0, head='decode_head'):
@@ -77,6 +98,13 @@ CASES = {
         None,
         dict(main=alignment('self_information'), depth=alignment('depth', 0.2)),
     ),
+    'depth distribution': (DENSITY, None, dict(main=alignment('density_aware', 0.05))),
+    'depth distribution, balanced': (BALANCED, None, dict(main=alignment('density_aware', 0.05))),
+    'depth distribution as in the paper': (
+        DENSITY | dict(reading='paper'),
+        None,
+        dict(main=alignment('density', 0.05)),
+    ),
 }
 
 
@@ -93,9 +121,7 @@ def build(head, auxiliary, alignments):
     model = MODELS.build(ConfigDict(config))
     model.init_weights()
     enlarge_classifiers(model)
-    for name, parameter in model.named_parameters():  # N(0, 0.01) predicts depths near 0
-        if 'auxiliary_block' in name and name.endswith('weight'):
-            parameter.data *= 15
+    enlarge_branches(model)
     return model.double().to(get_device()).train()
 
 
@@ -123,19 +149,25 @@ def enlarge(prediction):
     return F.interpolate(prediction, SIZE, mode='bilinear', align_corners=True)
 
 
-def plain_head(features, p, prefix, head):
-    """Upsampled logits, and depth where the head predicts it."""
-    x = features[head['in_index']]
-    if head['type'] == 'DeepLabV2Head':
-        return enlarge(aspp(x, p, f'{prefix}.classifier', 4)), None
-    block = f'{prefix}.auxiliary_block'
+def plain_encoding(x, p, block):
     e = F.relu(pointwise(x, p, f'{block}.encoder.0'))
     e = F.conv2d(e, p[f'{block}.encoder.2.weight'], p[f'{block}.encoder.2.bias'], padding=1)
-    e = pointwise(F.relu(e), p, f'{block}.encoder.4')
-    depth = e.sum(1, keepdim=True) / e.shape[1]
-    if head.get('feature_fusion', True):
-        x = x * F.relu(pointwise(e, p, f'{block}.decoder'))
-    return enlarge(aspp(x, p, f'{prefix}.classifier', 4)), enlarge(depth)
+    return pointwise(F.relu(e), p, f'{block}.encoder.4')
+
+
+def plain_head(features, p, prefix, head):
+    """Logits at feature resolution, and the other tasks that the head predicts."""
+    x, low = features[head['in_index']], {}
+    if head['type'] == 'DADAHead':
+        e = plain_encoding(x, p, f'{prefix}.auxiliary_block')
+        low['depth'] = e.sum(1, keepdim=True) / e.shape[1]
+        if head.get('feature_fusion', True):
+            x = x * F.relu(pointwise(e, p, f'{prefix}.auxiliary_block.decoder'))
+    elif head['type'] == 'DepthDistributionHead':
+        for task in ('depth', 'density'):
+            e = plain_encoding(x, p, f'{prefix}.{task}_branch')
+            low[task] = e.sum(1, keepdim=True) / e.shape[1]
+    return dict(seg=aspp(x, p, f'{prefix}.classifier', 4), **low)
 
 
 def plain_discriminator(x, p, name):
@@ -147,12 +179,13 @@ def plain_discriminator(x, p, name):
     return x
 
 
-def aligned(space, logits, depth):
-    if space == 'depth':
-        return depth
-    p = logits.softmax(1)
+def aligned(space, low):
+    if space in low:
+        return enlarge(low[space])
+    p = enlarge(low['seg']).softmax(1)
     information = -p * torch.log2(p + 1e-30) / torch.log2(torch.tensor(float(NUM_CLASSES)).double())
-    return information * depth if space == 'depth_aware' else information
+    task = space.removesuffix('_aware')
+    return information * enlarge(low[task]) if task in low else information
 
 
 def binary_cross_entropy(logits, label):
@@ -161,10 +194,50 @@ def binary_cross_entropy(logits, label):
 
 
 def plain_berhu(prediction, target):
-    valid = target > 0
-    error = (prediction - target)[valid].abs()
+    error = (prediction - target).abs()
     c = 0.2 * error.detach().max()
     return torch.where(error <= c, error, (error**2 + c**2) / (2 * c)).mean()
+
+
+def plain_density(classes, depth):
+    """(N, h, w) in 0..255, pixel by pixel and component by component."""
+    mixtures, found = random_mixtures(), torch.zeros(depth.shape, dtype=torch.float64)
+    for n, y, x in np.ndindex(*depth.shape):
+        at, c = (x, y, float(depth[n, y, x])), int(classes[n, y, x])
+        p = sum(
+            w
+            * math.prod(
+                norm.pdf(a, m, v**0.5) for a, m, v in zip(at, means, variances, strict=True)
+            )
+            for w, means, variances in zip(
+                *(getattr(mixtures, part)[c].tolist() for part in PARTS), strict=True
+            )
+        )
+        found[n, y, x] = (1 - math.exp(-1e6 * p)) * 255
+    return found.to(depth.device)
+
+
+def on_grid(maps):
+    """Nearest at the centers of the grid."""
+    rows, columns = (
+        [math.floor((i + 0.5) * full / low) for i in range(low)]
+        for low, full in zip(GRID, SIZE, strict=True)
+    )
+    return maps[:, 0][:, rows][:, :, columns]
+
+
+def density_loss(head, low, branch, samples=None):
+    """Weighted; of the source with the true depth, of the target with the predicted one."""
+    classes, depth = low['seg'].argmax(1), low['depth'].detach()[:, 0]
+    if branch == 'source':
+        depth = on_grid(stack(samples, 'gt_depth_map'))
+        if head.get('reading') != 'paper':
+            depth = depth * (on_grid(stack(samples, 'gt_sem_seg')) == classes)
+    density = plain_density(classes, depth)
+    if branch == 'target':
+        density[depth <= 0] = 0
+    weight = head['loss_weights'][branch]['density']
+    return weight * plain_berhu(low['density'], density[:, None])
 
 
 class Plain:
@@ -198,7 +271,7 @@ class Plain:
 
     def maps(self, predictions):
         return {
-            name: aligned(one['space'], *predictions[one['head']])
+            name: aligned(one['space'], predictions[one['head']])
             for name, one in self.alignments.items()
         }
 
@@ -208,15 +281,25 @@ class Plain:
         on_source = self.predict(normalized(batch['source']))
         for prefix, name, weight in (('decode_head', '', 1.0), ('auxiliary_head', 'aux.', 0.1)):
             if prefix in on_source:
-                logits, depth = on_source[prefix]
+                own = self.heads[prefix].get('loss_decode', {}).get('class_weight')
                 log[f'source.{name}loss_seg'] = weight * F.cross_entropy(
-                    logits, label, ignore_index=IGNORE
+                    enlarge(on_source[prefix]['seg']),
+                    label,
+                    own and label.new_tensor(own, dtype=torch.float64),
+                    ignore_index=IGNORE,
                 )
-        if on_source['decode_head'][1] is not None:
+        head, low = self.heads['decode_head'], on_source['decode_head']
+        if 'depth' in low:
+            truth = stack(batch['source'], 'gt_depth_map')
+            valid = truth > 0
             log['source.loss_depth'] = 0.01 * plain_berhu(
-                on_source['decode_head'][1], stack(batch['source'], 'gt_depth_map')
+                enlarge(low['depth'])[valid], truth[valid]
             )
+        if 'density' in low:
+            log['source.loss_density'] = density_loss(head, low, 'source', batch['source'])
         on_target = self.predict(normalized(batch['target']))
+        if 'density' in low:
+            log['target.loss_density'] = density_loss(head, on_target['decode_head'], 'target')
         target_maps, source_maps = self.maps(on_target), self.maps(on_source)
         for name, one in target_maps.items():
             log[f'target.loss_adversarial_{name}'] = self.alignments[name][

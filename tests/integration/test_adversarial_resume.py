@@ -1,5 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""An adversarial run that is stopped and resumed ends, bit by bit, as an unbroken one."""
+"""An adversarial run, or the self-training after it, that is stopped and resumed ends, bit by bit,
+as an unbroken one."""
 
 import pytest
 import torch
@@ -21,6 +22,7 @@ from tests.models.adversarial_training import (
     PREPROCESSOR,
     SIZE,
     alignment,
+    depth_distribution,
 )
 from tests.models.pair_training import Pairs, loader, make_runner
 from tests.models.tiny_segmentor import segmentor_config
@@ -36,6 +38,14 @@ METHODS = {
         ),
     ),
     'dada': dict(decode_head=DADA, alignments=dict(main=alignment('depth_aware'))),
+    'depth distribution': dict(
+        decode_head=depth_distribution(), alignments=dict(main=alignment('density_aware'))
+    ),
+    'self-training on the target alone': dict(
+        type='UDASegmentor',
+        unlabelled=[],
+        decode_head=depth_distribution(mixtures=None, loss_weights=dict(target=dict(seg=1.0))),
+    ),
 }
 OPTIMIZERS = dict(
     constructor='PartsOptimWrapperConstructor',
@@ -61,7 +71,12 @@ class StopHook(Hook):
 
 
 def train(work_dir, name, method, hooks=(), resume=False):
-    data = loader(Pairs(source=dict(size=SIZE), target=dict(size=SIZE, depth=False)))
+    pairs = Pairs(source=dict(size=SIZE), target=dict(size=SIZE, depth=False))
+    optimizers = OPTIMIZERS
+    if 'alignments' not in METHODS[method]:
+        del pairs.options['source']
+        optimizers = OPTIMIZERS['segmentor'] | dict(accumulative_counts=ACCUMULATED)
+    data = loader(pairs)
     hooks = [
         IterationSeedHook(),
         ResumeHook(),
@@ -72,7 +87,7 @@ def train(work_dir, name, method, hooks=(), resume=False):
         *hooks,
     ]
     model = segmentor_config(
-        type='AdversarialSegmentor', data_preprocessor=PREPROCESSOR, **METHODS[method]
+        **dict(type='AdversarialSegmentor', data_preprocessor=PREPROCESSOR) | METHODS[method]
     )
     runner = make_runner(
         work_dir,
@@ -81,7 +96,7 @@ def train(work_dir, name, method, hooks=(), resume=False):
         ITERATIONS,
         model=ConfigDict(model),
         train_dataloader=data | dict(sampler=dict(type='InfiniteSampler', shuffle=True)),
-        optim_wrapper=OPTIMIZERS,
+        optim_wrapper=optimizers,
         # One scheduler ends, the other begins, between two checkpoints.
         param_scheduler=[
             dict(type='LinearLR', start_factor=0.1, begin=0, end=3, by_epoch=False),
@@ -133,6 +148,11 @@ def test_a_stopped_run_ends_as_an_unbroken_one(tmp_path, method):
 
     # The optimizers' states are in the checkpoint.
     optimizers = expected['optimizer']
+    if 'alignments' not in METHODS[method]:
+        logged = expected['log']['train/target.loss_seg']['values']
+        assert any(state['momentum_buffer'].any() for state in optimizers['state'].values())
+        assert len(logged) == ITERATIONS and len(set(logged.tolist())) == ITERATIONS
+        return
     adam = optimizers['discriminator']['state']
     assert len(adam) == 10 * len(METHODS[method]['alignments'])
     steps = -(-ITERATIONS // ACCUMULATED)

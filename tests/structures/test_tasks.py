@@ -5,9 +5,10 @@ from mmseg_depthuda.registry import TASKS
 from mmseg_depthuda.structures import DenseTask, dense_task
 
 
-def test_depth():
-    task = dense_task('depth')
-    assert (task.channels, task.prediction_field) == (1, 'pred_depth_map')
+@pytest.mark.parametrize('name', ['depth', 'density'])
+def test_maps_of_one_channel(name):
+    task = dense_task(name)
+    assert (task.channels, task.prediction_field) == (1, f'pred_{name}_map')
 
 
 def test_a_task_of_a_user():

@@ -4,21 +4,10 @@
 import argparse
 import sys
 
-import torch
-
+from mmseg_depthuda.apps.checked_model import default_device, existing_device
 from mmseg_depthuda.apps.depth_prediction.prediction import SCALES, predict_folder
 from mmseg_depthuda.apps.exit_status import exit_status, same_command
 from mmseg_depthuda.engine.launch import find_config
-
-
-def device(text: str) -> str:
-    """Type of an argument that names a device of this machine."""
-    try:
-        torch.empty(0, device=text)
-    except (RuntimeError, AssertionError) as error:  # AssertionError: PyTorch without CUDA
-        reason = str(error).partition('\n')[0]
-        raise argparse.ArgumentTypeError(f'{text!r} cannot be used here: {reason}') from error
-    return text
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,9 +25,7 @@ def parse_args() -> argparse.Namespace:
         help='metric: depth in meters; normalized: smallest to largest value of each image, for '
         'networks whose unit is unknown. Default: normalized for networks trained on video alone',
     )
-    parser.add_argument(
-        '--device', type=device, default='cuda' if torch.cuda.is_available() else 'cpu'
-    )
+    parser.add_argument('--device', type=existing_device, default=default_device())
     return parser.parse_args()
 
 

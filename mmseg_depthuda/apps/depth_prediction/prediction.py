@@ -6,15 +6,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-from mmengine.runner import CheckpointLoader
 from mmengine.utils import track_iter_progress
-from mmseg.apis import inference_model, init_model
+from mmseg.apis import inference_model
 from mmseg.structures import SegDataSample
 from torch import nn
 
+from mmseg_depthuda.apps.checked_model import load_checked_model
 from mmseg_depthuda.datasets.depth_encodings import corda_inverse_depth, encode_png_disparity
 from mmseg_depthuda.datasets.image_files import IMAGE_SUFFIXES, list_files
-from mmseg_depthuda.engine.hooks.strict_load_hook import check_weights_of_test
 from mmseg_depthuda.fileio import atomic_write
 from mmseg_depthuda.models import SelfSupervisedDepth
 
@@ -120,7 +119,7 @@ def predict_folder(
             f'{overwritten[0]} and {by_file[files[overwritten[0]]]} would have one file, '
             f'{files[overwritten[0]]}. Rename one of them, or move it to another folder.'
         )
-    model = _load(config, checkpoint, device)
+    model = load_checked_model(config, checkpoint, device)
     if not getattr(model, 'predicts_depth', False):
         raise ValueError(
             f'The model of {config} does not predict depth: take a config with CorDAHead, '
@@ -133,14 +132,6 @@ def predict_folder(
         with atomic_write(files[path]) as file:
             file.write(cv2.imencode('.png', png)[1].tobytes())
     return len(todo), len(paths) - len(todo)
-
-
-def _load(config: str | Path, checkpoint: str | Path, device: str) -> nn.Module:
-    """MMSeg's ``init_model``, which would take what fits of any checkpoint and warn."""
-    model = init_model(str(config), str(checkpoint), device=device)  # has the config as `cfg`
-    loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu')
-    check_weights_of_test(model, loaded, checkpoint)
-    return model
 
 
 def _scale_of(model: nn.Module) -> str:

@@ -104,14 +104,14 @@ class Experiment:
         return re.split(r'_(?:r\d+|effl\d)_', self.name)[0]
 
     @property
-    def is_paired(self) -> bool:
-        """Whether it trains on a source and a target."""
-        return 'target' in self.cfg.train_dataloader.dataset
+    def domains(self) -> dict[str, Mapping[str, Any]]:
+        """Datasets by domain, empty where it trains on an ordinary dataset."""
+        training = self.cfg.train_dataloader.dataset
+        return {name: training[name] for name in ('source', 'target') if name in training}
 
     @property
     def training_data(self) -> list[str]:
-        training = self.cfg.train_dataloader.dataset
-        datasets = [training.source, training.target] if self.is_paired else [training]
+        datasets = self.domains.values() or [self.cfg.train_dataloader.dataset]
         return list(dict.fromkeys(dataset_name(dataset, self.cfg) for dataset in datasets))
 
     @property
@@ -121,16 +121,18 @@ class Experiment:
     @property
     def batch_size(self) -> int | str:
         size = self.cfg.train_dataloader.batch_size
-        return f'{size} source + {size} target' if self.is_paired else size
+        return ' + '.join(f'{size} {domain}' for domain in self.domains) or size
 
     @property
     def target_depth(self) -> str | None:
         """``'stereo'`` or ``'mono'`` where the target dataset has both."""
-        training = self.cfg.train_dataloader.dataset
-        return training.target.get('depth') if self.is_paired else None
+        return self.domains.get('target', {}).get('depth')
 
     @property
     def initialization(self) -> str:
+        """Where the weights come from; of a second stage, the name of the first."""
+        if self.cfg.get('load_from'):
+            return Path(self.cfg.load_from).parent.name
         init = self.cfg.model.backbone.get('init_cfg')
         if not init:
             return 'random'

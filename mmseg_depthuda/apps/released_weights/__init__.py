@@ -7,6 +7,7 @@ from .weight_conversion import (
     dacs_to_mmseg,
     dada_to_mmseg,
     deeplab_init_to_mmseg,
+    depth_distribution_to_mmseg,
     mmseg_to_corda,
 )
 
@@ -16,5 +17,6 @@ __all__ = [
     'dacs_to_mmseg',
     'dada_to_mmseg',
     'deeplab_init_to_mmseg',
+    'depth_distribution_to_mmseg',
     'mmseg_to_corda',
 ]

@@ -1,7 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """What the tensors of released checkpoints are called there, and what they are called here."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 
@@ -26,6 +26,8 @@ class ReleasedLayout:
             by one prefix.
         other_configs (Mapping[int, str]): Number of classes to config, where that is not
             ``config``.
+        unused (Collection[str]): Released prefixes of layers that the file has and the released
+            network never runs.
     """
 
     title: str
@@ -33,6 +35,7 @@ class ReleasedLayout:
     signature: str
     prefixes: Mapping[str, str]
     other_configs: Mapping[int, str] = field(default_factory=dict)
+    unused: Collection[str] = ()
     _inverse: Mapping[str, str] = field(init=False, repr=False)
 
     def __post_init__(self):
@@ -117,6 +120,25 @@ DADA = ReleasedLayout(
         'dec4': f'{_BLOCK}.decoder',
         'layer6': 'decode_head.classifier',
     },
+)
+
+DEPTH_DISTRIBUTION = ReleasedLayout(
+    title='Depth distribution',
+    config='depth_distribution/depth_distribution_r101_syn2cs_16.py',
+    other_configs={7: 'depth_distribution/depth_distribution_r101_syn2cs_7.py'},
+    signature='layer6.conv2d_list.0.weight',
+    prefixes={
+        **_BACKBONE,
+        # What is depth in DADA is density here.
+        'enc4_1': 'decode_head.density_branch.encoder.0',
+        'enc4_2': 'decode_head.density_branch.encoder.2',
+        'enc4_3': 'decode_head.density_branch.encoder.4',
+        'enc5_1': 'decode_head.depth_branch.encoder.0',
+        'enc5_2': 'decode_head.depth_branch.encoder.2',
+        'enc5_3': 'decode_head.depth_branch.encoder.4',
+        'layer6': 'decode_head.classifier',
+    },
+    unused=('enc4_4', 'dec4'),
 )
 
 DEEPLAB_INIT_PREFIX = 'Scale.'

@@ -40,6 +40,7 @@ from .network_layouts import (
     DADA,
     DEEPLAB_INIT_CLASSIFIER,
     DEEPLAB_INIT_PREFIX,
+    DEPTH_DISTRIBUTION,
     ReleasedLayout,
 )
 
@@ -262,19 +263,53 @@ def dada_to_mmseg(source: str | Path, target: str | Path) -> str:
     return _released_state_to_mmseg(source, target, (DADA,))
 
 
+def depth_distribution_to_mmseg(source: str | Path, target: str | Path) -> str:
+    """Convert a released checkpoint of depth distribution, of either stage.
+
+    Args:
+        source (str | Path): Released checkpoint with the entry ``model``. Layers that the released
+            network never runs are left out, as is the state of the optimizer; the discriminator is
+            a file apart.
+        target (str | Path): MMSegmentation checkpoint to write.
+
+    Returns:
+        str: What was converted, for people to read.
+
+    Raises:
+        FileNotFoundError: ``source`` does not exist.
+        OSError: ``target`` cannot be written.
+        ValueError: ``source`` is not such a checkpoint; the message lists every tensor that does
+            not fit.
+    """
+    return _released_state_to_mmseg(source, target, (DEPTH_DISTRIBUTION,), 'model')
+
+
 def _released_state_to_mmseg(
-    source: str | Path, target: str | Path, layouts: Collection[ReleasedLayout]
+    source: str | Path,
+    target: str | Path,
+    layouts: Collection[ReleasedLayout],
+    entry: str | None = None,
 ) -> str:
+    """Convert the state dict that a file is, or has as an entry."""
     check_paths(source, target)
-    state = _without_prefix(tensors(read_checkpoint(source), source), 'module.')
+    checkpoint, where = read_checkpoint(source), str(source)
+    left_out: set[str] = set()
+    if entry is None:
+        state = tensors(checkpoint, source)
+    else:
+        state, where = checkpoint_entry(checkpoint, entry, source), f'{source}, entry {entry}'
+        left_out |= checkpoint.keys() - {entry}
+    state = _without_prefix(state, 'module.')
     signatures = {one.signature: one for one in layouts}
-    layout, config, fitting_config = _recognize(state, signatures, str(source))
-    converted = released_to_mmseg(state, layout, model_shapes(config.model), str(source))
+    layout, config, fitting_config = _recognize(state, signatures, where)
+    unused = {name for name in state if name.split('.')[0] in layout.unused}
+    used = {name: value for name, value in state.items() if name not in unused}
+    converted = released_to_mmseg(used, layout, model_shapes(config.model), where)
     write_checkpoint(target, dict(meta=_meta(config), state_dict=converted))
     num_classes = config.model.decode_head.num_classes
     return _report(
         f'{layout.title}, {num_classes} classes: {len(converted)} tensors',
-        (),
+        left_out | unused,
         f'Wrote {target} for {fitting_config}',
     )
 

@@ -16,6 +16,7 @@ from .load_image import LoadImageFromFile, LoadImageFromNDArray
 from .loading import LoadInverseDepth, LoadLabels, read_inverse_depth
 from .packing import PackSegInputs
 from .sequence import LoadSequence, PackSequenceInputs, ResizeSequence
+from .stored_pseudo_labels import LoadPseudoLabels
 
 __all__ = [
     'DEPTH_ENCODINGS',
@@ -25,6 +26,7 @@ __all__ = [
     'LoadImageFromNDArray',
     'LoadInverseDepth',
     'LoadLabels',
+    'LoadPseudoLabels',
     'LoadSequence',
     'MatchOriShapeToLabels',
     'PackSegInputs',

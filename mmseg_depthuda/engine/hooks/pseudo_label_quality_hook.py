@@ -74,6 +74,12 @@ class PseudoLabelQualityHook(Hook):
                 'PseudoLabelQualityHook judges the pseudo-labels of a SelfTrainingHook such as '
                 'DACSHook, but this training has none: remove it from custom_hooks.'
             )
+        if not hasattr(labelers[0], 'threshold'):
+            raise ValueError(
+                f'PseudoLabelQualityHook compares the labels of a teacher with true ones, but '
+                f'{type(labelers[0]).__name__} has stored ones, in place of the true ones: remove '
+                'the hook from custom_hooks.'
+            )
         self.labelled, self.threshold = labelers[0].of, labelers[0].threshold
 
     def after_train_iter(

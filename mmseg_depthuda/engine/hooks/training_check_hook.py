@@ -17,13 +17,17 @@ from torch.utils.data import Dataset
 
 from mmseg_depthuda.datasets import datasets_by_domain
 from mmseg_depthuda.datasets.data_check import find_transform
-from mmseg_depthuda.datasets.transforms import LoadInverseDepth, LoadLabels
+from mmseg_depthuda.datasets.transforms import LoadInverseDepth, LoadLabels, LoadPseudoLabels
 from mmseg_depthuda.engine.branch_checks import (
     check_branches,
     reached_parameters,
     report_unreached,
 )
-from mmseg_depthuda.models.decode_heads.head_contract import branch_weights, heads_of
+from mmseg_depthuda.models.decode_heads.head_contract import (
+    branch_weights,
+    check_head_data,
+    heads_of,
+)
 from mmseg_depthuda.models.segmentors import UDASegmentor
 from mmseg_depthuda.models.wrappers import bare_model
 
@@ -37,7 +41,8 @@ class TrainingCheckHook(Hook):
     * A head has another number of classes than the training data, or validation data other classes
       than the training data. MMSegmentation would train and score garbage, or fail inside the
       first loss.
-    * The head needs the depth of source images (:class:`DADAHead`), and the source has none.
+    * The head needs the depth of source images (:class:`DADAHead`), and the source has none. Or
+      the head refuses the data for a reason of its own (:class:`DepthDistributionHead`).
     * A part of the model, such as discriminators, has no optimizer.
     * Nothing is learned from a branch, or nothing reads what a hook makes, see
       :func:`~mmseg_depthuda.engine.branch_checks.check_branches`.
@@ -81,6 +86,9 @@ class TrainingCheckHook(Hook):
         domains = datasets_by_domain(dataset)
         for head in heads.values():
             _check_depth(head, domains)
+            if is_readable(dataset):
+                unlabelled = getattr(model, 'unlabelled', ())
+                check_head_data(head, {n: d for n, d in domains.items() if n not in unlabelled})
         parts = getattr(model, 'parts', None) or {}
         if parts and not isinstance(runner.optim_wrapper, OptimWrapperDict):
             raise ValueError(
@@ -122,8 +130,9 @@ def is_readable(dataset: Dataset) -> bool:
 
 
 def _is_labelled(dataset: BaseSegDataset) -> bool:
-    return 'seg_map_path' in dataset.get_data_info(0) and _loads(
-        dataset, LoadLabels, LoadAnnotations
+    info = dataset.get_data_info(0)
+    return ('seg_map_path' in info and _loads(dataset, LoadLabels, LoadAnnotations)) or (
+        'pseudo_label_path' in info and _loads(dataset, LoadPseudoLabels)
     )
 
 

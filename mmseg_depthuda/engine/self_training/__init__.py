@@ -3,7 +3,7 @@
 
 from .branch_makers import BranchMaker, ClassMix, MaskImage
 from .class_samplers import ClassSampler, GivenClasses, HalfOfClasses
-from .pseudo_labelers import ConfidentShare, Networks, PseudoLabels
+from .pseudo_labelers import ConfidentShare, Networks, PseudoLabels, StoredLabels
 
 __all__ = [
     'BranchMaker',
@@ -15,4 +15,5 @@ __all__ = [
     'MaskImage',
     'Networks',
     'PseudoLabels',
+    'StoredLabels',
 ]

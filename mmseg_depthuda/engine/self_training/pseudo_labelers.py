@@ -17,6 +17,7 @@ from mmseg_depthuda.adaptation.pseudo_labels import confident_share, pseudo_labe
 from mmseg_depthuda.models.decode_heads.head_contract import head_tasks
 from mmseg_depthuda.models.segmentors import UDASegmentor
 from mmseg_depthuda.registry import PSEUDO_LABELERS
+from mmseg_depthuda.structures import stack_pixel_data
 
 
 class Networks(NamedTuple):
@@ -153,6 +154,50 @@ class ConfidentShare:
             height = sample.metainfo['img_shape'][0]
             image_trust[..., max(height - self.ignore_bottom, 0) :, :] = 0
         return trust
+
+
+@PSEUDO_LABELERS.register_module()
+class StoredLabels:
+    """The pseudo-labels that ``tools/write_pseudo_labels.py`` has written, all fully trusted.
+
+    The dataset of the branch names their folder, ``data_prefix=dict(pseudo_label_path=OUT)``, and
+    its pipeline has ``LoadPseudoLabels`` after the resize. The teacher is not asked.
+
+    Args:
+        of (str): Branch that they belong to. Defaults to 'target'.
+    """
+
+    def __init__(self, of: str = 'target'):
+        self.of = of
+
+    def __call__(self, networks: Networks, branch: dict) -> PseudoLabels:
+        """Take the labels that were loaded.
+
+        Args:
+            networks (Networks): Student and teacher.
+            branch (dict): Preprocessed, with N ``data_samples``.
+
+        Returns:
+            PseudoLabels: Trust and confidence are 1 where there is a label and 0 elsewhere; ``log``
+            has ``stored_share``, the share of the pixels with a label.
+
+        Raises:
+            ValueError: The samples have no labels, or true ones.
+        """
+        data_samples = branch['data_samples']
+        label = stack_pixel_data(data_samples, 'gt_sem_seg')
+        true_labels = [s.metainfo['seg_map_path'] for s in data_samples if 'seg_map_path' in s]
+        if label is None or true_labels:
+            found = f'true labels, {true_labels[0]}' if true_labels else 'none'
+            raise ValueError(
+                f'StoredLabels takes pseudo-labels of {data_samples[0].metainfo.get("img_path")}, '
+                f'which has {found}. Set data_prefix=dict(pseudo_label_path=FOLDER, '
+                f'seg_map_path=None) of the {self.of} dataset, and put '
+                "dict(type='LoadPseudoLabels') after the resize of its pipeline."
+            )
+        labelled = label != networks.student.decode_head.ignore_index
+        trust = labelled.to(branch['inputs'].dtype)
+        return PseudoLabels(label, trust, trust, dict(stored_share=trust.mean()))
 
 
 def _inside_image(label: Tensor, data_samples: list) -> Tensor:

@@ -4,6 +4,7 @@
 from .corda_head import CorDAHead
 from .dada_head import DADAHead
 from .deeplab_v2_head import DeepLabV2Classifier, DeepLabV2Head
+from .depth_distribution_head import DensityTask, DepthDistributionHead
 from .seg_depth_head import SegDepthHead
 from .seg_weight_mixin import SegWeightMixin
 from .simple_aux_head import SimpleAuxHead
@@ -14,6 +15,8 @@ __all__ = [
     'DADAHead',
     'DeepLabV2Classifier',
     'DeepLabV2Head',
+    'DensityTask',
+    'DepthDistributionHead',
     'SegDepthHead',
     'SegWeightMixin',
     'SimpleAuxHead',

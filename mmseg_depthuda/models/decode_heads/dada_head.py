@@ -54,6 +54,21 @@ class ResidualAuxiliaryBlock(BaseModule):
         return features * self.decoder(encoding).relu()
 
 
+def block_channels(in_channels: int, channels: int | None) -> int:
+    """Width of a :class:`ResidualAuxiliaryBlock`: as given, or a quarter of its features.
+
+    Raises:
+        ValueError: It is no multiple of 4.
+    """
+    channels = in_channels // 4 if channels is None else channels
+    if channels % 4:
+        raise ValueError(
+            f'channels must be a multiple of 4, got {channels}: in_channels={in_channels} '
+            'would have to be one of 16, or channels be set'
+        )
+    return channels
+
+
 @MODELS.register_module()
 class DADAHead(SegDepthHead):
     """Depth-aware segmentation head: a residual auxiliary block before DeepLab-v2's classifier.
@@ -84,12 +99,7 @@ class DADAHead(SegDepthHead):
         num_summed: int = 4,
         **kwargs: Any,
     ):
-        channels = in_channels // 4 if channels is None else channels
-        if channels % 4:
-            raise ValueError(
-                f'channels must be a multiple of 4, got {channels}: in_channels={in_channels} '
-                'would have to be one of 16, or channels be set'
-            )
+        channels = block_channels(in_channels, channels)
         super().__init__(
             in_channels=in_channels,
             num_classes=num_classes,

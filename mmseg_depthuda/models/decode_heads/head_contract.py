@@ -12,6 +12,12 @@ methods. All of them are optional:
   chooses the decoder if the head has one for each domain.
 * ``loss_and_predict(features, data_samples, train_cfg, tasks)``: the losses of a branch, and the
   predictions of ``tasks`` in the same pass, at the size of the labels.
+* ``unlabelled_tasks``: tasks that are learned without labels, on each unlabeled branch for which
+  ``loss_weights`` names them. ``unlabelled_loss_and_predict(features, data_samples, tasks)`` gives
+  the losses of such a branch, and the predictions of ``tasks`` in the same pass, at feature
+  resolution.
+* ``check_data(domains)``: refuses labeled datasets that the losses cannot use, before the first
+  batch.
 * ``predicted_tasks``: tasks of the registry ``TASKS``. ``predict`` gives their predictions as
   further channels after the logits.
 * ``loss_weights``: weights by branch and task. None if every branch has weight 1.
@@ -28,9 +34,10 @@ from collections.abc import Collection, Mapping, Sequence
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from mmseg_depthuda.models.wrappers.bare_model import bare_model
-from mmseg_depthuda.structures import upsample
+from mmseg_depthuda.structures import branch_of, domains_of, upsample
 
 Predictions = dict[str, Tensor]
 """(N, channels, H, W) by task."""
@@ -133,6 +140,47 @@ def branch_weights(head: nn.Module) -> Mapping[str, Mapping[str, float]] | None:
     return getattr(bare_model(head), 'loss_weights', None)
 
 
+def check_head_data(head: nn.Module, domains: Mapping[str, Dataset]) -> None:
+    """Let a head refuse data that its losses cannot use.
+
+    Args:
+        head (nn.Module): Any decode head.
+        domains (Mapping[str, Dataset]): The labeled datasets of a training by domain.
+
+    Raises:
+        ValueError: The head refuses; it says why.
+    """
+    bare: BaseDecodeHead = bare_model(head)
+    if hasattr(bare, 'check_data'):
+        bare.check_data(domains)
+
+
+def learns_unlabelled(head: nn.Module, branch: str) -> bool:
+    """Whether a head has a loss on a branch without looking at its labels.
+
+    Args:
+        head (nn.Module): Any decode head.
+        branch (str): Name of the branch.
+
+    Returns:
+        bool: False for a head of MMSeg.
+    """
+    weights = (branch_weights(head) or {}).get(branch, {})
+    return any(task in weights for task in unlabelled_tasks(head))
+
+
+def unlabelled_tasks(head: nn.Module) -> tuple[str, ...]:
+    """Tasks that a head learns without labels.
+
+    Args:
+        head (nn.Module): Any decode head.
+
+    Returns:
+        tuple[str, ...]: Empty for a head of MMSeg.
+    """
+    return tuple(getattr(bare_model(head), 'unlabelled_tasks', ()))
+
+
 def predict_tasks(
     head: nn.Module,
     features: Sequence[Tensor],
@@ -213,3 +261,28 @@ def loss_and_predict(
     size = data_samples[0].gt_sem_seg.shape
     logits = upsample(bare(features), size, bare.align_corners)
     return bare.loss_by_feat(logits, data_samples), dict(seg=logits)
+
+
+def unlabelled_loss_and_predict(
+    head: nn.Module,
+    features: Sequence[Tensor],
+    data_samples: SampleList,
+    tasks: Collection[str] = (),
+) -> tuple[dict[str, Tensor], Predictions]:
+    """Losses of a branch whose labels are not looked at, and predictions out of the same pass.
+
+    Args:
+        head (nn.Module): Any decode head.
+        features (Sequence[Tensor]): Feature maps of the backbone.
+        data_samples (list[SegDataSample]): Samples of the branch; the first of their domains
+            chooses the decoder.
+        tasks (Collection[str]): Predictions wanted; none by default.
+
+    Returns:
+        tuple[dict, dict]: Losses by name, none where the head does not learn there; predictions at
+        feature resolution by task.
+    """
+    if learns_unlabelled(head, branch_of(data_samples)):
+        bare: BaseDecodeHead = bare_model(head)
+        return bare.unlabelled_loss_and_predict(features, data_samples, tasks)
+    return {}, predict_tasks(head, features, tasks, domains_of(data_samples)[0]) if tasks else {}

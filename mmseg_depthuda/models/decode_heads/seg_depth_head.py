@@ -72,6 +72,8 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
     needs_depth = False
     """Whether missing depth is an error on a branch whose ``loss_weights`` name depth. If not, the
     branch is trained without a depth loss."""
+    depth_tasks: tuple[str, ...] = ('depth',)
+    """Tasks that are depth or made from depth."""
     depth_parts: tuple[str, ...] = ()
     """Modules that nothing but depth is computed by."""
 
@@ -122,10 +124,10 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
         """Take depth out of a control; a head calls it when its layers are there."""
         if self.learn_depth:
             return
-        self.tasks = tuple(task for task in self.tasks if task != 'depth')
+        self.tasks = tuple(task for task in self.tasks if task not in self.depth_tasks)
         self.predicted_tasks = ()
         self.loss_weights = {
-            branch: {task: weight for task, weight in weights.items() if task != 'depth'}
+            branch: {task: one for task, one in weights.items() if task not in self.depth_tasks}
             for branch, weights in (self.loss_weights or {}).items()
         }
         for name in self.depth_parts:
@@ -249,8 +251,8 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
         losses = {name: self.loss_depth(one, gt_depth) for name, one in predictions.items()}
         return self.weighted(losses, branch, 'depth')
 
-    def _depth_to_learn(self, batch_data_samples: SampleList) -> Tensor | None:
-        """True depth (N, 1, H, W) of a branch with a depth loss, else None.
+    def _depth_to_learn(self, batch_data_samples: SampleList, task: str = 'depth') -> Tensor | None:
+        """True depth (N, 1, H, W) of a branch with a loss on a task made from it, else None.
 
         Logs a warning, once for each branch, if the depth is missing.
 
@@ -258,23 +260,23 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
             ValueError: Depth is missing and the head needs it.
         """
         branch = branch_of(batch_data_samples)
-        if not self.teaches(branch, 'depth'):
+        if not self.teaches(branch, task):
             return None
         gt_depth = stack_pixel_data(batch_data_samples, 'gt_depth_map')
         if gt_depth is not None or branch in self._without_depth:
             return gt_depth
         name, path = type(self).__name__, batch_data_samples[0].metainfo.get('img_path')
         remedy = (
-            f'loss_weights of {name} give depth on {branch} a weight, but {path} came without '
+            f'loss_weights of {name} give {task} on {branch} a weight, but {path} came without '
             'gt_depth_map. Set data_prefix.depth_map_path of the dataset and put LoadInverseDepth '
             'into its pipeline'
         )
         if self.needs_depth:
-            raise ValueError(f'{name} learns depth on the {branch} branch: {remedy}.')
+            raise ValueError(f'{name} learns {task} on the {branch} branch: {remedy}.')
         self._without_depth.add(branch)
         print_log(
-            f'{remedy}; or leave depth out of loss_weights.{branch}. Until then there is no depth '
-            f'loss on this branch.{self._depth_hint()}',
+            f'{remedy}; or leave {task} out of loss_weights.{branch}. Until then there is no '
+            f'{task} loss on this branch.{self._depth_hint()}',
             logger='current',
             level=logging.WARNING,
         )

@@ -26,7 +26,8 @@ class SegWeightMixin(_Head):
     loss is sum(weight * CE) / number of *all* pixels, with ignored pixels, as in DACS. So a batch
     with few confident pixels has a smaller gradient. Without ``seg_weight`` the loss is MMSeg's.
 
-    Under ``torch.distributed``, a mean over labeled pixels is over those of all processes.
+    Under ``torch.distributed``, a mean over labeled pixels is over those of all processes. With
+    ``class_weight`` of MMSeg's ``CrossEntropyLoss`` the mean is weighted, as PyTorch's.
 
     Args:
         loss_weights (Mapping, optional): Weights of the losses by branch and task, as in
@@ -171,7 +172,9 @@ class SegWeightMixin(_Head):
         for loss_decode in self.loss_decode if is_list else [self.loss_decode]:
             average = {}
             if seg_weight is None and _averages_labeled_pixels(loss_decode):
-                average['avg_factor'] = _labeled_pixels_per_process(seg_label, self.ignore_index)
+                average['avg_factor'] = _labeled_pixels_per_process(
+                    seg_logits, seg_label, self.ignore_index, loss_decode.class_weight
+                )
             loss = loss_decode(seg_logits, seg_label, **options, **average)
             losses[loss_decode.loss_name] = losses.get(loss_decode.loss_name, 0) + loss
         if with_accuracy:
@@ -180,23 +183,35 @@ class SegWeightMixin(_Head):
 
 
 def _averages_labeled_pixels(loss_decode: nn.Module) -> bool:
-    """Whether a loss is the mean cross entropy over labeled pixels, without weights of classes."""
+    """Whether a loss is the mean cross entropy over labeled pixels."""
     return (
         isinstance(loss_decode, CrossEntropyLoss)
         and loss_decode.avg_non_ignore
         and loss_decode.reduction == 'mean'
-        and loss_decode.class_weight is None
         and not loss_decode.use_sigmoid
     )
 
 
-def _labeled_pixels_per_process(seg_label: Tensor, ignore_index: int) -> Tensor:
-    """Mean number of labeled pixels over all processes, a float32 scalar.
+def _labeled_pixels_per_process(
+    seg_logits: Tensor,
+    seg_label: Tensor,
+    ignore_index: int,
+    class_weight: Sequence[float] | None,
+) -> Tensor:
+    """Mean number of labeled pixels over all processes, a scalar of at least float32.
+
+    Each pixel counts with the weight of its class.
 
     Each process divides its sum of losses by it. ``DistributedDataParallel`` then takes the mean of
     the gradients, and this is the gradient of the mean over the labeled pixels of all processes.
     """
-    pixels = (seg_label != ignore_index).sum().float()
+    labelled = seg_label != ignore_index
+    if class_weight is None:
+        pixels = labelled.sum().float()  # exact, and too large for the epsilon that MMSeg adds
+    else:
+        weights = seg_logits.new_tensor(class_weight)  # rounded as the loss rounds them
+        dtype = torch.promote_types(weights.dtype, torch.float32)
+        pixels = weights.to(dtype)[seg_label[labelled]].sum()
     all_reduce(pixels, 'mean')
     return pixels
 

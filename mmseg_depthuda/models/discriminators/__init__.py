@@ -2,13 +2,26 @@
 """Discriminators, and the spaces that are their inputs."""
 
 from .fcn_discriminator import DiscriminatorDict, FCNDiscriminator
-from .spaces import DepthAwareSpace, DepthSpace, SelfInformationSpace, Space
+from .spaces import (
+    DensityAwareSpace,
+    DensitySpace,
+    DepthAwareSpace,
+    DepthSpace,
+    SelfInformationSpace,
+    Space,
+    TaskAwareSpace,
+    TaskSpace,
+)
 
 __all__ = [
+    'DensityAwareSpace',
+    'DensitySpace',
     'DepthAwareSpace',
     'DepthSpace',
     'DiscriminatorDict',
     'FCNDiscriminator',
     'SelfInformationSpace',
     'Space',
+    'TaskAwareSpace',
+    'TaskSpace',
 ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor
 
-from mmseg_depthuda.adaptation.self_information import fuse_with_depth, weighted_self_information
+from mmseg_depthuda.adaptation.self_information import fuse_with_map, weighted_self_information
 from mmseg_depthuda.registry import SPACES
 
 
@@ -54,27 +54,50 @@ class SelfInformationSpace(Space):
         return weighted_self_information(predictions['seg'])
 
 
-@SPACES.register_module(name='depth')
-class DepthSpace(Space):
-    """Predicted inverse depth alone (an ablation of DADA)."""
-
-    tasks = ('depth',)
+class TaskSpace(Space):
+    """A predicted map of one channel as it is; a subclass names its task in ``tasks``."""
 
     def channels(self, head: BaseDecodeHead) -> int:
         """One."""
         return 1
 
     def __call__(self, predictions: Mapping[str, Tensor]) -> Tensor:
-        """The inverse depth as it is."""
-        return predictions['depth']
+        """The map as it is."""
+        return predictions[self.tasks[0]]
+
+
+class TaskAwareSpace(Space):
+    """Self-information times a predicted map of one channel; a subclass names ``('seg', TASK)``."""
+
+    def __call__(self, predictions: Mapping[str, Tensor]) -> Tensor:
+        """See :func:`fuse_with_map`."""
+        seg, factor = (predictions[task] for task in self.tasks)
+        return fuse_with_map(weighted_self_information(seg), factor)
+
+
+@SPACES.register_module(name='depth')
+class DepthSpace(TaskSpace):
+    """Predicted inverse depth alone (an ablation of DADA)."""
+
+    tasks = ('depth',)
 
 
 @SPACES.register_module(name='depth_aware')
-class DepthAwareSpace(Space):
+class DepthAwareSpace(TaskAwareSpace):
     """Self-information times predicted inverse depth (DADA)."""
 
     tasks = ('seg', 'depth')
 
-    def __call__(self, predictions: Mapping[str, Tensor]) -> Tensor:
-        """See :func:`fuse_with_depth`."""
-        return fuse_with_depth(weighted_self_information(predictions['seg']), predictions['depth'])
+
+@SPACES.register_module(name='density')
+class DensitySpace(TaskSpace):
+    """Predicted density alone (an ablation of depth distribution)."""
+
+    tasks = ('density',)
+
+
+@SPACES.register_module(name='density_aware')
+class DensityAwareSpace(TaskAwareSpace):
+    """Self-information times predicted density (depth distribution)."""
+
+    tasks = ('seg', 'density')

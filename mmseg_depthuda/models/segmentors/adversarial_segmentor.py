@@ -141,8 +141,10 @@ class AdversarialSegmentor(UDASegmentor):
 
     @property
     def unsupervised(self) -> tuple[str, ...]:
-        """tuple[str, ...]: The target branches of the alignments."""
-        return tuple(dict.fromkeys(a.target for a in self.alignments.values()))
+        """tuple[str, ...]: The target branches of the alignments, and those whose heads need no
+        labels."""
+        targets = (alignment.target for alignment in self.alignments.values())
+        return tuple(dict.fromkeys((*super().unsupervised, *targets)))
 
     # -- training --------------------------------------------------------------------------------
 
@@ -211,9 +213,10 @@ class AdversarialSegmentor(UDASegmentor):
         branch = branch_of(data_samples)
         features = self.extract_feat(inputs)
         tasks = self._tasks_on(branch)
-        losses: dict[str, Tensor] = {}
         if branch in self.unlabelled:
-            predictions = self.predict_heads(features, data_samples, tasks, inputs.shape[2:])
+            losses, predictions = self.unsupervised_loss(
+                features, data_samples, inputs.shape[2:], tasks
+            )
         else:
             losses, predictions = self.supervised_loss(features, data_samples, tasks)
         with torch.no_grad():

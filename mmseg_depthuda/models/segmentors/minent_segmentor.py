@@ -9,7 +9,6 @@ from mmseg.utils import SampleList
 from torch import Tensor
 
 from mmseg_depthuda.adaptation.self_information import mean_entropy
-from mmseg_depthuda.models.decode_heads.head_contract import predict_tasks
 from mmseg_depthuda.structures import branch_of
 
 from .uda_segmentor import UDASegmentor
@@ -54,16 +53,17 @@ class MinEntSegmentor(UDASegmentor):
 
         Returns:
             dict[str, Tensor]: On an unlabeled branch ``loss_entropy`` and ``aux.loss_entropy``, the
-            sum over the auxiliary heads. On other branches those of :meth:`UDASegmentor.loss`.
+            sum over the auxiliary heads, and the losses of heads that learn without labels. On
+            other branches those of :meth:`UDASegmentor.loss`.
         """
         if branch_of(data_samples) not in self.unlabelled:
             return super().loss(inputs, data_samples)
-        features = self.extract_feat(inputs)
-        entropy, *auxiliary = (
-            mean_entropy(predict_tasks(head, features, ['seg'], size=inputs.shape[2:])['seg'])
-            for _, _, head in self.named_heads()
+        wanted = {name: ('seg',) for name, _, _ in self.named_heads()}
+        losses, predictions = self.unsupervised_loss(
+            self.extract_feat(inputs), data_samples, inputs.shape[2:], wanted
         )
-        losses = {'loss_entropy': self.entropy_weight * entropy}
+        main, *auxiliary = (mean_entropy(found['seg']) for found in predictions.values())
+        losses['loss_entropy'] = self.entropy_weight * main
         if auxiliary:
             total = torch.stack(auxiliary).sum()
             losses['aux.loss_entropy'] = self.auxiliary_entropy_weight * total

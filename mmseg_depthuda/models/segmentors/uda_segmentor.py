@@ -18,12 +18,14 @@ from mmseg_depthuda.models.decode_heads.head_contract import (
     Predictions,
     heads_of,
     judges_pseudo_labels,
+    learns_unlabelled,
     loss_and_predict,
     predict_tasks,
     predicted_tasks,
+    unlabelled_loss_and_predict,
 )
 from mmseg_depthuda.models.wrappers.bare_model import bare_model
-from mmseg_depthuda.structures import dense_task, domains_of, is_batch_of_branches
+from mmseg_depthuda.structures import branch_of, dense_task, is_batch_of_branches, upsample
 
 from .branch_training import train_passes
 
@@ -58,7 +60,12 @@ class UDASegmentor(EncoderDecoder):
     @property
     def unsupervised(self) -> tuple[str, ...]:
         """tuple[str, ...]: Branches that have a loss without labels."""
-        return ()
+        heads = [head for _, _, head in self.named_heads()]
+        return tuple(
+            branch
+            for branch in self.unlabelled
+            if any(learns_unlabelled(head, branch) for head in heads)
+        )
 
     @property
     def predicts_depth(self) -> bool:
@@ -169,9 +176,12 @@ class UDASegmentor(EncoderDecoder):
 
         Returns:
             dict[str, Tensor]: ``loss_NAME`` of the decode head and ``aux.loss_NAME`` of the
-            auxiliary heads.
+            auxiliary heads. On an unlabeled branch those that need no labels.
         """
-        return self.supervised_loss(self.extract_feat(inputs), data_samples)[0]
+        features = self.extract_feat(inputs)
+        if branch_of(data_samples) in self.unlabelled:
+            return self.unsupervised_loss(features, data_samples, inputs.shape[2:])[0]
+        return self.supervised_loss(features, data_samples)[0]
 
     def supervised_loss(
         self,
@@ -198,31 +208,36 @@ class UDASegmentor(EncoderDecoder):
             losses |= {f'{prefix}{key}': value for key, value in own.items()}
         return losses, predictions
 
-    def predict_heads(
+    def unsupervised_loss(
         self,
         features: Sequence[Tensor],
         data_samples: SampleList,
-        tasks: Mapping[str, Collection[str]],
         size: Sequence[int],
-    ) -> dict[str, Predictions]:
-        """Predictions of some heads on a branch.
+        tasks: Mapping[str, Collection[str]] = {},
+    ) -> tuple[dict[str, Tensor], dict[str, Predictions]]:
+        """Losses of all heads that need no labels, and predictions out of the same pass.
 
         Args:
             features (Sequence[Tensor]): Feature maps of the backbone.
-            data_samples (list[SegDataSample]): Samples of the branch. The first of their domains
-                chooses the decoder.
+            data_samples (list[SegDataSample]): Samples of the branch. Their labels are not used.
+            size (Sequence[int]): Height and width of the predictions.
             tasks (Mapping[str, Collection[str]]): Name of a head -> predictions to return.
-            size (Sequence[int]): Height and width of the result.
 
         Returns:
-            dict[str, dict[str, Tensor]]: (N, channels, H, W) by head and task.
+            tuple[dict, dict]: Losses by name; predictions (N, channels, H, W) by head and task.
         """
-        domain = domains_of(data_samples)[0]
-        return {
-            name: predict_tasks(head, features, tasks[name], domain, size)
-            for name, _, head in self.named_heads()
-            if name in tasks
-        }
+        losses: dict[str, Tensor] = {}
+        predictions: dict[str, Predictions] = {}
+        for name, prefix, head in self.named_heads():
+            own, low = unlabelled_loss_and_predict(
+                head, features, data_samples, tasks.get(name, ())
+            )
+            losses |= {f'{prefix}{key}': value for key, value in own.items()}
+            bare: BaseDecodeHead = bare_model(head)
+            predictions[name] = {
+                task: upsample(one, size, bare.align_corners) for task, one in low.items()
+            }
+        return losses, predictions
 
     @torch.no_grad()
     def pseudo_label_logits(self, inputs: Tensor, initial: bool = False) -> Tensor:

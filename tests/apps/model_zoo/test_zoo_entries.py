@@ -33,6 +33,10 @@ def test_what_the_config_says(experiments):
         ['Street world (sim)', 'CamVid'], 'R-18-D8, half width', '2 source + 2 target',
         'random', None,
     )  # fmt: skip
+    assert said(experiments['depth_distribution_r101_syn2vistas_7_self_training']) == (
+        ['Mapillary Vistas'], 'R-101-D8 (DeepLab-v2)', '1 target',
+        'depth_distribution_r101_syn2vistas_7', None,
+    )  # fmt: skip
     assert said(experiments['monodepth2_r18_street_world_stereo']) == (
         ['Street world (real, video and stereo)'], 'R-18-D32 with stem, half width', 4,
         'random', None,

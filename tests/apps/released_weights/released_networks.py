@@ -121,6 +121,31 @@ class DADA(ResNet):
         )
 
 
+class DepthDistribution(ResNet):
+    """``enc4`` is density here, ``enc5`` depth; ``enc4_4`` and ``dec4`` are never run."""
+
+    def __init__(self, num_classes=16, **options):
+        super().__init__(**options)
+        width = self.out_channels
+        for name in ('enc4', 'enc5'):
+            setattr(self, f'{name}_1', nn.Conv2d(width, width // 4, 1))
+            setattr(self, f'{name}_2', nn.Conv2d(width // 4, width // 4, 3, padding=1))
+            setattr(self, f'{name}_3', nn.Conv2d(width // 4, width // 16, 1))
+        self.enc4_4 = nn.Conv2d(width // 16, width // 128, 1)
+        self.dec4 = nn.Conv2d(width // 16, width, 1)
+        self.layer6 = Classifier(width, num_classes, num_summed=4)
+
+    def forward(self, image):
+        features = self.features(image)
+        density = self.enc4_3(F.relu(self.enc4_2(F.relu(self.enc4_1(features)))))
+        depth = self.enc5_3(F.relu(self.enc5_2(F.relu(self.enc5_1(features)))))
+        return dict(
+            seg=self.layer6(features),
+            depth=depth.mean(dim=1, keepdim=True),
+            density=density.mean(dim=1, keepdim=True),
+        )
+
+
 class DistilledTask(nn.Module):
     def __init__(self, channels):
         super().__init__()
@@ -200,7 +225,11 @@ class CorDA(ResNet):
 def released_network(kind, **options):
     """Network of a released checkpoint: ``'gta'`` and ``'synthia'`` of CorDA, or the others."""
     others = dict(
-        dacs=DACS, advent=AdvEnt, advent_multi_level=partial(AdvEnt, multi_level=True), dada=DADA
+        dacs=DACS,
+        advent=AdvEnt,
+        advent_multi_level=partial(AdvEnt, multi_level=True),
+        dada=DADA,
+        depth_distribution=DepthDistribution,
     )
     return others[kind](**options) if kind in others else CorDA(kind, **options)
 

@@ -1,6 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Released files of all methods: CorDA and DACS with a teacher; AdvEnt and DADA, plain dictionaries
-of tensors without discriminators."""
+of tensors without discriminators; depth distribution, whose file has them as an entry."""
 
 from types import SimpleNamespace
 
@@ -18,6 +18,7 @@ from mmseg_depthuda.apps.released_weights import (
     dacs_to_mmseg,
     dada_to_mmseg,
     deeplab_init_to_mmseg,
+    depth_distribution_to_mmseg,
     mmseg_to_corda,
 )
 from mmseg_depthuda.apps.released_weights.network_layouts import (
@@ -27,6 +28,7 @@ from mmseg_depthuda.apps.released_weights.network_layouts import (
     CORDA_SYNTHIA,
     DACS,
     DADA,
+    DEPTH_DISTRIBUTION,
 )
 from mmseg_depthuda.apps.released_weights.weight_conversion import (
     check_tensors,
@@ -42,7 +44,10 @@ from tests.apps.released_weights.released_networks import ResNet, randomize, rel
 
 WITH_TEACHER = dict(gta=CORDA_GTA, synthia=CORDA_SYNTHIA, dacs=DACS)
 PLAIN = dict(advent=ADVENT, advent_multi_level=ADVENT_MULTI_LEVEL, dada=DADA)
-LAYOUTS = WITH_TEACHER | PLAIN
+ADVERSARIAL = PLAIN | dict(depth_distribution=DEPTH_DISTRIBUTION)
+LAYOUTS = WITH_TEACHER | ADVERSARIAL
+# Layers of depth distribution that the released network never runs.
+UNUSED = {f'{layer}.{part}' for layer in ('dec4', 'enc4_4') for part in ('bias', 'weight')}
 CONVERTERS = dict(
     gta=corda_to_mmseg,
     synthia=corda_to_mmseg,
@@ -50,6 +55,7 @@ CONVERTERS = dict(
     advent=advent_to_mmseg,
     advent_multi_level=advent_to_mmseg,
     dada=dada_to_mmseg,
+    depth_distribution=depth_distribution_to_mmseg,
 )
 PROTOCOL_OF = {19: 'cityscapes19', 16: 'synthia16', 13: 'cityscapes13', 7: 'categories7'}
 
@@ -134,6 +140,12 @@ def as_released(kind, state):
     return state if kind in PLAIN else dict(model=state)
 
 
+def used(kind, state):
+    """A state dict without the layers that the released network never runs."""
+    unused = UNUSED if kind == 'depth_distribution' else ()
+    return {name: value for name, value in state.items() if name not in unused}
+
+
 def assert_same(state, wanted):
     assert state.keys() == wanted.keys()
     for name, value in wanted.items():
@@ -149,12 +161,13 @@ def test_same_outputs_as_the_released_network_and_back(kind):
     released = small_released(kind)
     config = small_model(kind)
     shapes = model_shapes(config)
-    state = released_to_mmseg(released.state_dict(), LAYOUTS[kind], shapes, 'file')
+    weights = used(kind, released.state_dict())
+    state = released_to_mmseg(weights, LAYOUTS[kind], shapes, 'file')
     model = MODELS.build(config).double().eval()
     missing, unexpected = model.load_state_dict(state, strict=False)
-    adversarial = {'discriminators'} if kind in PLAIN else set()
+    adversarial = {'discriminators'} if kind in ADVERSARIAL else set()
     assert not unexpected and {name.split('.')[0] for name in missing} == adversarial
-    assert_same(mmseg_to_released(state, LAYOUTS[kind], shapes, 'file'), released.state_dict())
+    assert_same(mmseg_to_released(state, LAYOUTS[kind], shapes, 'file'), weights)
 
     torch.manual_seed(0)
     image = torch.randn(2, 3, 64, 97, dtype=torch.float64)
@@ -169,8 +182,9 @@ def test_same_outputs_as_the_released_network_and_back(kind):
             for domain in ('source', 'target'):
                 outputs[f'depth_{domain}'] = tasks.depth[domain]
                 outputs[f'initial_depth_{domain}'] = tasks.initial_depth[domain]
-        if kind == 'dada':
-            outputs['depth'] = head(features, tasks=('depth',))['depth']
+        further = [task for task in ('depth', 'density') if task in wanted]
+        if further:
+            outputs |= head(features, tasks=further)
         if kind == 'advent_multi_level':
             outputs['auxiliary_seg'] = model.auxiliary_head(features)
         meta = [dict(ori_shape=(64, 97), img_shape=(64, 97), pad_shape=(64, 97))] * 2
@@ -179,7 +193,7 @@ def test_same_outputs_as_the_released_network_and_back(kind):
     for name, value in wanted.items():
         assert value.std() > 0.01, 'outputs that do not vary compare nothing'
         torch.testing.assert_close(outputs[name], value, rtol=1e-9, atol=1e-9 * value.std())
-    predicted = torch.cat([wanted[task] for task in ('seg', 'depth') if task in wanted], dim=1)
+    predicted = torch.cat([wanted[task] for task in ('seg', *further)], dim=1)
     upsampled = F.interpolate(predicted, (64, 97), mode='bilinear', align_corners=True)
     compared = logits[:, : predicted.shape[1]]  # CorDA's other channels are compared above
     torch.testing.assert_close(compared, upsampled, rtol=1e-9, atol=1e-9 * upsampled.std())
@@ -188,7 +202,8 @@ def test_same_outputs_as_the_released_network_and_back(kind):
 @pytest.mark.parametrize('kind', LAYOUTS)
 def test_every_tensor_of_the_full_model_has_its_released_name(kind):
     with torch.device('meta'):
-        wanted = {name: v.shape for name, v in released_network(kind).state_dict().items()}
+        network = released_network(kind)
+    wanted = used(kind, {name: v.shape for name, v in network.state_dict().items()})
     shapes = model_shapes(model_config(kind))
     named = {LAYOUTS[kind].released_name(name): shape for name, shape in shapes.items()}
     assert named == wanted
@@ -252,15 +267,17 @@ def test_file_without_teacher(tmp_path, convert):
     assert not (tmp_path / 'teacher.pth').exists()
 
 
-@pytest.mark.parametrize('kind', PLAIN)
+@pytest.mark.parametrize('kind', ADVERSARIAL)
 @pytest.mark.parametrize('prefix', ['', 'module.'])
-def test_plain_file_goes_there_and_back_unchanged(kind, prefix, tmp_path, convert):
+def test_file_without_teacher_goes_there_and_back_unchanged(kind, prefix, tmp_path, convert):
     state = full_state(kind)
-    content = {f'{prefix}{n}': v for n, v in state.items()}
+    content = as_released(kind, {f'{prefix}{n}': v for n, v in state.items()})
     report, converted = convert(CONVERTERS[kind], content)
+    left_out = ', '.join(sorted(UNUSED)) if kind == 'depth_distribution' else 'nothing'
+    state = used(kind, state)
     assert report.splitlines() == [
         f'{LAYOUTS[kind].title}, 16 classes: {len(state)} tensors',
-        'Left out: nothing',
+        f'Left out: {left_out}',
         f'Wrote {tmp_path / "out.pth"} for configs/{LAYOUTS[kind].config}',
     ]
     assert converted.keys() == {'meta', 'state_dict'}
@@ -282,6 +299,7 @@ def test_plain_file_goes_there_and_back_unchanged(kind, prefix, tmp_path, conver
         ('advent', 19, 'advent/advent_r101_gta2cs.py', ''),
         ('advent', 7, 'advent/advent_r101_syn2cs_7.py', ''),
         ('dada', 7, 'dada/dada_r101_syn2cs_7.py', ''),
+        ('depth_distribution', 7, 'depth_distribution/depth_distribution_r101_syn2cs_7.py', ''),
         ('advent_multi_level', 19, ADVENT_MULTI_LEVEL.config, 'decode_head auxiliary_head'),
     ],
 )
@@ -434,19 +452,24 @@ def test_scalar_in_place_of_the_classifier(convert):
         ('gta', dacs_to_mmseg, 'entry model is of no layout .*DACS, by layer5.conv2d'),
         ('advent', dada_to_mmseg, r'in.pth does not hold .*:\n  8 missing:\s+dec4.bias'),
         ('dada', advent_to_mmseg, r'8 unexpected:\s+dec4.bias'),
+        ('dada', depth_distribution_to_mmseg, 'in.pth has no entry model'),
+        ('dada, as an entry', depth_distribution_to_mmseg, r'6 missing:\s+enc5_1.bias'),
+        ('depth_distribution', dada_to_mmseg, 'must hold tensors alone'),
         ('dacs, plain', advent_to_mmseg, r'missing:\s+layer6'),
         ('dacs, plain', dada_to_mmseg, 'is of no layout .*DADA, by layer6'),
         ('mmseg', mmseg_to_corda, 'its 1 names begin with backbone$'),
     ],
 )
 def test_other_method(file, converter, message, tmp_path, convert):
-    kind = file.removesuffix(', plain')
+    kind, _, form = file.partition(', ')
     if kind == 'mmseg':
         content = dict(state_dict={'backbone.conv1.weight': torch.zeros(1)})
+    elif form == 'plain':
+        content = full_state(kind)
+    elif form == 'as an entry':
+        content = dict(model=full_state(kind))
     else:
-        content = (
-            full_state(kind) if file in PLAIN or file != kind else dict(model=full_state(kind))
-        )
+        content = as_released(kind, full_state(kind))
     with pytest.raises(ValueError, match=message):
         convert(converter, content)
     assert not (tmp_path / 'out.pth').exists()
@@ -487,11 +510,20 @@ def test_trained_checkpoint_goes_back_without_its_run(tmp_path):
         ('advent_multi_level', 16, ['advent/advent_r101_syn2cs_16_multi_level.py']),
         ('dada', 16, ['dada/dada_r101_syn2cs_16.py']),
         ('dada', 7, ['dada/dada_r101_syn2cs_7.py', 'dada/dada_r101_syn2vistas_7.py']),
+        (
+            'depth_distribution',
+            16,
+            [
+                'depth_distribution/depth_distribution_r101_syn2cs_16.py',
+                'depth_distribution/depth_distribution_r101_syn2cs_16_self_training.py',
+            ],
+        ),
     ],
 )
 def test_runs_of_these_configs_load_it(kind, num_classes, configs, convert):
     """A test as it is, a training only if told that its discriminators start anew."""
-    checkpoint = convert(CONVERTERS[kind], full_state(kind, num_classes=num_classes))[1]
+    state = full_state(kind, num_classes=num_classes)
+    checkpoint = convert(CONVERTERS[kind], as_released(kind, state))[1]
     train_loop = object.__new__(IterBasedTrainLoop)
     anew = StrictLoadHook(allow_missing=['^discriminators'])
     for config in configs:
@@ -502,7 +534,7 @@ def test_runs_of_these_configs_load_it(kind, num_classes, configs, convert):
         train = SimpleNamespace(model=model, hooks=[], _load_from=None, _train_loop=train_loop)
         StrictLoadHook().after_load_checkpoint(test, checkpoint)
         anew.after_load_checkpoint(train, checkpoint)
-        if 'minent' not in config:
+        if 'discriminators' in dict(model.named_children()):
             with pytest.raises(ValueError, match='[12]0 missing in the checkpoint: discrim'):
                 StrictLoadHook().after_load_checkpoint(train, checkpoint)
 

@@ -7,6 +7,7 @@ from mmengine.dataset import BaseDataset
 from torch.utils.data import Dataset
 
 from mmseg_depthuda.engine.hooks import TrainingCheckHook
+from tests.models.adversarial_training import depth_distribution
 from tests.models.pair_training import Pairs, loader, make_runner
 from tests.models.tiny_segmentor import NUM_CLASSES, head_config, segmentor_config
 
@@ -142,6 +143,14 @@ def test_source_depth_that_no_transform_loads(tmp_path):
     with pytest.raises(Read):
         loaded = source_of(**files, pipeline=[*load, depth])
         train(tmp_path, Unreadable(source=loaded), model)
+
+
+def test_mixtures_that_are_not_there(tmp_path):
+    steps = [dict(type='LoadLabels'), dict(type='LoadInverseDepth', encoding='dada')]
+    source = source_of(seg_map_path='l.png', depth_map_path='d.png', pipeline=steps)
+    head = depth_distribution(mixtures='absent.json')
+    with pytest.raises(FileNotFoundError, match='absent.json. Fit it anew: .*fit_depth_mixtures'):
+        train(tmp_path, Unreadable(source=source), model_config(head))
 
 
 def test_adaptation_without_target_images(tmp_path):

@@ -6,7 +6,8 @@ import pytest
 import torch
 from mmseg.structures import SegDataSample
 
-from mmseg_depthuda.engine.self_training import ConfidentShare, Networks
+from mmseg_depthuda.engine.self_training import ConfidentShare, Networks, StoredLabels
+from mmseg_depthuda.structures import pack_pixel_data
 from tests.models.tiny_segmentor import IGNORE, head_config, tiny_segmentor
 
 SHAPE = (2, 3, 6, 8)
@@ -103,3 +104,30 @@ def test_check_of_the_head():
     ConfidentShare().check(plain)
     with pytest.raises(ValueError, match='initial segmentation such as CorDAHead.*set 0'):
         ConfidentShare(initial=0.1).check(plain)
+
+
+def stored_branch(**metainfo):
+    labels = np.random.default_rng(2).choice([0, 1, IGNORE], (2, 1, *SHAPE[2:]))
+    stored = branch()
+    pack_pixel_data(stored['data_samples'], dict(gt_sem_seg=torch.from_numpy(labels)))
+    for sample in stored['data_samples']:
+        sample.set_metainfo(metainfo)
+    return stored, labels
+
+
+def test_stored_labels_are_trusted_where_they_are():
+    stored, labels = stored_branch()
+    student = SimpleNamespace(decode_head=SimpleNamespace(ignore_index=IGNORE))
+    found = StoredLabels()(Networks(student, None, 0.5), stored)
+    np.testing.assert_array_equal(found.label, labels)
+    for weight in (found.trust, found.confidence):
+        np.testing.assert_array_equal(weight, labels != IGNORE)
+    assert found.log['stored_share'].item() == pytest.approx((labels != IGNORE).mean())
+
+
+def test_stored_labels_refuses_none_and_true_ones():
+    stored, _ = stored_branch(seg_map_path='gt/1.png')
+    with pytest.raises(ValueError, match=r'true labels, gt/1\.png.*pseudo_label_path=FOLDER'):
+        StoredLabels()(networks(), stored)
+    with pytest.raises(ValueError, match=r'which has none.*of the night dataset'):
+        StoredLabels(of='night')(networks(), branch())

@@ -82,6 +82,20 @@ def test_without_weights_the_head_is_the_one_of_mmseg(name, batch):
     assert loss.item() == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize('ignored', [False, True])
+def test_weights_by_class_are_those_of_pytorch(batch, ignored):
+    logits, label, _ = batch
+    label[:] = IGNORE if ignored else label
+    loss = dict(type='CrossEntropyLoss', class_weight=[0.3, 155.6, 1.0, 0.25], avg_non_ignore=True)
+    head = DeepLabV2Head(**HEADS['deeplab'][1], loss_decode=loss | dict(loss_name='loss_seg'))
+    losses = head.loss_by_feat(torch.from_numpy(logits), samples_of(label))
+    weights = np.array(loss['class_weight'])[np.where(label == IGNORE, 0, label)]
+    weights[label == IGNORE] = 0
+    entropies = cross_entropy_map(upsample(logits, LABEL_SIZE), label)
+    expected = 0 if ignored else (weights * entropies).sum() / weights.sum()
+    assert losses['loss_seg'].item() == pytest.approx(expected, rel=1e-6)
+
+
 def test_losses_of_several_kinds_are_kept_apart_and_of_one_name_added(batch):
     logits, label, weight = batch
     entropy = dict(type='CrossEntropyLoss')

@@ -10,7 +10,7 @@ from mmseg_depthuda.registry import SPACES
 
 HEAD = SimpleNamespace(out_channels=4)
 RNG = np.random.default_rng(0)
-SEG, DEPTH = RNG.normal(size=(2, 4, 3, 5)), RNG.normal(size=(2, 1, 3, 5))
+SEG, DEPTH, DENSITY = (RNG.normal(size=(2, channels, 3, 5)) for channels in (4, 1, 1))
 
 
 def information():
@@ -25,11 +25,14 @@ def information():
         ('self_information', ('seg',), information()),
         ('depth', ('depth',), DEPTH),
         ('depth_aware', ('seg', 'depth'), information() * DEPTH),
+        ('density', ('density',), DENSITY),
+        ('density_aware', ('seg', 'density'), information() * DENSITY),
     ],
 )
 def test_against_numpy(name, tasks, expected):
     space = SPACES.build(dict(type=name))
-    predictions = dict(seg=torch.from_numpy(SEG), depth=torch.from_numpy(DEPTH))
+    maps = dict(seg=SEG, depth=DEPTH, density=DENSITY)
+    predictions = {task: torch.from_numpy(values) for task, values in maps.items()}
     found = space({task: predictions[task] for task in tasks})
     assert space.tasks == tasks
     np.testing.assert_allclose(found, expected, rtol=1e-12)

@@ -23,6 +23,7 @@ from tests.models.adversarial_training import (
     SIZE,
     adversarial_segmentor,
     alignment,
+    depth_distribution,
     make_batch,
     optimizers,
     watch_steps,
@@ -34,6 +35,10 @@ METHODS = {
     'advent': (ADVENT, dict(main=alignment(discriminator_weight=0.5))),
     'dada': (DADA, dict(main=alignment('depth_aware', adversarial_weight=0.1))),
     'S4': (DADA | dict(feature_fusion=False), dict(depth=alignment('depth'))),
+    'depth distribution': (
+        depth_distribution(),
+        dict(main=alignment('density_aware', adversarial_weight=0.1)),
+    ),
 }
 
 
@@ -194,7 +199,7 @@ def test_gradient_accumulation_takes_the_mean(method):
     torch.testing.assert_close(steps[1][1], telling)
 
 
-@pytest.mark.parametrize('method', ['advent', 'dada'])
+@pytest.mark.parametrize('method', ['advent', 'dada', 'depth distribution'])
 def test_mixed_precision_with_loss_scaling(monkeypatch, method):
     """MMEngine's AMP wrapper on the CPU. Only its check of the device refuses the CPU."""
     monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available', lambda: True)

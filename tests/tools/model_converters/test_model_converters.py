@@ -51,6 +51,11 @@ def test_teacher(tmp_path, run):
         ('deeplab_init', lambda: initialization('Scale.'), 'variable DEEPLAB_IMAGENET_INIT='),
         ('advent', lambda: full_state('advent'), 'for configs/advent/advent_r101_syn2cs_16.py'),
         ('dada', lambda: full_state('dada'), 'for configs/dada/dada_r101_syn2cs_16.py'),
+        (
+            'depth_distribution',
+            lambda: dict(model=full_state('depth_distribution')),
+            'for configs/depth_distribution/depth_distribution_r101_syn2cs_16.py',
+        ),
     ],
 )
 def test_plain_files(tool, state, line, tmp_path, run):
