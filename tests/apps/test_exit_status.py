@@ -71,8 +71,8 @@ def run(arguments, folder):
 BAD = {
     'train.py child.py': "syntax.py: line 1: '(' was never closed",
     'test.py sound.py text.pth': 'test: Error: checkpoint text.pth is damaged',
-    'depth/predict_depth.py sound.py other.pth data/images out': 'Error: the checkpoint fits '
-    'not one tensor of the model',
+    'depth/predict_depth.py sound.py other.pth data/images out': 'Error: the checkpoint '
+    'shares no tensor with the model',
 }
 BAD_AS_WELL = {
     'test.py sound.py gone.pth': 'test: Error: checkpoint gone.pth does not exist',

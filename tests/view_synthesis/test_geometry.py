@@ -170,7 +170,7 @@ class SceneViews:
         cameras = scene.camera(), scene.camera(**options)
         self.labels = target.label_ids
         self.target_image, self.source_image = (
-            torch.from_numpy(view.colour.astype(np.float64) / 255).permute(2, 0, 1)[None]
+            torch.from_numpy(view.color.astype(np.float64) / 255).permute(2, 0, 1)[None]
             for view in (target, self.source)
         )
         depth = np.minimum(target.depth.astype(np.float64), FAR)
