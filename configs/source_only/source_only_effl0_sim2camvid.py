@@ -9,7 +9,7 @@ model = dict(decode_head=dict(num_classes=11))
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadLabels'),
-    dict(type='Resize', scale=_base_.source_scale),
+    dict(type='Resize', scale=_base_.scale),
     dict(type='RandomCrop', crop_size=_base_.crop_size),
     dict(type='PackSegInputs'),
 ]

@@ -6,8 +6,8 @@ source_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadLabels'),
     dict(type='LoadInverseDepth', encoding='dada'),
-    dict(type='ResizeWithDepth', scale=_base_.source_scale, depth_interpolation='nearest'),
-    dict(type='RandomCrop', crop_size=_base_.crop_size),
+    dict(type='ResizeWithDepth', scale=_base_.scale, depth_interpolation='nearest'),
+    _base_.crop,
     dict(type='PackSegInputs'),
 ]
 source_dataset = dict(
