@@ -169,3 +169,18 @@ def test_data_of_another_training_are_refused_before_the_first_batch(source, mes
     with pytest.raises(ValueError, match=message) as caught:
         head.check_data(dict(source=source))
     assert re.search(r'[.]json.*fit_depth_mixtures.py', str(caught.value))
+
+
+def test_the_control_learns_neither_depth_nor_density():
+    options = dict(learn_depth=False, mixtures=None, loss_weights=dict(source=dict(seg=1, depth=1)))
+    model = adversarial_segmentor(
+        depth_distribution(**options), dict(main=alignment('self_information'))
+    )
+    source = model.data_preprocessor(dict(source=make_branch(0, name='source', size=SIZE)), True)
+    losses = losses_of(model, source['source'])
+    assert 'loss_seg' in losses and not {'loss_depth', 'loss_density'} & set(losses)
+    frozen = {
+        n.split('.')[0] for n, p in model.decode_head.named_parameters() if not p.requires_grad
+    }
+    assert frozen == {'depth_branch', 'density_branch'}
+    assert model.out_channels == 5
