@@ -22,16 +22,25 @@ WHOLE = {
     'uda_synthia_to_cityscapes_7_320x640.py': ((320, 640), (320, 640)),
     'uda_synthia_to_vistas_7_760x1280.py': ((760, 1280), (512, 1024)),
     'uda_synthia_to_vistas_7_320x640.py': ((320, 640), (320, 640)),
+    # Depth distribution has one size for both domains.
+    'uda_synthia_to_cityscapes_both_760x1280.py': ((760, 1280), (760, 1280)),
+    'uda_synthia_to_cityscapes_7_both_760x1280.py': ((760, 1280), (760, 1280)),
+    'uda_synthia_to_cityscapes_7_both_320x640.py': ((320, 640), (320, 640)),
+    'uda_synthia_to_vistas_7_both_760x1280.py': ((760, 1280), (760, 1280)),
+    'uda_synthia_to_vistas_7_both_320x640.py': ((320, 640), (320, 640)),
 }
 # Depth is added by DADA's configs.
 WITHOUT_SOURCE_DEPTH = {
-    *WHOLE,
+    *(name for name in WHOLE if '_both_' not in name),
     'uda_street_world_synthia_128x256.py',
     'uda_street_world_synthia_to_camvid.py',
+    'uda_street_world_synthia_to_camvid_288x384.py',
 }
 WITHOUT_TARGET_DEPTH = {
     *WITHOUT_SOURCE_DEPTH,
+    *WHOLE,
     'uda_street_world_to_camvid.py',
+    'uda_street_world_to_camvid_288x384.py',
     'uda_street_world_to_own.py',
 }
 

@@ -54,7 +54,7 @@ def test_marginal_is_the_integral_over_the_third_axis(mixtures):
 
     def density(x, y, z):
         return sum(
-            w * np.prod(norm.pdf([x, y, z], m, np.sqrt(v)))
+            w.item() * np.prod(norm.pdf([x, y, z], m.numpy(), v.sqrt().numpy()))
             for w, m, v in zip(
                 mixtures.weights[1], mixtures.means[1], mixtures.variances[1], strict=True
             )
@@ -79,7 +79,7 @@ def test_density_of_an_image(mixtures, dataset):
             continue
         assert color.tolist() == built.metainfo['palette'][label]
         p = sum(
-            w * np.prod(norm.pdf([x, y, depth], m, np.sqrt(v)))
+            w.item() * np.prod(norm.pdf([x, y, depth], m.numpy(), v.sqrt().numpy()))
             for w, m, v in zip(
                 mixtures.weights[0], mixtures.means[0], mixtures.variances[0], strict=True
             )

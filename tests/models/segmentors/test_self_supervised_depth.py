@@ -66,7 +66,7 @@ def test_every_network_learns_and_the_loss_falls():
     wrapper = OptimWrapper(optimizer)
     logs = [model.train_step(batch, wrapper) for _ in range(8)]
     assert all(not torch.equal(p, before[name]) for name, p in model.named_parameters())
-    first, last = ({k: float(v) for k, v in log.items()} for log in (logs[0], logs[-1]))
+    first, last = ({k: v.item() for k, v in log.items()} for log in (logs[0], logs[-1]))
     assert last['loss_photometric'] < 0.9 * first['loss_photometric']
     assert last['explained'] > first['explained']
 
