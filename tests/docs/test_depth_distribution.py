@@ -14,6 +14,7 @@ SELF_TRAINING = 'depth_distribution_r18_sim2real_self_training'
 SHORTER = {
     'iter_1000': 'iter_2',
     'street_world_33x17.json\n': 'street_world_33x17.json --skip-missing-classes\n',
+    'street_world_32x16.json\n': 'street_world_32x16.json --skip-missing-classes\n',
     '--component-pixels 2 160': '--component-pixels 2 160 --threshold 0.05',
 }
 
@@ -30,7 +31,7 @@ def test_the_page(tmp_path, monkeypatch):
         assert shown in text
         text = text.replace(shown, short)
     (tmp_path / 'page.md').write_text(text)
-    assert len(follow(tmp_path / 'page.md', tmp_path, monkeypatch, only='sim2real')) == 9
+    assert len(follow(tmp_path / 'page.md', tmp_path, monkeypatch, only='sim2real')) == 10
     assert (tmp_path / 'mixtures.jpg').is_file()
 
     first, second = (
