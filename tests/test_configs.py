@@ -47,7 +47,7 @@ ADVERSARIAL = ('advent/advent', 'dada/dada')
 DENSITY = 'depth_distribution/depth_distribution'
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='module', autouse=True)  # the configs read where data are
 def roots(tmp_path_factory):
     """A small world in all layouts of the street world; CamVid's; plain folders."""
     root = tmp_path_factory.mktemp('data')
