@@ -1,6 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Settings of every test: reproducible examples, no display, one scope for MMSeg's registries."""
 
+import gc
 import os
 
 os.environ.setdefault('MPLBACKEND', 'Agg')
@@ -14,12 +15,26 @@ from mmengine.runner import Runner
 from mmengine.utils import manager
 from torch import nn
 from torch.utils.data import TensorDataset
+from yapf.yapflib import yapf_api
 
 import mmseg_depthuda  # noqa: F401  registers what the tests build by name
 
 # Drawing the examples from the test's own name keeps a red test red on the next run.
 settings.register_profile('repeatable', derandomize=True, deadline=None)
 settings.load_profile('repeatable')
+
+
+def pytest_collection_finish():
+    """Leave what is imported out of the collections that every MMEngine dataset asks for."""
+    gc.freeze()
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _plain_config_text():
+    """MMEngine formats the text of a config four times a run, longer than a test trains."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yapf_api, 'FormatCode', lambda text, **_: (text, False))
+        yield
 
 
 @pytest.fixture(autouse=True)
