@@ -65,8 +65,9 @@ def test_every_method_is_an_experiment_with_a_seed_of_its_own():
         trainings += plan_ladder('out', pretrained, [1])
         listed = {method.config for method in pretrained.values()}
         folder = find_config('dacs/dacs_effl0_sim2real.py').parents[1]
-        there = folder.glob(f'*/*_effl0_{pair}*.py')
-        assert listed == {path.relative_to(folder).as_posix() for path in there}
+        there = {p.relative_to(folder).as_posix() for p in folder.glob(f'*/*_effl0_{pair}*.py')}
+        # Depth distribution is fitted, trained and labeled in stages, not in one training.
+        assert listed == {name for name in there if not name.startswith('depth_distribution/')}
     assert all(find_config(training.config).is_file() for training in trainings)
 
 
