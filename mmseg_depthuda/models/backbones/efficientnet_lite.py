@@ -92,6 +92,11 @@ def same_conv(
         groups (int): Defaults to 1.
         activation (bool): Whether ReLU6 follows. Defaults to True.
     """
+    conv_cfg = None
+    if stride > 1:
+        conv_cfg = dict(type='Conv2dAdaptivePadding')
+    elif dilation > 1 and groups == in_channels:
+        conv_cfg = dict(type='DilatedDepthwiseConv2d')
     return ConvModule(
         in_channels,
         out_channels,
@@ -100,7 +105,7 @@ def same_conv(
         padding=dilation * (kernel_size // 2),  # not read at stride 2
         dilation=dilation,
         groups=groups,
-        conv_cfg=dict(type='Conv2dAdaptivePadding') if stride > 1 else None,
+        conv_cfg=conv_cfg,
         norm_cfg=norm_cfg,
         act_cfg=dict(type='ReLU6') if activation else None,
     )
