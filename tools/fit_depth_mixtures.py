@@ -4,7 +4,6 @@
 import argparse
 import sys
 
-from mmengine.config import Config
 from mmseg.registry import DATASETS
 from mmseg.utils import register_all_modules
 from rich.console import Console
@@ -14,7 +13,7 @@ from mmseg_depthuda.apps.depth_mixtures import draw_class_samples, fit_depth_mix
 from mmseg_depthuda.apps.exit_status import exit_status, positive_integer
 from mmseg_depthuda.datasets import source_dataset_config
 from mmseg_depthuda.datasets.depth_mixture_files import save_mixtures
-from mmseg_depthuda.engine.launch import Overrides, find_config
+from mmseg_depthuda.engine.launch import Overrides, read_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -55,9 +54,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    cfg = Config.fromfile(find_config(args.config))
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     register_all_modules()
     drawn = draw_class_samples(
         DATASETS.build(source_dataset_config(cfg)),

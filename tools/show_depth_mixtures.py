@@ -6,7 +6,6 @@ import io
 import sys
 
 import numpy as np
-from mmengine.config import Config
 from mmseg.registry import DATASETS
 from mmseg.utils import register_all_modules
 
@@ -16,7 +15,7 @@ from mmseg_depthuda.apps.depth_mixtures.mixture_pictures import density_of_image
 from mmseg_depthuda.apps.exit_status import exit_status, positive_integer
 from mmseg_depthuda.datasets import source_dataset_config
 from mmseg_depthuda.datasets.depth_mixture_files import check_mixtures, load_mixtures
-from mmseg_depthuda.engine.launch import Overrides, find_config
+from mmseg_depthuda.engine.launch import Overrides, read_config
 from mmseg_depthuda.fileio import atomic_write
 
 
@@ -52,9 +51,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     mixtures, meta = load_mixtures(args.mixtures)
-    cfg = Config.fromfile(find_config(args.config))
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     register_all_modules()
     dataset = DATASETS.build(source_dataset_config(cfg))
     drawn = draw_class_samples(dataset, cfg.model, workers=args.workers, images=args.read)

@@ -6,7 +6,6 @@ import math
 import re
 import sys
 
-from mmengine.config import Config
 from mmseg.utils import register_all_modules
 from rich.console import Console
 from rich.table import Table
@@ -19,7 +18,7 @@ from mmseg_depthuda.apps.pseudo_label_writing.label_writing import (
     WrittenLabels,
     write_pseudo_labels,
 )
-from mmseg_depthuda.engine.launch import Overrides, find_config
+from mmseg_depthuda.engine.launch import Overrides, read_config
 
 
 def k_of_n(text: str) -> tuple[int, int]:
@@ -84,9 +83,7 @@ def summary(found: WrittenLabels) -> Table:
 
 def main() -> None:
     args = parse_args()
-    cfg = Config.fromfile(find_config(args.config))
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     register_all_modules()
     found = write_pseudo_labels(
         cfg,

@@ -17,18 +17,12 @@ model = dict(
         loss_weights=dict(target=dict(seg=1.0)),
     ),
 )
-target_pipeline = [
-    *_base_.target_pipeline[:-1],
-    dict(type='LoadPseudoLabels'),
-    _base_.target_pipeline[-1],
-]
 target_dataset = dict(
     _base_.train_dataloader.dataset.target,
     data_prefix=dict(
         seg_map_path=None,
         pseudo_label_path=_base_.pseudo_labels_root + '/depth_distribution_effl0_sim2real',
     ),
-    pipeline=target_pipeline,
 )
 train_dataloader = dict(dataset=dict(_delete_=True, type='DomainsDataset', target=target_dataset))
 load_from = 'work_dirs/depth_distribution_effl0_sim2real/iter_500.pth'

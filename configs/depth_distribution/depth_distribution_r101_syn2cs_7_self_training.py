@@ -7,18 +7,12 @@ _base_ = [
     '../_base_/self_training_runtime.py',
 ]
 model = dict(decode_head=dict(num_classes=7))
-target_pipeline = [
-    *_base_.target_pipeline[:-1],
-    dict(type='LoadPseudoLabels'),
-    _base_.target_pipeline[-1],
-]
 target_dataset = dict(
     _base_.train_dataloader.dataset.target,
     data_prefix=dict(
         seg_map_path=None,
         pseudo_label_path=_base_.pseudo_labels_root + '/depth_distribution_r101_syn2cs_7',
     ),
-    pipeline=target_pipeline,
 )
 train_dataloader = dict(dataset=dict(_delete_=True, type='DomainsDataset', target=target_dataset))
 load_from = 'work_dirs/depth_distribution_r101_syn2cs_7/iter_90000.pth'

@@ -7,11 +7,6 @@ _base_ = [
     '../_base_/self_training_runtime.py',
 ]
 model = dict(decode_head=dict(num_classes=7))
-target_pipeline = [
-    *_base_.target_pipeline[:-1],
-    dict(type='LoadPseudoLabels'),
-    _base_.target_pipeline[-1],
-]
 target_dataset = dict(
     _base_.train_dataloader.dataset.target,
     data_prefix=dict(
@@ -19,7 +14,6 @@ target_dataset = dict(
         pseudo_label_path=_base_.pseudo_labels_root + '/depth_distribution_r101_syn2vistas_7',
     ),
     indices=9000,  # of 18 000 training images
-    pipeline=target_pipeline,
 )
 train_dataloader = dict(dataset=dict(_delete_=True, type='DomainsDataset', target=target_dataset))
 load_from = 'work_dirs/depth_distribution_r101_syn2vistas_7/iter_90000.pth'

@@ -6,18 +6,12 @@ _base_ = [
     '../_base_/schedules/street_world.py',
     '../_base_/default_runtime.py',
 ]
-target_pipeline = [
-    *_base_.target_pipeline[:-1],
-    dict(type='LoadPseudoLabels'),
-    _base_.target_pipeline[-1],
-]
 target_dataset = dict(
     _base_.train_dataloader.dataset.target,
     data_prefix=dict(
         seg_map_path=None,
         pseudo_label_path=_base_.pseudo_labels_root + '/depth_distribution_r18_sim2real',
     ),
-    pipeline=target_pipeline,
 )
 train_dataloader = dict(dataset=dict(_delete_=True, type='DomainsDataset', target=target_dataset))
 load_from = 'work_dirs/depth_distribution_r18_sim2real/iter_1000.pth'

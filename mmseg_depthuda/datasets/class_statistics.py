@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -246,13 +247,29 @@ def _read_class_statistics(dataset: BaseDataset, path: str | Path) -> np.ndarray
     return np.array([pixels[name] for name in names], dtype=np.int64)
 
 
-def source_dataset_config(config: dict) -> dict:
-    """The config of the (source) training dataset in a runner's config."""
-    dataset = config['train_dataloader']['dataset']
-    return dataset.get('source', dataset)
+def source_dataset_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of the (source) training dataset in a runner's config.
+
+    Raises:
+        ValueError: The config trains nothing.
+    """
+    return _dataset_config(config, 'source')
 
 
-def target_dataset_config(config: dict) -> dict:
-    """The config of the target training dataset in a runner's config; the only one if alone."""
+def target_dataset_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of the target training dataset in a runner's config; the only one if alone.
+
+    Raises:
+        ValueError: The config trains nothing.
+    """
+    return _dataset_config(config, 'target')
+
+
+def _dataset_config(config: Mapping[str, Any], domain: str) -> dict[str, Any]:
+    if config.get('train_dataloader') is None:
+        raise ValueError(
+            f'the config has no train_dataloader, whose {domain} dataset is read. Give the config '
+            'of a training.'
+        )
     dataset = config['train_dataloader']['dataset']
-    return dataset.get('target', dataset)
+    return dataset.get(domain, dataset)

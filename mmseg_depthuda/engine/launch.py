@@ -8,9 +8,10 @@ import ast
 import inspect
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config, DictAction
@@ -117,6 +118,31 @@ def find_config(name: str | Path) -> Path:
     )
 
 
+def read_config(name: str | Path, options: Mapping[str, Any] | None = None) -> Config:
+    """Read a config with all its ``custom_imports``, and change settings of it.
+
+    Args:
+        name (str | Path): As :func:`find_config` takes it.
+        options (Mapping[str, Any], optional): Values by dotted keys, as ``--cfg-options`` gives
+            them. Defaults to None.
+
+    Returns:
+        Config: The changed config.
+
+    Raises:
+        FileNotFoundError: The config does not exist.
+        ValueError: An option would change nothing.
+    """
+    path = find_config(name)
+    cfg = Config.fromfile(path)
+    add_base_imports(cfg, path)
+    report_misspelled_keys(cfg)
+    if options:
+        refuse_unread_options(cfg, options)
+        cfg.merge_from_dict(dict(options))
+    return cfg
+
+
 def load_config(args: argparse.Namespace) -> Config:
     """Read the config of a command line and apply its options.
 
@@ -131,13 +157,7 @@ def load_config(args: argparse.Namespace) -> Config:
         ValueError: An option of the command line would change nothing, a number must be above 0,
             or an evaluator has an argument that its metric does not know.
     """
-    path = find_config(args.config)
-    cfg = Config.fromfile(path)
-    add_base_imports(cfg, path)
-    report_misspelled_keys(cfg)
-    if args.cfg_options is not None:
-        refuse_unread_options(cfg, args.cfg_options)
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     check_positive(cfg)
     check_optimizers(cfg)
     seed = (cfg.get('randomness') or {}).get('seed')
@@ -149,7 +169,7 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
-        cfg.work_dir = str(Path('work_dirs') / path.stem)
+        cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
     cfg.launcher = args.launcher
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if args.launcher == 'pytorch' and not torch.cuda.is_available():
@@ -282,14 +302,14 @@ def _numbers(value: object, key: str) -> Iterator[tuple[str, float]]:
         yield key, value
 
 
-def refuse_unread_options(cfg: Config, options: dict) -> None:
+def refuse_unread_options(cfg: Config, options: Mapping[str, Any]) -> None:
     """Refuse options whose top-level key nothing reads, such as a variable of a config file.
 
     A variable has been used when the file was read; a new value comes too late.
 
     Args:
         cfg (Config): As read from its file, without the options.
-        options (dict): Values by dotted keys, as ``--cfg-options`` gives them.
+        options (Mapping[str, Any]): Values by dotted keys, as ``--cfg-options`` gives them.
 
     Raises:
         ValueError: An option would change nothing. The message names the key to set.

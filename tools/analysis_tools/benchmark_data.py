@@ -13,14 +13,13 @@ from pathlib import Path
 
 import cv2
 import torch
-from mmengine.config import Config
 from mmseg.registry import DATASETS
 from mmseg.utils import register_all_modules
 
 from mmseg_depthuda.apps.exit_status import exit_status
 from mmseg_depthuda.datasets import SourceTargetSampler
 from mmseg_depthuda.datasets.benchmark import time_pairs, time_transforms, write_full_size_pairs
-from mmseg_depthuda.engine.launch import find_config
+from mmseg_depthuda.engine.launch import read_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,7 +39,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     register_all_modules()
-    cfg = Config.fromfile(find_config(args.config)).train_dataloader.dataset
+    cfg = read_config(args.config).train_dataloader.dataset
     with tempfile.TemporaryDirectory() as folder:
         print(f'Writing {args.files} full-size files per domain ...', flush=True)
         cfg.source.data_root, cfg.target.data_root = map(

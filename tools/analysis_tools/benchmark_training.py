@@ -11,11 +11,9 @@ import re
 import sys
 from pathlib import Path
 
-from mmengine.config import Config
-
 from mmseg_depthuda.apps.benchmarking import BenchmarkOptions, benchmark_training, format_report
 from mmseg_depthuda.apps.exit_status import exit_status
-from mmseg_depthuda.engine.launch import Overrides, find_config
+from mmseg_depthuda.engine.launch import Overrides, find_config, read_config
 
 
 def height_and_width(text: str) -> tuple[int, int]:
@@ -61,9 +59,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     path = find_config(args.config)
-    cfg = Config.fromfile(path)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(path, args.cfg_options)
     options = BenchmarkOptions(
         iters=args.iters,
         warmup=args.warmup,

@@ -9,11 +9,10 @@ import sys
 from pathlib import Path
 
 import mmseg
-from mmengine.config import Config
 from mmseg.registry import DATASETS
 
 from mmseg_depthuda.apps.exit_status import exit_status
-from mmseg_depthuda.engine.launch import find_config
+from mmseg_depthuda.engine.launch import read_config
 from mmseg_depthuda.evaluation.confusion import confusion_matrix
 
 
@@ -21,9 +20,7 @@ def main() -> None:
     folder = Path(mmseg.__file__).parent / '.mim/tools/analysis_tools'
     script = runpy.run_path(str(folder / 'confusion_matrix.py'))
     args = script['parse_args']()
-    cfg = Config.fromfile(find_config(args.config))
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     script['plot_confusion_matrix'](
         confusion_matrix(dataset, args.prediction_path),

@@ -10,7 +10,6 @@ count alike, for ``CrossEntropyLoss(class_weight='WEIGHTS.json')``.
 import argparse
 import sys
 
-from mmengine.config import Config
 from mmseg.registry import DATASETS
 from mmseg.utils import register_all_modules
 
@@ -20,7 +19,7 @@ from mmseg_depthuda.datasets import (
     write_class_statistics,
     write_class_weights,
 )
-from mmseg_depthuda.engine.launch import Overrides, find_config
+from mmseg_depthuda.engine.launch import Overrides, read_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,9 +40,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    cfg = Config.fromfile(find_config(args.config))
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     register_all_modules()
     dataset = DATASETS.build(source_dataset_config(cfg))
     write_class_statistics(dataset, args.out, args.workers)

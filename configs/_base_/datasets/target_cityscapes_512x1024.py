@@ -7,6 +7,7 @@ target_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadLabels'),
     dict(type='Resize', scale=(1024, 512), interpolation='bicubic'),
+    dict(type='LoadPseudoLabels'),
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [

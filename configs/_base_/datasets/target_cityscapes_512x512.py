@@ -13,6 +13,7 @@ target_pipeline = [
     dict(type='LoadLabels'),
     dict(type='LoadInverseDepth', encoding='corda'),
     dict(type='ResizeWithDepth', scale=(1024, 512), depth_interpolation='nearest'),
+    dict(type='LoadPseudoLabels'),
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='PackSegInputs'),
 ]

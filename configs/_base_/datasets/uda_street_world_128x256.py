@@ -8,6 +8,7 @@ target_pipeline = [
     dict(type='LoadLabels'),
     dict(type='LoadInverseDepth', encoding='corda'),
     dict(type='ResizeWithDepth', scale=_base_.scale, depth_interpolation='nearest'),
+    dict(type='LoadPseudoLabels'),
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [

@@ -21,6 +21,7 @@ target_pipeline = [
     dict(type='LoadLabels'),
     dict(type='LoadInverseDepth', encoding='corda'),
     dict(type='ResizeWithDepth', scale=target_scale, depth_interpolation='bilinear'),
+    dict(type='LoadPseudoLabels'),
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='PackSegInputs'),
 ]

@@ -16,6 +16,7 @@ target_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadInverseDepth', encoding='corda'),  # does nothing without depth
     dict(type='ResizeWithDepth', scale=target_scale, depth_interpolation='nearest'),
+    dict(type='LoadPseudoLabels'),
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='PackSegInputs'),
 ]

@@ -7,7 +7,7 @@ source_pipeline = [dict(s, scale=scale) if 'scale' in s else s for s in _base_.s
 target_pipeline = [dict(s, scale=scale) if 'scale' in s else s for s in _base_.target_pipeline]
 # Labels are resized with the image.
 test_pipeline = [
-    *target_pipeline[:-1],
+    *target_pipeline[:-2],  # without pseudo-labels
     dict(type='MatchOriShapeToLabels'),
     dict(type='PackSegInputs'),
 ]

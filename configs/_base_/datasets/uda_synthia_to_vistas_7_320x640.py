@@ -7,7 +7,7 @@ scale = (640, 320)
 source_pipeline = [dict(s, scale=scale) if 'scale' in s else s for s in _base_.source_pipeline]
 target_pipeline = [dict(s, scale=scale) if 'scale' in s else s for s in _base_.target_pipeline]
 test_pipeline = [
-    *target_pipeline[:-1],
+    *target_pipeline[:-2],  # without pseudo-labels
     dict(type='MatchOriShapeToLabels'),
     _base_.pack_padding,
 ]

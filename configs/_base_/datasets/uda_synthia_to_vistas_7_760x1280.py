@@ -14,6 +14,7 @@ target_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadLabels'),
     resize,
+    dict(type='LoadPseudoLabels'),
     dict(type='PackSegInputs'),
 ]
 # Without labels, as in inference, the padding is cut off the prediction.
@@ -36,7 +37,7 @@ test_pipeline = [
 ]
 # Twelve views at the size of the file would need gigabytes: these are compared at 1024x512, padding
 # ignored.
-tta_pipeline = [*target_pipeline[:-1], *_base_.tta_steps]
+tta_pipeline = [*target_pipeline[:-2], *_base_.tta_steps]
 target_dataset = dict(
     _delete_=True,
     type='MapillaryDepthDataset',

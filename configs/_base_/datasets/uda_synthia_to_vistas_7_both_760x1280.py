@@ -9,10 +9,11 @@ target_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadLabels'),
     resize,
+    dict(type='LoadPseudoLabels'),
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [
-    *target_pipeline[:-1],
+    *target_pipeline[:-2],  # without pseudo-labels
     dict(type='MatchOriShapeToLabels'),
     _base_.pack_padding,
 ]

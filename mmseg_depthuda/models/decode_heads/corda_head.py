@@ -17,7 +17,6 @@ from mmseg_depthuda.structures import (
     domains_of,
     pack_pixel_data,
     stack_pixel_data,
-    upsample,
 )
 
 from .deeplab_v2_head import DeepLabV2Classifier
@@ -158,7 +157,6 @@ class CorDAHead(SegDepthHead):
         self.depth_parts = ('initial_depth', 'final_depth', 'depth_from_seg')
         if not distillation:
             self.depth_parts += ('depth_trunk',)
-        self._settle_depth()
 
     # -- forward -----------------------------------------------------------------------------------
 
@@ -275,10 +273,9 @@ class CorDAHead(SegDepthHead):
         domains = domains_of(batch_data_samples) if needs_depth else ()
         decoders = [self._decoder_of(domain) for domain in domains]
         predictions = self.forward_tasks(inputs, tuple(dict.fromkeys(decoders)))
-        size = batch_data_samples[0].gt_sem_seg.shape
-        depth = {k: upsample(v, size, self.align_corners) for k, v in predictions.depth.items()}
+        depth = self._at_label_size(predictions.depth, batch_data_samples)
         if 'seg' in tasks:
-            seg = upsample(predictions.seg, size, self.align_corners)
+            seg = self._at_label_size(dict(seg=predictions.seg), batch_data_samples)['seg']
             predictions = predictions._replace(seg=seg)
 
         seg_weight = self._seg_weight(batch_data_samples, depth, decoders, gt_depth)

@@ -110,7 +110,6 @@ class DADAHead(SegDepthHead):
         self.classifier = DeepLabV2Classifier(in_channels, self.out_channels, num_summed)
         if not feature_fusion:
             self.depth_parts = ('auxiliary_block',)
-        self._settle_depth()
 
     def forward_by_task(
         self, inputs: Sequence[Tensor], tasks: Collection[str], domain: str | None = None

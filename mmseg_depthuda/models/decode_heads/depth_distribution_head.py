@@ -25,7 +25,7 @@ from mmseg_depthuda.datasets.depth_mixture_files import (
     load_mixtures,
 )
 from mmseg_depthuda.registry import TASKS
-from mmseg_depthuda.structures import DenseTask, branch_of, upsample
+from mmseg_depthuda.structures import DenseTask, branch_of
 
 from .dada_head import ResidualAuxiliaryBlock, block_channels
 from .deeplab_v2_head import DeepLabV2Classifier
@@ -114,7 +114,6 @@ class DepthDistributionHead(SegDepthHead):
         self.depth_branch = ResidualAuxiliaryBlock(in_channels, channels, fusion=False)
         self.density_branch = ResidualAuxiliaryBlock(in_channels, channels, fusion=False)
         self.loss_density = MODELS.build(loss_density)
-        self._settle_depth()
         self._loaded: tuple[GridMixtures, MixtureMeta] | None = None
 
     def forward_by_task(
@@ -166,12 +165,8 @@ class DepthDistributionHead(SegDepthHead):
         branch = branch_of(batch_data_samples)
         learned = [task for task in self.tasks if self.teaches(branch, task)]
         low = self(inputs, tasks={'seg', *learned, *tasks})
-        size = batch_data_samples[0].gt_sem_seg.shape
-        predictions = {
-            task: upsample(one, size, self.align_corners)
-            for task, one in low.items()
-            if task != 'density' or task in tasks
-        }
+        wanted = {task: one for task, one in low.items() if task != 'density' or task in tasks}
+        predictions = self._at_label_size(wanted, batch_data_samples)
         losses = self.loss_by_feat(predictions, batch_data_samples)
         depth = self._depth_to_learn(batch_data_samples, 'density')
         if depth is not None:

@@ -2,7 +2,7 @@
 """Base class of the heads that predict segmentation and depth."""
 
 import logging
-from abc import abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -41,7 +41,17 @@ def task_trunk(in_channels: int, channels: int, norm_cfg: dict) -> nn.Sequential
     )
 
 
-class SegDepthHead(SegWeightMixin, BaseDecodeHead):
+class _SettledAfterConstruction(ABCMeta):
+    """Lets every head, of whatever constructor, leave depth out if it is a control."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        head = super().__call__(*args, **kwargs)
+        if not head.learn_depth:
+            head._leave_depth_out()
+        return head
+
+
+class SegDepthHead(SegWeightMixin, BaseDecodeHead, metaclass=_SettledAfterConstruction):
     """Base of the heads that predict segmentation and inverse depth.
 
     :mod:`.head_contract` describes what such a head offers to training.
@@ -120,10 +130,8 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
         self.learn_depth = learn_depth
         self._without_depth: set[str] = set()
 
-    def _settle_depth(self) -> None:
-        """Take depth out of a control; a head calls it when its layers are there."""
-        if self.learn_depth:
-            return
+    def _leave_depth_out(self) -> None:
+        """Make this head a control."""
         self.tasks = tuple(task for task in self.tasks if task not in self.depth_tasks)
         self.predicted_tasks = ()
         self.loss_weights = {
@@ -201,8 +209,7 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
         """
         predictions = self(inputs, tasks=self.tasks)
         if tasks:
-            size = batch_data_samples[0].gt_sem_seg.shape
-            predictions = {k: upsample(v, size, self.align_corners) for k, v in predictions.items()}
+            predictions = self._at_label_size(predictions, batch_data_samples)
         losses = self.loss_by_feat(predictions, batch_data_samples)
         return losses, {task: predictions[task] for task in tasks}
 
@@ -285,6 +292,13 @@ class SegDepthHead(SegWeightMixin, BaseDecodeHead):
     def _depth_hint(self) -> str:
         """What else the warning about missing depth should say."""
         return ''
+
+    def _at_label_size(
+        self, predictions: Predictions, batch_data_samples: SampleList
+    ) -> Predictions:
+        """Predictions upsampled to the size of the labels."""
+        size = batch_data_samples[0].gt_sem_seg.shape
+        return {name: upsample(one, size, self.align_corners) for name, one in predictions.items()}
 
     def _upsample(self, prediction: Tensor, like: Tensor) -> Tensor:
         return upsample(prediction, like.shape[2:], self.align_corners)

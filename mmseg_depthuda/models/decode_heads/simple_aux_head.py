@@ -54,7 +54,6 @@ class SimpleAuxHead(SegDepthHead):
             self.channels = in_channels
         self.final_seg = DeepLabV2Classifier(self.channels, self.out_channels, num_summed)
         self.final_depth = DeepLabV2Classifier(self.channels, 1, num_summed)
-        self._settle_depth()
 
     def forward_by_task(
         self, inputs: Sequence[Tensor], tasks: Collection[str], domain: str | None = None
