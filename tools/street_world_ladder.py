@@ -10,18 +10,22 @@ Examples:
     python tools/street_world_ladder.py work_dirs/adversarial --jobs 2 \\
         --methods source_only minent advent dada
     python tools/street_world_ladder.py work_dirs/effl0/sim2real --ladder sim2real --seeds 1
+    python tools/street_world_ladder.py work_dirs/effl0/density --ladder density --jobs 2
 """
 
 import argparse
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 from mmseg_depthuda.apps.benchmarking.ladder import (
+    DEPTH_MIXTURES,
     STREET_WORLD_ADVERSARIAL,
     STREET_WORLD_DEPTH,
     STREET_WORLD_LADDER,
     claim_folder,
+    density_ladder,
     plan_ladder,
     pretrained_ladder,
     report_ladder,
@@ -34,6 +38,7 @@ LADDERS = {
     'random_weights': STREET_WORLD_LADDER | STREET_WORLD_ADVERSARIAL | STREET_WORLD_DEPTH,
     'sim2real': pretrained_ladder('sim2real'),
     'sim2camvid': pretrained_ladder('sim2camvid'),
+    'density': density_ladder(),
 }
 LAYOUTS = ('gta', 'synthia', 'cityscapes')
 
@@ -46,7 +51,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--ladder',
         choices=LADDERS,
         default='random_weights',
-        help='experiments to choose from; sim2real and sim2camvid start from a pretrained network',
+        help='experiments to choose from; all but random_weights start from a pretrained network',
     )
     parser.add_argument(
         '--methods',
@@ -64,7 +69,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     unknown = [name for name in args.methods if name not in methods]
     if unknown:
         parser.error(f'--methods {unknown[0]}: {args.ladder} has {", ".join(methods)}')
+    for name in args.methods:
+        teacher = methods[name].labels_of
+        if teacher is not None and teacher not in args.methods[: args.methods.index(name)]:
+            parser.error(f'--methods {name} learns from pseudo-labels: name {teacher} before it')
     return args
+
+
+def fit_mixtures(config: str) -> None:
+    """The depth mixtures of depth distribution, where its config looks for them; kept if there."""
+    out = Path(os.environ.get('DEPTH_MIXTURES_ROOT', 'data/depth_mixtures')) / DEPTH_MIXTURES
+    if not out.exists():
+        tool = Path(__file__).with_name('fit_depth_mixtures.py')
+        subprocess.run([sys.executable, tool, config, out], check=True)
 
 
 def render_world() -> None:
@@ -79,6 +96,8 @@ def main(argv: list[str] | None = None) -> None:
     methods = {name: LADDERS[args.ladder][name] for name in args.methods}
     claim_folder(args.folder, methods, args.cfg_options)
     render_world()
+    if args.ladder == 'density':
+        fit_mixtures(LADDERS['density']['density'].config)
     trainings = plan_ladder(args.folder, methods, args.seeds, args.cfg_options)
     errors = run_ladder(trainings, args.jobs)
     if any(training.is_finished for training in trainings):

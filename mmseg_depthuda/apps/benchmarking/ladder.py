@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,10 +30,18 @@ TOOLS = config_folder().parent / 'tools'
 
 
 class Method(NamedTuple):
-    """A rung: a config and the ``--cfg-options`` that it is run with."""
+    """A rung of the ladder.
+
+    Attributes:
+        config: Its config, as on the command line of ``tools/train.py``.
+        options: The ``--cfg-options`` that it is run with.
+        labels_of: A rung whose last checkpoint labels the target once. This rung starts from that
+            checkpoint and learns from these pseudo-labels.
+    """
 
     config: str
     options: tuple[str, ...] = ()
+    labels_of: str | None = None
 
 
 # Say how good the pseudo-labels are instead of drawing them; the training is the same.
@@ -111,6 +120,28 @@ def pretrained_ladder(pair: str) -> dict[str, Method]:
     }
 
 
+DEPTH_MIXTURES = 'street_world_32x16.json'
+"""The mixtures that the density ladder reads, in the folder of depth mixtures."""
+
+
+def density_ladder() -> dict[str, Method]:
+    """Depth distribution on the small pretrained network, with what it builds on. Each depth method
+    is before its control.
+
+    Returns:
+        dict[str, Method]: Its parts one after the other, as in the paper's Table 3.
+    """
+    own = 'depth_distribution/depth_distribution_effl0_sim2real'
+    labels = f'{own}_self_training.py'
+    others = ('source_only', 'advent', 'dada', 'dada_no_depth')
+    return {name: pretrained_ladder('sim2real')[name] for name in others} | {
+        'density': Method(f'{own}.py'),
+        'density_no_depth': Method(f'{own}_no_depth.py'),
+        'density_self_training': Method(labels, labels_of='density'),
+        'density_self_training_no_depth': Method(labels, labels_of='density_no_depth'),
+    }
+
+
 @dataclass(frozen=True)
 class Training:
     """One method with one seed.
@@ -121,6 +152,7 @@ class Training:
         seed: MMEngine's ``randomness.seed``.
         work_dir: Where logs and checkpoints go; the result of the test goes to ``test/`` in it.
         options: Further settings for ``--cfg-options``, such as ``train_cfg.max_iters=100``.
+        labels_of: The training whose pseudo-labels it learns from.
     """
 
     method: str
@@ -128,6 +160,7 @@ class Training:
     seed: int
     work_dir: Path
     options: tuple[str, ...] = ()
+    labels_of: Training | None = None
 
     @property
     def log(self) -> Path:
@@ -163,6 +196,8 @@ class Training:
         if self.is_finished:
             return
         options = [f'randomness.seed={self.seed}', *self.options]
+        if self.labels_of is not None:
+            options += self._label_target(threads, self.labels_of)
         self._call(threads, 'train.py', '--resume', '--work-dir', self.work_dir, options=options)
         checkpoint = latest_checkpoint(self.work_dir)
         self._call(
@@ -174,8 +209,34 @@ class Training:
             options=[*options, f'test_evaluator.per_image_scores={self.image_scores}'],
         )
 
-    def _call(self, threads: int, tool: str, *arguments, options: Sequence[str]) -> None:
-        command = [sys.executable, TOOLS / tool, self.config, *arguments, '--cfg-options', *options]
+    def _label_target(self, threads: int, teacher: Training) -> list[str]:
+        """Write the pseudo-labels of the training before; the settings that read them."""
+        checkpoint, labels = teacher.last_checkpoint, self.work_dir / 'pseudo_labels'
+        prior = Path(os.environ.get('DEPTH_MIXTURES_ROOT', 'data/depth_mixtures')) / DEPTH_MIXTURES
+        sizes = ('--component-pixels', 2, 160)  # the published 50 and 4950, scaled with the area
+        self._call(
+            threads,
+            'write_pseudo_labels.py',
+            *(checkpoint, labels, '--spatial-prior', prior, *sizes),
+            config=teacher.config,
+            options=teacher.options,
+        )
+        return [
+            f'load_from={checkpoint}',
+            f'train_dataloader.dataset.target.data_prefix.pseudo_label_path={labels.resolve()}',
+        ]
+
+    def _call(
+        self,
+        threads: int,
+        tool: str,
+        *arguments: object,
+        options: Sequence[str],
+        config: str | None = None,
+    ) -> None:
+        command = [sys.executable, TOOLS / tool, config or self.config, *arguments]
+        if options:
+            command += ['--cfg-options', *options]
         self.work_dir.mkdir(parents=True, exist_ok=True)
         with self.log.open('a') as log:
             done = subprocess.run(
@@ -202,24 +263,28 @@ def plan_ladder(
 
     Args:
         folder (str | Path): Holds ``METHOD/seed_SEED`` per training.
-        methods (Mapping[str, Method]): Rungs by name.
+        methods (Mapping[str, Method]): Rungs by name, one that learns from the pseudo-labels of
+            another after it.
         seeds (Iterable[int]): Seeds.
         options (Sequence[str]): ``--cfg-options`` of all trainings, above those of the method.
 
     Returns:
         list[Training]: In the order in which to run them.
     """
-    return [
-        Training(
-            name,
-            method.config,
-            seed,
-            Path(folder) / name / f'seed_{seed}',
-            (*method.options, *options),
-        )
-        for seed in seeds
-        for name, method in methods.items()
-    ]
+    trainings = []
+    for seed in seeds:
+        of_seed: dict[str, Training] = {}
+        for name, method in methods.items():
+            of_seed[name] = Training(
+                name,
+                method.config,
+                seed,
+                Path(folder) / name / f'seed_{seed}',
+                (*method.options, *options),
+                None if method.labels_of is None else of_seed[method.labels_of],
+            )
+        trainings += of_seed.values()
+    return trainings
 
 
 def run_ladder(trainings: Sequence[Training], jobs: int, report=print) -> list[str]:
@@ -237,9 +302,21 @@ def run_ladder(trainings: Sequence[Training], jobs: int, report=print) -> list[s
         list[str]: What went wrong, a line for each failed training.
     """
     threads = max(1, (os.cpu_count() or 1) // jobs)
+    ended = {id(training): threading.Event() for training in trainings}
 
     def run(training: Training) -> str | None:
+        try:
+            return run_after_its_teacher(training)
+        finally:
+            ended[id(training)].set()
+
+    def run_after_its_teacher(training: Training) -> str | None:
         name = f'{training.method}, seed {training.seed}'
+        teacher = training.labels_of
+        if teacher is not None:
+            ended[id(teacher)].wait()  # it has begun: trainings begin in their order
+            if not teacher.is_finished:
+                return f'{name}: not begun, because {teacher.method} has failed'
         if training.is_finished:
             report(f'{name}: finished before')
             return None
@@ -326,7 +403,15 @@ def claim_folder(folder: str | Path, methods: Mapping[str, Method], options: Seq
     """
     record = Path(folder) / 'ladder.json'
     known = json.loads(record.read_text()) if record.exists() else {}
-    wanted = {name: [method.config, *method.options, *options] for name, method in methods.items()}
+    wanted = {
+        name: [
+            method.config,
+            *method.options,
+            *([f'labels_of={method.labels_of}'] if method.labels_of else []),
+            *options,
+        ]
+        for name, method in methods.items()
+    }
     if any(known.get(name, settings) != settings for name, settings in wanted.items()):
         raise ValueError(
             f'{folder} holds trainings with other settings ({record}): name another folder, or '

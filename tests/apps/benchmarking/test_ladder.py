@@ -14,6 +14,7 @@ from mmseg_depthuda.apps.benchmarking.ladder import (
     STREET_WORLD_LADDER,
     Method,
     claim_folder,
+    density_ladder,
     plan_ladder,
     pretrained_ladder,
     run_ladder,
@@ -32,6 +33,12 @@ if (work_dir.parent.parent / 'broken').exists() and 'bad.py' in arguments:
     sys.exit(3)
 zipfile.ZipFile(work_dir / 'iter_7.pth', 'w').close()
 """
+LABEL = """
+import pathlib, sys
+config, checkpoint, out = sys.argv[1:4]
+assert config == 'first.py' and pathlib.Path(checkpoint).is_file()
+pathlib.Path(out).mkdir()
+"""
 TEST = """
 import pathlib, sys
 arguments = sys.argv[1:]
@@ -48,6 +55,7 @@ def tools(tmp_path, monkeypatch):
     folder.mkdir()
     (folder / 'train.py').write_text(TRAIN)
     (folder / 'test.py').write_text(TEST)
+    (folder / 'write_pseudo_labels.py').write_text(LABEL)
     monkeypatch.setattr(ladder, 'TOOLS', folder)
 
 
@@ -66,8 +74,8 @@ def test_every_method_is_an_experiment_with_a_seed_of_its_own():
         listed = {method.config for method in pretrained.values()}
         folder = find_config('dacs/dacs_effl0_sim2real.py').parents[1]
         there = {p.relative_to(folder).as_posix() for p in folder.glob(f'*/*_effl0_{pair}*.py')}
-        # Depth distribution is fitted, trained and labeled in stages, not in one training.
-        assert listed == {name for name in there if not name.startswith('depth_distribution/')}
+        listed |= {method.config for method in density_ladder().values()} & there
+        assert listed == there
     assert all(find_config(training.config).is_file() for training in trainings)
 
 
@@ -81,6 +89,30 @@ def test_trains_with_resume_and_tests_the_last_checkpoint(tmp_path):
     assert int(threads) == os.cpu_count()
     assert training.is_finished
     assert training.log.read_text() == 'training\n'
+
+
+STAGES = dict(first=Method('first.py'), second=Method('second.py', labels_of='first'))
+
+
+@pytest.mark.parametrize('jobs', [1, 2])
+def test_a_second_stage_learns_from_the_labels_of_its_first(tmp_path, jobs):
+    first, second = plan_ladder(tmp_path / 'out', STAGES, [1])
+    assert run_ladder([first, second], jobs, report=lambda line: None) == []
+    ((arguments, _),) = calls(second)
+    assert f'load_from={first.last_checkpoint}' in arguments
+    path = 'train_dataloader.dataset.target.data_prefix.pseudo_label_path'
+    labels = second.work_dir / 'pseudo_labels'
+    assert f'{path}={labels}' in arguments and labels.is_dir()
+
+
+def test_a_second_stage_without_its_first_does_not_begin(tmp_path):
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out/broken').touch()
+    stages = dict(bad=Method('bad.py'), second=Method('second.py', labels_of='bad'))
+    bad, second = plan_ladder(tmp_path / 'out', stages, [1])
+    errors = run_ladder([bad, second], 2, report=lambda line: None)
+    assert len(errors) == 2 and 'not begun, because bad has failed' in errors[1]
+    assert not second.work_dir.exists()
 
 
 def test_cores_are_shared_out(tmp_path):
@@ -119,6 +151,6 @@ def test_a_folder_keeps_to_one_setting(tmp_path):
     claim_folder(tmp_path, dict(a=Method('a.py'), b=Method('b.py')), ['x=1'])
     with pytest.raises(ValueError, match='other settings'):
         claim_folder(tmp_path, dict(a=Method('a.py')), ['x=2'])
-    for other in (Method('other.py'), Method('a.py', ('y=2',))):
+    for other in (Method('other.py'), Method('a.py', ('y=2',)), Method('a.py', labels_of='b')):
         with pytest.raises(ValueError, match='other settings'):
             claim_folder(tmp_path, dict(a=other), ['x=1'])
