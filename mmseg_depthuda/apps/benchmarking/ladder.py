@@ -271,7 +271,7 @@ def plan_ladder(
     Returns:
         list[Training]: In the order in which to run them.
     """
-    trainings = []
+    trainings: list[Training] = []
     for seed in seeds:
         of_seed: dict[str, Training] = {}
         for name, method in methods.items():
