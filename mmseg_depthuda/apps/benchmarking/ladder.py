@@ -136,6 +136,7 @@ def density_ladder() -> dict[str, Method]:
     others = ('source_only', 'advent', 'dada', 'dada_no_depth')
     return {name: pretrained_ladder('sim2real')[name] for name in others} | {
         'density': Method(f'{own}.py'),
+        'no_density': Method(f'{own}_no_density.py'),
         'density_no_depth': Method(f'{own}_no_depth.py'),
         'density_self_training': Method(labels, labels_of='density'),
         'density_self_training_no_depth': Method(labels, labels_of='density_no_depth'),
