@@ -20,7 +20,6 @@ import sys
 from pathlib import Path
 
 from mmseg_depthuda.apps.benchmarking.ladder import (
-    DEPTH_MIXTURES,
     STREET_WORLD_ADVERSARIAL,
     STREET_WORLD_DEPTH,
     STREET_WORLD_LADDER,
@@ -33,6 +32,7 @@ from mmseg_depthuda.apps.benchmarking.ladder import (
 )
 from mmseg_depthuda.apps.exit_status import exit_status, same_command
 from mmseg_depthuda.apps.street_world.generation import WorldConfig, generate
+from mmseg_depthuda.engine.launch import read_config
 
 LADDERS = {
     'random_weights': STREET_WORLD_LADDER | STREET_WORLD_ADVERSARIAL | STREET_WORLD_DEPTH,
@@ -77,9 +77,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def fit_mixtures(config: str) -> None:
-    """The depth mixtures of depth distribution, where its config looks for them; kept if there."""
-    out = Path(os.environ.get('DEPTH_MIXTURES_ROOT', 'data/depth_mixtures')) / DEPTH_MIXTURES
-    if not out.exists():
+    """The depth mixtures that a config reads, if it does; those that are there are kept."""
+    out = read_config(config).model.decode_head.get('mixtures')
+    if out is not None and not Path(out).exists():
         tool = Path(__file__).with_name('fit_depth_mixtures.py')
         subprocess.run([sys.executable, tool, config, out], check=True)
 
@@ -96,8 +96,8 @@ def main(argv: list[str] | None = None) -> None:
     methods = {name: LADDERS[args.ladder][name] for name in args.methods}
     claim_folder(args.folder, methods, args.cfg_options)
     render_world()
-    if args.ladder == 'density':
-        fit_mixtures(LADDERS['density']['density'].config)
+    for method in methods.values():
+        fit_mixtures(method.config)
     trainings = plan_ladder(args.folder, methods, args.seeds, args.cfg_options)
     errors = run_ladder(trainings, args.jobs)
     if any(training.is_finished for training in trainings):

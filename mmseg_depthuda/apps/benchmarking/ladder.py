@@ -37,11 +37,13 @@ class Method(NamedTuple):
         options: The ``--cfg-options`` that it is run with.
         labels_of: A rung whose last checkpoint labels the target once. This rung starts from that
             checkpoint and learns from these pseudo-labels.
+        label_options: Arguments of ``tools/write_pseudo_labels.py``.
     """
 
     config: str
     options: tuple[str, ...] = ()
     labels_of: str | None = None
+    label_options: tuple[str, ...] = ()
 
 
 # Say how good the pseudo-labels are instead of drawing them; the training is the same.
@@ -105,7 +107,12 @@ def pretrained_ladder(pair: str) -> dict[str, Method]:
         'simple_aux': method('simple_aux'),
         'simple_aux_no_depth': method('simple_aux', '_no_depth'),
     }
-    if pair == 'sim2real':
+    if pair == 'sim2camvid':
+        methods |= {
+            'density': method('depth_distribution'),
+            'density_no_depth': method('depth_distribution', '_no_depth'),
+        }
+    else:  # those of sim2real are in density_ladder
         methods |= {
             'corda_f': method('corda', '_f'),
             'no_distillation': method('corda', '_no_distillation'),
@@ -120,10 +127,6 @@ def pretrained_ladder(pair: str) -> dict[str, Method]:
     }
 
 
-DEPTH_MIXTURES = 'street_world_32x16.json'
-"""The mixtures that the density ladder reads, in the folder of depth mixtures."""
-
-
 def density_ladder() -> dict[str, Method]:
     """Depth distribution on the small pretrained network, with what it builds on. Each depth method
     is before its control.
@@ -132,14 +135,22 @@ def density_ladder() -> dict[str, Method]:
         dict[str, Method]: Its parts one after the other, as in the paper's Table 3.
     """
     own = 'depth_distribution/depth_distribution_effl0_sim2real'
-    labels = f'{own}_self_training.py'
+    mixtures = Path(os.environ.get('DEPTH_MIXTURES_ROOT', 'data/depth_mixtures'))
+    prior = (
+        *('--spatial-prior', str(mixtures / 'street_world_32x16.json')),
+        *('--component-pixels', '2', '160'),  # the published 50 and 4950, scaled with the area
+    )
+
+    def second_stage(first: str) -> Method:
+        return Method(f'{own}_self_training.py', (), first, prior)
+
     others = ('source_only', 'advent', 'dada', 'dada_no_depth')
     return {name: pretrained_ladder('sim2real')[name] for name in others} | {
         'density': Method(f'{own}.py'),
         'no_density': Method(f'{own}_no_density.py'),
         'density_no_depth': Method(f'{own}_no_depth.py'),
-        'density_self_training': Method(labels, labels_of='density'),
-        'density_self_training_no_depth': Method(labels, labels_of='density_no_depth'),
+        'density_self_training': second_stage('density'),
+        'density_self_training_no_depth': second_stage('density_no_depth'),
     }
 
 
@@ -154,6 +165,7 @@ class Training:
         work_dir: Where logs and checkpoints go; the result of the test goes to ``test/`` in it.
         options: Further settings for ``--cfg-options``, such as ``train_cfg.max_iters=100``.
         labels_of: The training whose pseudo-labels it learns from.
+        label_options: How they are written.
     """
 
     method: str
@@ -162,6 +174,7 @@ class Training:
     work_dir: Path
     options: tuple[str, ...] = ()
     labels_of: Training | None = None
+    label_options: tuple[str, ...] = ()
 
     @property
     def log(self) -> Path:
@@ -213,12 +226,10 @@ class Training:
     def _label_target(self, threads: int, teacher: Training) -> list[str]:
         """Write the pseudo-labels of the training before; the settings that read them."""
         checkpoint, labels = teacher.last_checkpoint, self.work_dir / 'pseudo_labels'
-        prior = Path(os.environ.get('DEPTH_MIXTURES_ROOT', 'data/depth_mixtures')) / DEPTH_MIXTURES
-        sizes = ('--component-pixels', 2, 160)  # the published 50 and 4950, scaled with the area
         self._call(
             threads,
             'write_pseudo_labels.py',
-            *(checkpoint, labels, '--spatial-prior', prior, *sizes),
+            *(checkpoint, labels, *self.label_options),
             config=teacher.config,
             options=teacher.options,
         )
@@ -283,6 +294,7 @@ def plan_ladder(
                 Path(folder) / name / f'seed_{seed}',
                 (*method.options, *options),
                 None if method.labels_of is None else of_seed[method.labels_of],
+                method.label_options,
             )
         trainings += of_seed.values()
     return trainings
@@ -409,6 +421,7 @@ def claim_folder(folder: str | Path, methods: Mapping[str, Method], options: Seq
             method.config,
             *method.options,
             *([f'labels_of={method.labels_of}'] if method.labels_of else []),
+            *method.label_options,
             *options,
         ]
         for name, method in methods.items()
