@@ -418,8 +418,8 @@ def check_depth_distribution(cfg, name):
     head = cfg.model.decode_head
     assert head.type == 'DepthDistributionHead'
     if backbone == 'effl0':
-        check_budget(cfg, 'sim2real')
-        assert head.get('learn_depth', True) == (variant != 'sim2real_no_depth')
+        check_budget(cfg, variant.partition('_')[0])
+        assert head.get('learn_depth', True) == (not variant.endswith('no_depth'))
     else:
         assert cfg.model.backbone.depth == int(backbone[1:])
     if 'self_training' in name:
