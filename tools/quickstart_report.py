@@ -5,6 +5,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mmseg_depthuda.apps.comparison.comparison_tables import comparison_table
 from mmseg_depthuda.apps.comparison.quickstart_report import (
     TrainedRun,
     draw_report,
@@ -12,7 +13,7 @@ from mmseg_depthuda.apps.comparison.quickstart_report import (
     training_seconds,
     write_summary,
 )
-from mmseg_depthuda.apps.comparison.runs import ComparedRun, comparison_table
+from mmseg_depthuda.apps.comparison.run_results import ComparedRun
 from mmseg_depthuda.apps.exit_status import exit_status
 from mmseg_depthuda.engine.launch import find_config
 from mmseg_depthuda.fileio import latest_checkpoint

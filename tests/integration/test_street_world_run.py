@@ -22,7 +22,7 @@ from mmseg_depthuda.apps.benchmarking.ladder import (
     report_ladder,
     run_ladder,
 )
-from mmseg_depthuda.apps.comparison.runs import read_curves
+from mmseg_depthuda.apps.comparison.run_results import read_curves
 
 ROOT = Path(__file__).parents[2]
 SMALL = {

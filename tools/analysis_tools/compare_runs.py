@@ -12,15 +12,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmseg_depthuda.apps.comparison.runs import (
-    ComparedRun,
+from mmseg_depthuda.apps.comparison.comparison_pictures import draw_classes, draw_curves
+from mmseg_depthuda.apps.comparison.comparison_tables import (
     best_checkpoints,
     comparison_table,
-    draw_classes,
-    draw_curves,
-    read_run,
     write_table,
 )
+from mmseg_depthuda.apps.comparison.run_results import ComparedRun, read_run
 from mmseg_depthuda.apps.exit_status import exit_status
 
 

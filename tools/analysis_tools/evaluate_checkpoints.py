@@ -20,7 +20,8 @@ from mmseg_depthuda.apps.comparison.checkpoint_scores import (
     find_checkpoints,
     sign_of_better,
 )
-from mmseg_depthuda.apps.comparison.runs import checkpoint_table, draw_checkpoints
+from mmseg_depthuda.apps.comparison.comparison_pictures import draw_checkpoints
+from mmseg_depthuda.apps.comparison.comparison_tables import checkpoint_table
 from mmseg_depthuda.apps.exit_status import exit_status, same_command
 from mmseg_depthuda.engine.launch import add_run_arguments, load_config
 

@@ -14,14 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from mmseg_depthuda.apps.comparison.comparison_pictures import draw_classes, draw_curves
+from mmseg_depthuda.apps.comparison.comparison_tables import comparison_table, write_table
 from mmseg_depthuda.apps.comparison.quickstart_report import TrainedRun, draw_report
-from mmseg_depthuda.apps.comparison.runs import (
-    comparison_table,
-    draw_classes,
-    draw_curves,
-    read_run,
-    write_table,
-)
+from mmseg_depthuda.apps.comparison.run_results import read_run
 from mmseg_depthuda.apps.comparison.transfers import draw_transfers, read_adapted, transfer_table
 from mmseg_depthuda.engine.launch import config_folder, find_config
 from mmseg_depthuda.fileio import AtomicBackend, latest_checkpoint
