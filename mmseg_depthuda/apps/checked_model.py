@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import torch
@@ -38,20 +37,23 @@ def load_checked_model(
     return model
 
 
-def existing_device(text: str) -> str:
-    """Type of an argument that names a device of this machine.
+def usable_device(name: str | None = None) -> str:
+    """Check a device that the user has named, or choose one.
+
+    Args:
+        name: ``'cpu'``, ``'cuda'``, ``'cuda:1'``...; None for a GPU where there is one.
+
+    Returns:
+        The name.
 
     Raises:
-        argparse.ArgumentTypeError: If PyTorch cannot use it.
+        ValueError: If PyTorch cannot use it.
     """
+    if name is None:
+        return 'cuda' if torch.cuda.is_available() else 'cpu'
     try:
-        torch.empty(0, device=text)
+        torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:  # AssertionError: PyTorch without CUDA
         reason = str(error).partition('\n')[0]
-        raise argparse.ArgumentTypeError(f'{text!r} cannot be used here: {reason}') from error
-    return text
-
-
-def default_device() -> str:
-    """``'cuda'`` where there is one."""
-    return 'cuda' if torch.cuda.is_available() else 'cpu'
+        raise ValueError(f'--device {name} cannot be used here: {reason}') from error
+    return name
