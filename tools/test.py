@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Evaluate a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``, or ``mmseg-depthuda test ...``."""
+"""Evaluate a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``, or ``mmseg-depthuda test``."""
 
 import sys
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import CheckpointLoader
+from mmengine.runner import CheckpointLoader, load_state_dict
 from mmseg.apis import init_model
 from mmseg.models import BaseSegmentor
 
@@ -34,6 +34,25 @@ def load_checked_model(
     model = init_model(config, str(checkpoint), device=device)
     loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu')
     check_weights_of_test(model, loaded, checkpoint)
+    return model
+
+
+def checked_model_of(
+    config: Config, checkpoint: dict, name: str | Path, device: str
+) -> BaseSegmentor:
+    """The model of a checkpoint that has been read; otherwise as :func:`load_checked_model`.
+
+    Args:
+        config: Config of the model.
+        checkpoint: What the file holds.
+        name: The file, for messages.
+        device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``...
+    """
+    model = init_model(config, device=device)
+    check_weights_of_test(model, checkpoint, name)
+    weights = checkpoint.get('state_dict', checkpoint)
+    plain = {key.removeprefix('module.'): value for key, value in weights.items()}
+    load_state_dict(model, plain, logger='silent')
     return model
 
 

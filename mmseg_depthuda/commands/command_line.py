@@ -21,6 +21,7 @@ from mmseg_depthuda.startup import ignore_foreign_warnings
 COMMANDS: Mapping[str, str | Mapping[str, str]] = {
     'train': 'train',
     'test': 'test',
+    'predict': 'predict',
 }
 """Name of a command -> its module, or the commands of a group by their names."""
 GROUPS = {
