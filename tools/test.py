@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Evaluate a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``, or ``mmseg-depthuda test``."""
+"""``python tools/test.py``, the same as ``mmseg-depthuda test``."""
 
 import sys
 

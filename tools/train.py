@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Train a segmentor: ``python tools/train.py CONFIG``, or ``mmseg-depthuda train CONFIG``."""
+"""``python tools/train.py``, the same as ``mmseg-depthuda train``."""
 
 import sys
 

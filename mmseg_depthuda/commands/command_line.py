@@ -22,10 +22,43 @@ COMMANDS: Mapping[str, str | Mapping[str, str]] = {
     'train': 'train',
     'test': 'test',
     'predict': 'predict',
+    'data': {
+        'street-world': 'render_street_world',
+        'cityscapes': 'prepare_cityscapes',
+        'gta5': 'prepare_gta5',
+        'synthia': 'prepare_synthia',
+        'class-statistics': 'count_classes',
+    },
+    'depth': {
+        'stereo': 'stereo_depth',
+        'predict': 'predict_depth',
+        'show': 'show_depth',
+    },
+    'mixtures': {'fit': 'fit_mixtures', 'show': 'show_mixtures'},
+    'pseudo-labels': 'write_pseudo_labels',
+    'weights': 'convert_weights',
+    'analyze': {
+        'runs': 'compare_runs',
+        'checkpoints': 'evaluate_checkpoints',
+        'confusion-matrix': 'confusion_matrix',
+        'negative-transfer': 'negative_transfers',
+        'stereo': 'stereo_quality',
+        'quickstart': 'report_quickstart',
+    },
+    'benchmark': {
+        'training': 'benchmark_iteration',
+        'data': 'benchmark_data',
+        'depth-distribution': 'benchmark_density',
+        'ladder': 'benchmark_ladder',
+    },
 }
 """Name of a command -> its module, or the commands of a group by their names."""
 GROUPS = {
-    'depth': 'Depth files: from a network or from stereo pairs; pictures of them.',
+    'data': 'Datasets: render the street world, check and convert downloads.',
+    'depth': 'Depth files: of stereo pairs or from a network; pictures of them.',
+    'mixtures': 'Depth mixtures of a source: fit and draw them.',
+    'analyze': 'Compare runs, checkpoints and images.',
+    'benchmark': 'Measure speed, memory, and methods over seeds.',
 }
 FAILED, INTERRUPTED = 2, 130
 
@@ -56,18 +89,29 @@ def run_tool(*names: str) -> int:
     """Run a command under the name of the script that the user has called.
 
     Args:
-        *names (str): The command: ``'train'``, or ``'depth', 'show'``.
+        *names (str): The command, ``'train'`` or ``'depth', 'show'``, and its first arguments.
 
     Returns:
         int: Exit status.
     """
+    words = [*names, *sys.argv[1:]]
     command: Any = COMMANDS
-    for name in names:
-        command = command[name]
-    return _run(command, sys.argv[0], sys.argv[1:])
+    while not isinstance(command, str):
+        command = command[words.pop(0)]
+    return _run(command, sys.argv[0], words)
 
 
-def _run(module_name: str, program: str, words: Sequence[str]) -> int:
+def parse(module_name: str, program: str, words: Sequence[str]) -> argparse.Namespace:
+    """Read the options of a command.
+
+    Args:
+        module_name (str): Its module.
+        program (str): What the user has typed before the options.
+        words (Sequence[str]): The options.
+
+    Returns:
+        argparse.Namespace: The options; an error among them ends the process.
+    """
     command = import_module(f'{__package__}.{module_name}')
     parser = argparse.ArgumentParser(
         prog=program,
@@ -78,6 +122,11 @@ def _run(module_name: str, program: str, words: Sequence[str]) -> int:
     args = parser.parse_args(words)
     if hasattr(command, 'check_arguments'):
         command.check_arguments(parser, args)
+    return args
+
+
+def _run(module_name: str, program: str, words: Sequence[str]) -> int:
+    args = parse(module_name, program, words)
     ignore_foreign_warnings()
     try:
         mmseg_depthuda.register()
@@ -87,7 +136,7 @@ def _run(module_name: str, program: str, words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print(f'{program}: interrupted.', file=sys.stderr)
         return INTERRUPTED
-    return command.run(args)
+    return import_module(f'{__package__}.{module_name}').run(args)
 
 
 def _parser_of_group(names: Sequence[str], commands: Mapping[str, Any]) -> argparse.ArgumentParser:

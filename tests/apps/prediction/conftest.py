@@ -80,10 +80,12 @@ def write_training(folder, depth_file='mat_metres', pipeline=PIPELINE, **head):
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope('mmseg'):
         network = MODELS.build(cfg.model)
-    for weight in network.decode_head.parameters():
-        if weight.ndim == 4:  # weights of mean 0, or one class would win everywhere
-            values = 0.3 * torch.randn_like(weight)
+    for name, weight in network.named_parameters():
+        if weight.ndim == 4:  # kept in size; of mean 0, or one class would win everywhere
+            values = torch.randn_like(weight) / weight[0].numel() ** 0.5
             weight.data = values - values.mean(dim=(1, 2, 3), keepdim=True)
+        elif name.startswith('decode_head') and name.endswith('bias'):
+            weight.data.zero_()
     meta = dict(cfg=cfg.pretty_text, dataset_meta=dict(classes=CLASSES, palette=PALETTE))
     torch.save(dict(state_dict=network.state_dict(), meta=meta), folder / 'iter_4.pth')
     return SimpleNamespace(
