@@ -17,6 +17,10 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mmseg_depthuda.apps.benchmarking.ladder import Method
 
 LADDERS = ('random_weights', 'sim2real', 'sim2camvid')
 LAYOUTS = ('gta', 'synthia', 'cityscapes')
@@ -42,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def choose_methods(args: argparse.Namespace) -> dict[str, str]:
+def choose_methods(args: argparse.Namespace) -> dict[str, Method]:
     """The experiments of the ladder that the user has named, or its usual ones."""
     from mmseg_depthuda.apps.benchmarking.ladder import (
         STREET_WORLD_ADVERSARIAL,
