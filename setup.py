@@ -1,9 +1,8 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Packaging of ``mmseg-depthuda``.
 
-Configs, tools and the model index are shipped inside the package as ``mmseg_depthuda/.mim/``, the
-place where MMSegmentation keeps its own. (MMEngine's ``PACKAGE::config`` notation looks there too,
-but only into packages of OpenMMLab.)
+Configs, tools and the model index are shipped inside the package as ``mmseg_depthuda/.mim/``, where
+MMEngine's notation ``mmseg_depthuda::FOLDER/CONFIG.py`` finds them. In a checkout there are links.
 
 Wheel and source distribution hold tracked files only, so that a scratch config stays at home.
 """
@@ -131,10 +130,12 @@ setup(
     package_data={'mmseg_depthuda': ['py.typed']},
     install_requires=read_requirements('runtime.txt'),
     extras_require={
+        'onnx': read_requirements('onnx.txt'),
         'pretrained': read_requirements('pretrained.txt'),
         'tests': read_requirements('tests.txt'),
         'docs': read_requirements('docs.txt'),
     },
+    entry_points={'console_scripts': ['mmseg-depthuda = mmseg_depthuda.commands:main']},
     cmdclass={'build_py': BuildWithMim, 'egg_info': TrackedSources},
     zip_safe=False,
 )

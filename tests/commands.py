@@ -3,7 +3,10 @@
 
 import runpy
 import sys
+from importlib import import_module
 from unittest.mock import patch
+
+from mmseg_depthuda.commands.command_line import COMMANDS, main, parse
 
 
 def exit_status_of(script, *arguments):
@@ -17,5 +20,15 @@ def exit_status_of(script, *arguments):
 
 
 def main_of(script):
-    """The function ``main`` of a script, which is not run."""
-    return runpy.run_path(str(script))['main']
+    """The work of a script as a function of its arguments, which raises its errors."""
+    names = runpy.run_path(str(script))['MMSEG_DEPTHUDA_COMMAND']
+    module = COMMANDS
+    for name in names:
+        module = module[name]
+    work = import_module(f'mmseg_depthuda.commands.{module}').work
+    return lambda arguments: work(parse(module, script.name, arguments))
+
+
+def command(*names):
+    """A command of ``mmseg-depthuda`` as a function of its arguments: its exit status."""
+    return lambda arguments: main([*names, *arguments])

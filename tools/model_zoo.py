@@ -10,8 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmseg_depthuda.apps.model_zoo import stale_files, zoo_files
-
+MMSEG_DEPTHUDA_COMMAND = ()  # the options come first
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -20,6 +19,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument('--check', action='store_true', help='fail if a file is out of date')
     parser.add_argument('--root', type=Path, default=ROOT, help='checkout (default: this one)')
     args = parser.parse_args(argv)
+    import mmseg_depthuda
+
+    mmseg_depthuda.register()
+    from mmseg_depthuda.apps.model_zoo import stale_files, zoo_files
+
     try:
         files = zoo_files(args.root)
     except (ValueError, KeyError, OSError) as error:

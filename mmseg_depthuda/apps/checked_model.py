@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import CheckpointLoader
+from mmengine.runner import CheckpointLoader, load_state_dict
 from mmseg.apis import init_model
 from mmseg.models import BaseSegmentor
 
@@ -38,20 +37,42 @@ def load_checked_model(
     return model
 
 
-def existing_device(text: str) -> str:
-    """Type of an argument that names a device of this machine.
+def checked_model_of(
+    config: Config, checkpoint: dict, name: str | Path, device: str
+) -> BaseSegmentor:
+    """The model of a checkpoint that has been read; otherwise as :func:`load_checked_model`.
+
+    Args:
+        config: Config of the model.
+        checkpoint: What the file holds.
+        name: The file, for messages.
+        device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``...
+    """
+    model = init_model(config, device=device)
+    check_weights_of_test(model, checkpoint, name)
+    weights = checkpoint.get('state_dict', checkpoint)
+    plain = {key.removeprefix('module.'): value for key, value in weights.items()}
+    load_state_dict(model, plain, logger='silent')
+    return model
+
+
+def usable_device(name: str | None = None) -> str:
+    """Check a device that the user has named, or choose one.
+
+    Args:
+        name: ``'cpu'``, ``'cuda'``, ``'cuda:1'``...; None for a GPU where there is one.
+
+    Returns:
+        The name.
 
     Raises:
-        argparse.ArgumentTypeError: If PyTorch cannot use it.
+        ValueError: If PyTorch cannot use it.
     """
+    if name is None:
+        return 'cuda' if torch.cuda.is_available() else 'cpu'
     try:
-        torch.empty(0, device=text)
+        torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:  # AssertionError: PyTorch without CUDA
         reason = str(error).partition('\n')[0]
-        raise argparse.ArgumentTypeError(f'{text!r} cannot be used here: {reason}') from error
-    return text
-
-
-def default_device() -> str:
-    """``'cuda'`` where there is one."""
-    return 'cuda' if torch.cuda.is_available() else 'cpu'
+        raise ValueError(f'--device {name} cannot be used here: {reason}') from error
+    return name

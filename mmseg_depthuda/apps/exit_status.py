@@ -8,7 +8,6 @@ a full disk, a killed worker), 130 after Ctrl-C, 143 after SIGTERM.
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
@@ -130,14 +129,3 @@ def raise_stop_again() -> None:
     """
     if _stops:
         raise _stops[-1]
-
-
-def positive_integer(text: str) -> int:
-    """Type of an argument that is a number of processes and the like.
-
-    Raises:
-        argparse.ArgumentTypeError: If the text is something else.
-    """
-    if not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a positive number')
-    return int(text)

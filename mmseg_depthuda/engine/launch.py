@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Turns a command line into a configured run, for ``tools/train.py`` and ``tools/test.py``."""
+"""Turns a command line into a configured run, for the commands ``train`` and ``test``."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config, DictAction
-from mmengine.logging import print_log
+from mmengine.config import Config
+from mmengine.logging import MMLogger, print_log
 from mmengine.registry import OPTIMIZERS as ENGINE_OPTIMIZERS
 from mmengine.runner import Runner
-from mmengine.utils import get_installed_path, import_modules_from_strings
+from mmengine.utils import import_modules_from_strings
 from mmseg.registry import OPTIMIZERS
+from yapf.yapflib import yapf_api
 
 from mmseg_depthuda.evaluation.metric_arguments import check_evaluator
 from mmseg_depthuda.fileio import checkpoint_damage, latest_checkpoint
+from mmseg_depthuda.fileio.package_configs import package_config
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -34,6 +37,16 @@ READ_KEYS = {
 """Top-level keys of a config that the runner or a tool reads."""
 POSITIVE = {'batch_size', 'crop_size', 'max_iters', 'max_epochs', 'val_interval', 'num_classes'}
 """Settings whose numbers must be above 0, wherever they stand in a config."""
+LOG_FILE_ONLY = (
+    '\n' + 60 * '-' + '\nSystem environment',
+    'Config:\n',
+    'Hooks will be executed in the following order',
+    'paramwise_options -- ',
+    'The prefix is not set in metric class',
+    '"FileClient" will be deprecated',
+    '"HardDiskBackend" is the alias',
+)
+"""How those messages of MMEngine begin that go to the log file, but not to the console."""
 REMEDIES = {
     'max_iters': 'train_cfg.max_iters',
     'val_interval': 'train_cfg.val_interval',
@@ -45,54 +58,70 @@ REMEDIES = {
 """For a key that has no effect at the top level: the key that is read."""
 
 
-class Overrides(DictAction):
-    """MMEngine's ``KEY=VALUE ...``; an argument without ``=`` is an error of the command line."""
+class QuietRunner(Runner):
+    """MMEngine's runner, which says hundreds of lines less before the first iteration.
 
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
-        for value in values:
-            if '=' not in value:
-                parser.error(f'{option_string} takes KEY=VALUE, got {value!r}')
-        super().__call__(parser, namespace, values, option_string)
-
-
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that training and testing share, named as in MMSegmentation's tools.
-
-    Args:
-        parser (argparse.ArgumentParser): Parser to extend.
+    Config, environment and hooks are in the log file alone. The config is formatted once, not at
+    each of the four places that store it.
     """
-    parser.add_argument('--work-dir', help='folder of logs, checkpoints and results')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=Overrides,
-        help='override settings of the config, as in `train_cfg.max_iters=100 model.x="[1,2]"`',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher',
-    )
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        format_each_text_once()
+        super().__init__(*args, **kwargs)
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """Build MMEngine's logger, with a console that leaves out :data:`LOG_FILE_ONLY`.
+
+        Args:
+            *args (Any): As for MMEngine's method.
+            **kwargs (Any): As for MMEngine's method.
+
+        Returns:
+            MMLogger: The logger.
+        """
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if type(handler) is logging.StreamHandler:
+                handler.addFilter(lambda record: not record.getMessage().startswith(LOG_FILE_ONLY))
+        logger.info(f'Config, environment and all messages: {logger.log_file}')
+        return logger
+
+
+def format_each_text_once() -> None:
+    """Let yapf, by which MMEngine formats a config, remember the last text and its result.
+
+    MMEngine formats the same text whenever it stores or shows the config, for a second each time.
+    """
+    if hasattr(yapf_api.FormatCode, 'cache_info'):
+        return
+    format_code = yapf_api.FormatCode
+
+    @lru_cache(maxsize=2)
+    def formatted(text: str, options: str) -> Any:
+        return format_code(text, **ast.literal_eval(options))
+
+    def format_once(text: str, **options: Any) -> Any:
+        return formatted(text, repr(options))
+
+    format_once.cache_info = formatted.cache_info  # type: ignore[attr-defined]
+    yapf_api.FormatCode = format_once
 
 
 def config_folder() -> Path:
     """Locate the configs of the package.
 
     Returns:
-        Path: ``configs/`` of the checkout, or ``.mim/configs`` of an installed package.
+        Path: ``.mim/configs`` of the package; in a checkout this is a link to ``configs/``.
     """
-    shipped = PACKAGE / '.mim' / 'configs'
-    return shipped if shipped.is_dir() else PACKAGE.parent / 'configs'
+    return (PACKAGE / '.mim' / 'configs').resolve()
 
 
 def find_config(name: str | Path) -> Path:
     """Find a config by its path, or by its path within the configs of the package.
 
     Args:
-        name (str | Path): As typed: ``my/config.py``, ``configs/corda/corda_r101_gta2cs.py`` or
-            ``corda/corda_r101_gta2cs.py``.
+        name (str | Path): As typed: ``my/config.py``, ``configs/corda/corda_r101_gta2cs.py``,
+            ``corda/corda_r101_gta2cs.py`` or ``mmseg_depthuda::corda/corda_r101_gta2cs.py``.
 
     Returns:
         Path: The existing file.
@@ -100,7 +129,7 @@ def find_config(name: str | Path) -> Path:
     Raises:
         FileNotFoundError: There is no such config; the message lists similar names.
     """
-    path = Path(name)
+    path = package_config(str(name)) if '::' in str(name) else Path(name)
     folder = config_folder()
     inside = Path(*path.parts[1:]) if path.parts[:1] == ('configs',) else path
     for candidate in (path, folder / inside):
@@ -147,7 +176,7 @@ def load_config(args: argparse.Namespace) -> Config:
     """Read the config of a command line and apply its options.
 
     Args:
-        args (argparse.Namespace): ``config`` and the options of :func:`add_run_arguments`.
+        args (argparse.Namespace): ``config`` and the options of ``commands/arguments.py``.
 
     Returns:
         Config: With ``work_dir`` and ``launcher`` set.
@@ -224,10 +253,7 @@ def _bases(path: Path) -> list[Path]:
 
 
 def _base_path(base: str, folder: Path) -> Path:
-    package, separator, name = base.partition('::')
-    if not separator:
-        return folder / base
-    return Path(get_installed_path(package)) / '.mim' / 'configs' / name
+    return package_config(base) if '::' in base else folder / base
 
 
 def report_misspelled_keys(cfg: Config) -> None:

@@ -14,6 +14,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import MMLogger
 
 import mmseg_depthuda
+from mmseg_depthuda.commands.arguments import add_run_arguments
 from mmseg_depthuda.engine import launch
 from tests.commands import exit_status_of
 
@@ -23,7 +24,7 @@ ROOT = Path(mmseg_depthuda.__file__).parents[1]
 def parse(*arguments):
     parser = argparse.ArgumentParser()
     parser.add_argument('config')
-    launch.add_run_arguments(parser)
+    add_run_arguments(parser)
     return parser.parse_args(arguments)
 
 

@@ -1,9 +1,12 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Check a download of Cityscapes and convert its labels to train indices; see docs/data.md."""
+"""``python tools/dataset_converters/cityscapes.py``:
+the same as ``mmseg-depthuda data cityscapes``."""
 
 import sys
 
-from mmseg_depthuda.apps.preparation.preparation_command import prepare_cityscapes
+MMSEG_DEPTHUDA_COMMAND = ('data', 'cityscapes')
 
 if __name__ == '__main__':
-    sys.exit(prepare_cityscapes())
+    from mmseg_depthuda.commands import run_tool
+
+    sys.exit(run_tool(*MMSEG_DEPTHUDA_COMMAND))

@@ -1,9 +1,11 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Check a download of GTA5 and convert its labels to train indices; see docs/data.md."""
+"""``python tools/dataset_converters/gta.py``, the same as ``mmseg-depthuda data gta5``."""
 
 import sys
 
-from mmseg_depthuda.apps.preparation.preparation_command import prepare_gta5
+MMSEG_DEPTHUDA_COMMAND = ('data', 'gta5')
 
 if __name__ == '__main__':
-    sys.exit(prepare_gta5())
+    from mmseg_depthuda.commands import run_tool
+
+    sys.exit(run_tool(*MMSEG_DEPTHUDA_COMMAND))

@@ -1,9 +1,11 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Check a download of SYNTHIA and convert its labels to train indices; see docs/data.md."""
+"""``python tools/dataset_converters/synthia.py``, the same as ``mmseg-depthuda data synthia``."""
 
 import sys
 
-from mmseg_depthuda.apps.preparation.preparation_command import prepare_synthia
+MMSEG_DEPTHUDA_COMMAND = ('data', 'synthia')
 
 if __name__ == '__main__':
-    sys.exit(prepare_synthia())
+    from mmseg_depthuda.commands import run_tool
+
+    sys.exit(run_tool(*MMSEG_DEPTHUDA_COMMAND))

@@ -1,9 +1,11 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Write depth of stereo pairs for training: ``python tools/depth/stereo_depth.py -h``."""
+"""``python tools/depth/stereo_depth.py``, the same as ``mmseg-depthuda depth stereo``."""
 
 import sys
 
-from mmseg_depthuda.apps.stereo.stereo_command import write_stereo_depth
+MMSEG_DEPTHUDA_COMMAND = ('depth', 'stereo')
 
 if __name__ == '__main__':
-    sys.exit(write_stereo_depth())
+    from mmseg_depthuda.commands import run_tool
+
+    sys.exit(run_tool(*MMSEG_DEPTHUDA_COMMAND))

@@ -1,23 +1,12 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Convert a released DACS checkpoint:
-``python tools/model_converters/dacs_to_mmseg.py IN OUT``."""
+"""``python tools/model_converters/dacs_to_mmseg.py``:
+the same as ``mmseg-depthuda weights dacs_to_mmseg``."""
 
 import sys
 
-from mmseg_depthuda.apps.released_weights import dacs_to_mmseg
-from mmseg_depthuda.apps.released_weights.weights_command import run_converter
-
-
-def main(args: list[str] | None = None) -> int:
-    return run_converter(
-        dacs_to_mmseg,
-        'Convert a released DACS checkpoint to one of MMSegmentation.',
-        source='released checkpoint',
-        target='checkpoint to write',
-        args=args,
-        with_teacher=True,
-    )
-
+MMSEG_DEPTHUDA_COMMAND = ('weights', 'dacs_to_mmseg')
 
 if __name__ == '__main__':
-    sys.exit(main())
+    from mmseg_depthuda.commands import run_tool
+
+    sys.exit(run_tool(*MMSEG_DEPTHUDA_COMMAND))

@@ -1,23 +1,12 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""Convert an initialization of DeepLab-v2's ResNet-101:
-``python tools/model_converters/deeplab_init_to_mmseg.py IN OUT``."""
+"""``python tools/model_converters/deeplab_init_to_mmseg.py``:
+the same as ``mmseg-depthuda weights deeplab_init_to_mmseg``."""
 
 import sys
 
-from mmseg_depthuda.apps.released_weights import deeplab_init_to_mmseg
-from mmseg_depthuda.apps.released_weights.weights_command import run_converter
-
-
-def main(args: list[str] | None = None) -> int:
-    return run_converter(
-        deeplab_init_to_mmseg,
-        'Convert the ImageNet+COCO or the ImageNet-only initialization of ResNet-101 '
-        'for the backbone DeepLabV2ResNet.',
-        source='released initialization',
-        target='checkpoint of the backbone to write',
-        args=args,
-    )
-
+MMSEG_DEPTHUDA_COMMAND = ('weights', 'deeplab_init_to_mmseg')
 
 if __name__ == '__main__':
-    sys.exit(main())
+    from mmseg_depthuda.commands import run_tool
+
+    sys.exit(run_tool(*MMSEG_DEPTHUDA_COMMAND))

@@ -1,12 +1,11 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-"""The command line of ``tools/depth/stereo_depth.py``."""
+"""What the command ``depth stereo`` does."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -14,12 +13,10 @@ from mmseg_depthuda.apps.exit_status import (
     COMPLETE,
     SKIPPED,
     exit_status,
-    positive_integer,
     same_command,
 )
 from mmseg_depthuda.fileio import atomic_write
 
-from .matching import MIN_DISPARITY, NEAREST_METRES
 from .pair_files import StereoPair, cityscapes_pairs, folder_pairs
 from .pair_matching import MatchingOptions, PairResult, check_record, convert_pairs, list_converted
 from .stereo_camera import StereoCamera, read_camera
@@ -29,108 +26,22 @@ CITYSCAPES_KINDS = {'stereo': 'mat_metres', 'official': 'cityscapes_disparity'}
 FOLDER_KINDS = ('mat_metres', 'png_disparity')
 
 
-def write_stereo_depth(argv: Sequence[str] | None = None) -> int:
-    """Run the tool.
+def write_stereo_depth(args: argparse.Namespace) -> int:
+    """Run the command.
 
     Args:
-        argv: Arguments, by default those of the process.
+        args: Its options, as ``commands/stereo_depth.py`` reads them.
 
     Returns:
         Exit status, see :mod:`mmseg_depthuda.apps.exit_status`.
     """
-    parser = _parser()
-    args = parser.parse_args(argv)
-    _check_arguments(parser, args)
     return exit_status(NAME, lambda: _convert(args), same_command)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description='Match rectified stereo pairs and write the depth of the left images for '
-        'training; see docs/stereo_depth.md.',
-        epilog='Existing depth files are kept, so that an interrupted run goes on. Exit status: 0 '
-        'every pair has depth, 1 some were skipped, 2 not finished, 130 or 143 stopped. Defaults '
-        'in parentheses.',
-    )
-    cityscapes = parser.add_argument_group('Cityscapes')
-    cityscapes.add_argument(
-        'root', nargs='?', help='folder with leftImg8bit, rightImg8bit and camera'
-    )
-    cityscapes.add_argument('--splits', nargs='+', help='(train val)')
-    cityscapes.add_argument(
-        '--kinds', nargs='+', choices=sorted(CITYSCAPES_KINDS), help='depth files (stereo)'
-    )
-    folders = parser.add_argument_group('folders of your own')
-    folders.add_argument('--left', metavar='FOLDER', help='left images')
-    folders.add_argument('--right', metavar='FOLDER', help='right images, of the same names')
-    folders.add_argument('--fx', type=float, help='focal length in pixels')
-    folders.add_argument('--baseline', type=float, help='distance of the cameras in meters')
-    folders.add_argument('--camera', metavar='FILE', help='JSON file as of Cityscapes instead')
-    folders.add_argument(
-        '--depth-file', choices=FOLDER_KINDS, help='kind of the depth files (mat_metres)'
-    )
-    matching = parser.add_argument_group('matching')
-    matching.add_argument(
-        '--nearest',
-        type=float,
-        default=NEAREST_METRES,
-        help=f'meters to the nearest thing in sight ({NEAREST_METRES:g})',
-    )
-    matching.add_argument(
-        '--max-disparity', type=float, help='largest disparity in pixels, instead of --nearest'
-    )
-    matching.add_argument(
-        '--min-disparity',
-        type=float,
-        default=MIN_DISPARITY,
-        help=f'smallest disparity that is measured, in pixels ({MIN_DISPARITY:g})',
-    )
-    matching.add_argument(
-        '--block-size', type=int, help='odd matching window (3; 5 for images from 1024 wide)'
-    )
-    matching.add_argument('--no-inpainting', action='store_true', help='leave gaps open')
-    parser.add_argument(
-        '--no-pair-check',
-        dest='pair_check',
-        action='store_false',
-        help='match pairs even if they do not look rectified',
-    )
-    parser.add_argument(
-        '--out', metavar='FOLDER', help='where to write (Cityscapes: the same root)'
-    )
-    parser.add_argument('--workers', type=positive_integer, default=2, help='processes (2)')
-    parser.add_argument('--report', type=Path, metavar='FILE', help='JSON report')
-    return parser
-
-
-def _check_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    own = ('left', 'right', 'fx', 'baseline', 'camera', 'depth_file')
-    given = [f'--{name.replace("_", "-")}' for name in own if getattr(args, name) is not None]
-    if args.root is not None:
-        if given:
-            parser.error(f'{", ".join(given)}: give the root of Cityscapes, or two folders')
-        return
-    if not (args.left and args.right and args.out):
-        parser.error('give the root of Cityscapes, or --left, --right and --out')
-    if args.splits or args.kinds:
-        parser.error(
-            '--splits and --kinds are for the root of Cityscapes. Folders of your own get meters '
-            'with --depth-file mat_metres (by default), which need no camera to be loaded'
-        )
-    if (args.camera is None) == (args.fx is None or args.baseline is None) or (
-        args.camera is not None and (args.fx is not None or args.baseline is not None)
-    ):
-        parser.error('meters need the camera: give --fx and --baseline, or --camera')
-
-
 def _convert(args: argparse.Namespace) -> int:
-    options = MatchingOptions(
-        nearest=args.nearest,
-        max_disparity=args.max_disparity,
-        block_size=args.block_size,
-        min_disparity=args.min_disparity,
-        inpaint=not args.no_inpainting,
-    )
+    names = ('nearest', 'max_disparity', 'block_size', 'min_disparity')
+    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    options = MatchingOptions(**given, inpaint=not args.no_inpainting)
     groups, camera = _groups(args)
     check_record(args.out or args.root, options, camera)
     contents = {}

@@ -18,14 +18,14 @@ import pytest
 
 from mmseg_depthuda.apps.preparation import label_preparation
 from mmseg_depthuda.apps.preparation.inspection import inspect
-from mmseg_depthuda.apps.preparation.preparation_command import (
-    prepare_cityscapes,
-    prepare_gta5,
-    prepare_synthia,
-)
 from mmseg_depthuda.fileio.processes import no_opencv_threads
+from tests.commands import command
 
 from .conftest import DEFECTS, contents, prepared, read_report, train_ids_of
+
+prepare_cityscapes, prepare_gta5, prepare_synthia = (
+    command('data', name) for name in ('cityscapes', 'gta5', 'synthia')
+)
 
 ROOT = Path(__file__).parents[3]
 TOOLS = ROOT / 'tools/dataset_converters'

@@ -18,10 +18,10 @@ import pytest
 from mmseg_depthuda.apps.stereo import StereoCamera, pair_matching
 from mmseg_depthuda.apps.stereo.pair_files import ENCODERS, StereoPair
 from mmseg_depthuda.apps.stereo.pair_matching import _naming
-from mmseg_depthuda.apps.stereo.stereo_command import write_stereo_depth
 from mmseg_depthuda.datasets import CityscapesDepthDataset, FolderDepthDataset
 from mmseg_depthuda.datasets.transforms import LoadInverseDepth
 from mmseg_depthuda.fileio.processes import no_opencv_threads
+from tests.commands import command
 
 from .conftest import (
     BASELINE,
@@ -31,6 +31,8 @@ from .conftest import (
     write_cityscapes,
     write_image,
 )
+
+write_stereo_depth = command('depth', 'stereo')
 
 ROOT = Path(__file__).parents[3]
 STEMS = [f'train/ulm/ulm_{i:06}_000019' for i in range(3)]

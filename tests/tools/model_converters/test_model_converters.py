@@ -12,7 +12,7 @@ from tests.apps.released_weights.test_weight_conversion import (
     initialization,
     write_released,
 )
-from tests.commands import main_of
+from tests.commands import exit_status_of
 
 TOOLS = Path(__file__).parents[3] / 'tools/model_converters'
 
@@ -23,7 +23,7 @@ def run(tmp_path, capsys):
 
     def run(tool, *options, source='in.pth', target='out.pth'):
         paths = [str(tmp_path / name) for name in (source, target)]
-        status = main_of(TOOLS / f'{tool}.py')([*paths, *options])
+        status = exit_status_of(TOOLS / f'{tool}.py', *paths, *options)
         return status, ''.join(capsys.readouterr())
 
     return run

@@ -1,0 +1,11 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+"""``python tools/predict.py``, the same as ``mmseg-depthuda predict``."""
+
+import sys
+
+MMSEG_DEPTHUDA_COMMAND = ('predict',)
+
+if __name__ == '__main__':
+    from mmseg_depthuda.commands import run_tool
+
+    sys.exit(run_tool(*MMSEG_DEPTHUDA_COMMAND))
