@@ -15,6 +15,7 @@ from scipy.special import softmax
 
 from mmseg_depthuda.fileio import atomic_write, map_in_processes
 
+from .domains import DOMAIN_OPTIONS
 from .label_protocols import IGNORE_INDEX
 from .transforms import read_labels
 
@@ -247,12 +248,18 @@ def _read_class_statistics(dataset: BaseDataset, path: str | Path) -> np.ndarray
 
 
 def source_dataset_config(config: dict) -> dict:
-    """The config of the (source) training dataset in a runner's config."""
-    dataset = config['train_dataloader']['dataset']
-    return dataset.get('source', dataset)
+    """The config of the (source) training dataset in a runner's config, to be built alone."""
+    return _dataset_config(config, 'source')
 
 
 def target_dataset_config(config: dict) -> dict:
     """The config of the target training dataset in a runner's config; the only one if alone."""
+    return _dataset_config(config, 'target')
+
+
+def _dataset_config(config: dict, domain: str) -> dict:
     dataset = config['train_dataloader']['dataset']
-    return dataset.get('target', dataset)
+    own = dataset.get(domain, dataset).copy()
+    for option in DOMAIN_OPTIONS:
+        own.pop(option, None)
+    return own
