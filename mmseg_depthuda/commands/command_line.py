@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str | Mapping[str, str]] = {
         'gta5': 'prepare_gta5',
         'synthia': 'prepare_synthia',
         'class-statistics': 'count_classes',
+        'mixes': 'show_mixes',
     },
     'depth': {
         'stereo': 'stereo_depth',
@@ -49,6 +50,7 @@ COMMANDS: Mapping[str, str | Mapping[str, str]] = {
         'training': 'benchmark_iteration',
         'data': 'benchmark_data',
         'depth-distribution': 'benchmark_density',
+        'matching': 'benchmark_matching_cost',
         'ladder': 'benchmark_ladder',
     },
 }
