@@ -1,7 +1,10 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 import pytest
 import torch
+from mmengine.config import Config
 
+from mmseg_depthuda.apps.released_weights.weight_conversion import model_shapes
+from mmseg_depthuda.engine.launch import config_folder
 from tests.models import tiny_depth
 from tests.models.tiny_unet import CLASSES, WEIGHTS, build_segmentor
 
@@ -60,6 +63,24 @@ def test_the_log_counts_the_tensors(depth_network, tmp_path, monkeypatch):
     (line,) = lines
     assert f'{sum(parts)} tensors of {tmp_path / "depth.pth"}' in line
     assert f'{parts[1]} of decode_head for decode_head.decoder' in line
+
+
+@pytest.mark.parametrize('backbone', ['r101', 'r18'])
+@pytest.mark.parametrize(('kind', 'modules'), [('unet', SINGLE), ('pad', BOTH)])
+def test_published_configs_fit_their_depth_network(kind, modules, backbone):
+    def shapes(name, **head):
+        config = Config.fromfile(config_folder() / f'_base_/models/{name}_{backbone}.py').model
+        config.decode_head.update(head)
+        return config.data_preprocessor.mean, model_shapes(config)
+
+    def part(all_shapes, name):
+        return {n.removeprefix(f'{name}.'): s for n, s in all_shapes.items() if n.startswith(name)}
+
+    mean, own = shapes(f'sde_{kind}', **(dict(loss_weights=WEIGHTS) if kind == 'pad' else {}))
+    depth_mean, depth = shapes('monodepth2')
+    assert mean == depth_mean
+    for module, origin in modules.items():
+        assert part(own, module) == part(depth, origin)
 
 
 def without(state, name):

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.apps.released_weights import test_sde_conversion as sde
 from tests.apps.released_weights.test_weight_conversion import (
     full_state,
     initialization,
     write_released,
 )
-from tests.apps.released_weights import test_sde_conversion as sde
 from tests.commands import main_of
 
 TOOLS = Path(__file__).parents[3] / 'tools/model_converters'
