@@ -25,6 +25,10 @@ CONVERSIONS = {
     'dada_to_mmseg': Conversion('A released checkpoint of DADA.'),
     'advent_to_mmseg': Conversion('A released checkpoint of AdvEnt.'),
     'depth_distribution_to_mmseg': Conversion('A released checkpoint of depth distribution.'),
+    'sde_to_mmseg': Conversion(
+        'A released network of self-supervised depth (Hoyer et al.).',
+        'folder of a depth network, or file of a segmentation network',
+    ),
     'deeplab_init_to_mmseg': Conversion(
         'The ImageNet+COCO or the ImageNet-only initialization of ResNet-101, for the backbone '
         'DeepLabV2ResNet.',
