@@ -57,6 +57,7 @@ class SupervisedDepth(BaseModel):
             raise ValueError(f'model.ignore_bottom must be in 0..1, got {ignore_bottom}.')
         self.backbone = MODELS.build(backbone)
         self.decode_head = MODELS.build(decode_head)
+        self.decode_head.disparity[:-1].requires_grad_(False)  # all but the finest
         self.ignore_bottom = ignore_bottom
 
     def forward(
