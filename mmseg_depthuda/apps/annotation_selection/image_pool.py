@@ -35,6 +35,13 @@ class ImagePool:
 
     def __init__(self, cfg: Config) -> None:
         self._config = dict(cfg.train_dataloader.dataset)
+        kind = DATASETS.get(self._config['type'])
+        if kind is None or not issubclass(kind, DepthSegDataset):
+            raise ValueError(
+                f'train_dataloader.dataset is a {self._config["type"]}: take a dataset of this '
+                'package, such as FolderDepthDataset(data_prefix=dict(img_path=...)), whose '
+                "files' names are known."
+            )
         images = self._built(without=(LABELS, DEPTH))
         self.folder = images.data_prefix['img_path']
         self.names = tuple(sorted(_names(images)))
@@ -94,14 +101,7 @@ class ImagePool:
         ]
 
     def _built(self, without: Sequence[str], **options: Any) -> DepthSegDataset:
-        dataset = DATASETS.build(self._without(without) | dict(pipeline=[]) | options)
-        if not isinstance(dataset, DepthSegDataset):
-            raise ValueError(
-                f'train_dataloader.dataset is a {type(dataset).__name__}: take a dataset of this '
-                'package, such as FolderDepthDataset(data_prefix=dict(img_path=...)), whose '
-                "files' names are known."
-            )
-        return dataset
+        return DATASETS.build(self._without(without) | dict(pipeline=[]) | options)
 
     def _without(self, kinds: Sequence[str]) -> dict[str, Any]:
         """The config without some kinds of files."""
