@@ -11,7 +11,9 @@ from mmengine.registry import init_default_scope
 from tests.models.tiny_depth import ENCODER, WIDTHS, build
 
 SIZE = (64, 96)
-NAMES = [f'{folder}/{i}.png' for folder in 'ab' for i in range(9) if (i % 2 == 0) == (folder == 'a')]
+NAMES = [
+    f'{folder}/{i}.png' for folder in 'ab' for i in range(9) if (i % 2 == 0) == (folder == 'a')
+]
 HEAD = dict(type='UNetDepthHead', in_channels=WIDTHS, channels=[4, 4, 8, 8, 8])
 LOAD = [
     dict(type='LoadImageFromFile'),
