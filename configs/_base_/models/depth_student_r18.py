@@ -1,16 +1,20 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# A student of stored depth, small enough for two CPU cores, trained from scratch.
-data_preprocessor = dict(
-    type='UDADataPreProcessor',
-    mean=[114.75] * 3,
-    std=[57.375] * 3,
-    bgr_to_rgb=True,
-    size_divisor=32,
-    test_cfg=dict(size_divisor=32),
-)
+# A student small enough for two CPU cores, of half the width, trained from scratch.
+_base_ = './depth_student_r50.py'
 model = dict(
-    type='SupervisedDepth',
-    data_preprocessor=data_preprocessor,
-    backbone=dict(type='ResNetWithStem', depth=18, base_channels=32, stem_channels=32),
-    decode_head=dict(type='UNetDepthHead', in_channels=[32, 32, 64, 128, 256]),
+    data_preprocessor=dict(size_divisor=32, test_cfg=dict(size_divisor=32)),
+    backbone=dict(
+        depth=18,
+        strides=(1, 2, 2, 2),
+        dilations=(1, 1, 1, 1),
+        base_channels=32,
+        stem_channels=32,
+        init_cfg=None,
+    ),
+    decode_head=dict(
+        in_channels=[32, 32, 64, 128, 256],
+        channels=[16, 32, 64, 128, 256],
+        aspp_dilations=None,
+        norm_cfg=None,
+    ),
 )
