@@ -6,7 +6,7 @@ load = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadInverseDepth', encoding='corda'),
     dict(type='ResizeWithDepth', scale=(1024, 512), depth_interpolation='bilinear'),
-    dict(type='NormalizeInverseDepth'),
+    dict(type='NormalizeDepth'),
 ]
 train_pipeline = [
     *load,

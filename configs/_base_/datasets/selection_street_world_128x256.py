@@ -6,7 +6,7 @@ load = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadInverseDepth', encoding='corda'),
     dict(type='ResizeWithDepth', scale=(256, 128), depth_interpolation='bilinear'),
-    dict(type='NormalizeInverseDepth'),
+    dict(type='NormalizeDepth'),
 ]
 train_pipeline = [*load, dict(type='RandomFlip', prob=0.5), dict(type='PackSegInputs')]
 test_pipeline = [*load, dict(type='PackSegInputs')]

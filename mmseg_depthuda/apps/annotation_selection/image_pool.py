@@ -87,7 +87,8 @@ class ImagePool:
             with_labels: Whether the student learns labels; otherwise it learns depth.
         """
         config = self._without((DEPTH,) if with_labels else (LABELS,))
-        config.pop('indices', None)
+        for part in ('indices', 'subset'):  # the listed images are within it
+            config.pop(part, None)
         return config | dict(ann_file=str(listed.resolve()))
 
     def unlabeled(self, chosen: Sequence[int]) -> list[str]:

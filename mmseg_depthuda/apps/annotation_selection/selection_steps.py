@@ -209,7 +209,7 @@ class _Selection:
                 'test_pipeline must give depth in 0..1 of the size of the image, to compare with '
                 "that of the student: [dict(type='LoadImageFromFile'), dict(type="
                 "'LoadInverseDepth', encoding='corda'), dict(type='ResizeWithDepth', scale=...), "
-                "dict(type='NormalizeInverseDepth'), dict(type='PackSegInputs')]."
+                "dict(type='NormalizeDepth'), dict(type='PackSegInputs')]."
             )
 
     def next(self, chosen: list[int], count: int, number: int) -> list[int]:

@@ -21,7 +21,7 @@ from mmseg_depthuda.models.losses.berhu_loss import berhu_loss
 class SupervisedDepth(BaseModel):
     """A depth network that learns the depth of its samples, such as the student of a selection.
 
-    It learns disparity in 0..1, which :class:`NormalizeInverseDepth` makes of any depth. Only the
+    It learns disparity in 0..1, which :class:`NormalizeDepth` makes of any depth. Only the
     finest of the head's disparities is trained.
 
     Args:
@@ -114,7 +114,7 @@ class SupervisedDepth(BaseModel):
             raise ValueError(
                 f'the depth of {data_samples[int(target.flatten(1).amax(1).argmax())].img_path} '
                 f'goes up to {float(target.max()):.4g}, but {type(self).__name__} learns 0..1. Put '
-                "dict(type='NormalizeInverseDepth') after LoadInverseDepth into the pipeline."
+                "dict(type='NormalizeDepth') after LoadInverseDepth into the pipeline."
             )
         prediction = self._disparity(inputs).float()
         used = valid_depth(target)

@@ -18,7 +18,7 @@ HEAD = dict(type='UNetDepthHead', in_channels=WIDTHS, channels=[4, 4, 8, 8, 8])
 LOAD = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadInverseDepth', encoding='corda'),
-    dict(type='NormalizeInverseDepth'),
+    dict(type='NormalizeDepth'),
 ]
 PACK = dict(type='PackSegInputs')
 

@@ -81,7 +81,7 @@ def test_refuses_what_it_cannot_learn_from():
         model(images, [SegDataSample()] * 2, mode='loss')
     depths = torch.full((2, 1, *SIZE), 0.5)
     depths[1] *= 30
-    with pytest.raises(ValueError, match='depth of 1.png goes up to 15.*NormalizeInverseDepth'):
+    with pytest.raises(ValueError, match='depth of 1.png goes up to 15.*NormalizeDepth'):
         model(images, samples(depths), mode='loss')
     with pytest.raises(ValueError, match='mode must be'):
         model(images, mode='train')
