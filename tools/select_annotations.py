@@ -38,7 +38,12 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--seed', type=int, default=42, help='of what is random (42)')
     parser.add_argument('--workers', type=int, default=2, help='processes that read images (2)')
-    parser.add_argument('--device', type=existing_device, default=default_device())
+    parser.add_argument(
+        '--device',
+        type=existing_device,
+        default=default_device(),
+        help='of the passes over the pool; students are trained on the GPU if there is one',
+    )
     parser.add_argument(
         '--cfg-options', nargs='+', action=Overrides, help='override settings of the config'
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmseg.models import BaseSegmentor
 from mmseg.registry import MODELS
 from torch import Tensor
@@ -134,6 +136,14 @@ def select_annotations(
     selection.check_student()
     claim_folder(selection.out / RECORD, selection.settings(strategy), 'a selection', 'images_*')
     _check_lists(selection.out, steps)
+    if len(steps) == 1 and selection.strategy.student:
+        way = 'diversity' if selection.strategy.distance else 'random'
+        print_log(
+            f'With one step the student is never asked, and --strategy {strategy} is {way}. Give '
+            f'smaller steps before, such as --steps {max(1, steps[0] // 4)} {steps[0]}.',
+            'current',
+            logging.WARNING,
+        )
     chosen: list[int] = []
     found = []
     for number, count in enumerate(steps):
@@ -183,8 +193,10 @@ class _Selection:
                 layer=network.get('layer', LAYER) if self.strategy.distance else None,
             )
         if self.strategy.student:
-            keys = ('model', 'optim_wrapper', 'param_scheduler', 'train_cfg')
-            settings['student'] = text_digest(repr([self.cfg.get(key) for key in keys]))
+            keys = ('model', 'optim_wrapper', 'param_scheduler', 'train_cfg', 'test_pipeline')
+            loader = self.cfg.train_dataloader
+            parts = [*map(self.cfg.get, keys), loader.get('batch_size'), loader.dataset.pipeline]
+            settings['student'] = text_digest(repr(parts))
         return settings
 
     def check_student(self) -> None:
@@ -204,7 +216,11 @@ class _Selection:
     def _check_depth(self) -> None:
         sample = self.pool.images(_test_pipeline(self.cfg), with_depth=True)[0]
         depth = sample['data_samples'].get('gt_depth_map')
-        if depth is None or depth.data.max() > 1 or depth.shape != sample['inputs'].shape[1:]:
+        if (
+            depth is None
+            or depth.data.max() > 1 + 1e-4
+            or depth.shape != sample['inputs'].shape[1:]
+        ):
             raise ValueError(
                 'test_pipeline must give depth in 0..1 of the size of the image, to compare with '
                 "that of the student: [dict(type='LoadImageFromFile'), dict(type="

@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmseg_depthuda.apps.stopped_training import StopHook
@@ -58,5 +56,4 @@ def train_student(
             f'{work_dir} holds no checkpoint after the training. The config needs a '
             'default_hooks.checkpoint that saves the last iteration.'
         )
-    print_log(f'Student trained: {checkpoint}', 'current', logging.INFO)
     return cfg, checkpoint

@@ -88,6 +88,21 @@ def test_combined_adds_the_errors_of_the_student_of_the_step_before(cfg, tmp_pat
     assert cv2.imread(str(out / 'images_6.jpg')) is not None
 
 
+@pytest.mark.parametrize(
+    ('strategy', 'same'), [('combined', 'diversity'), ('uncertainty', 'random')]
+)
+def test_one_step_asks_no_student_and_says_so(cfg, tmp_path, monkeypatch, strategy, same):
+    told = []
+    monkeypatch.setattr(selection_steps, 'print_log', lambda message, *_: told.append(message))
+    (one,) = select_annotations(cfg, tmp_path / 'out', [4], strategy=strategy)
+    assert (
+        f'--strategy {strategy} is {same}. Give smaller steps before, such as --steps 1 4'
+        in told[0]
+    )
+    (other,) = select_annotations(cfg, tmp_path / 'other', [4], strategy=same)
+    assert one.names == other.names and len(told) == 1
+
+
 def test_uncertainty_takes_the_greatest_errors_after_random_ones(cfg, tmp_path):
     out = tmp_path / 'out'
     select_annotations(cfg, out, [2, 5], strategy='uncertainty')
