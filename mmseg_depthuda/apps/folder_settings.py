@@ -37,12 +37,12 @@ def claim_folder(record: Path, settings: Mapping[str, Any], what: str, pattern: 
             file.write(f'{json.dumps(settings, indent=1)}\n'.encode())
         return
     try:
-        stored = json.loads(record.read_text(encoding='utf-8'))
-        differing = [name for name, value in settings.items() if stored[name] != value]
-    except (KeyError, TypeError, ValueError) as error:
+        stored = dict(json.loads(record.read_text(encoding='utf-8')))
+    except (TypeError, ValueError) as error:
         raise ValueError(
             f'{record} is damaged ({type(error).__name__}: {error}). Name a new folder.'
         ) from error
+    differing = [name for name, value in settings.items() if stored.get(name) != value]
     if differing:
         raise ValueError(
             f'{out} holds {what} of other settings: {", ".join(differing)} differ. Name another '
