@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, str | Mapping[str, str]] = {
     },
     'mixtures': {'fit': 'fit_mixtures', 'show': 'show_mixtures'},
     'pseudo-labels': 'write_pseudo_labels',
+    'select-annotations': 'select_annotations',
     'weights': 'convert_weights',
     'analyze': {
         'runs': 'compare_runs',
