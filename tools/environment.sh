@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Licensed under the Apache License 2.0, see LICENSE.
-# Sourced by quickstart.sh, run_tests.sh and build_docs.sh. Enters the active virtual environment, or else .venv of the
-# checkout, which is created at the first call, and installs the package into it, editable, with the
+# Sourced by quickstart.sh, run_tests.sh and build_docs.sh. Enters the active virtual or conda environment, or else .venv
+# of the checkout, which is created at the first call, and installs the package into it, editable, with the
 # tested versions. A second call finds everything in place and does nothing.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -26,9 +26,15 @@ find_python() {
     return 1
 }
 
+# Sets `environment` to its folder. A virtual environment within a conda environment comes first; the
+# base environment of conda, which every shell of many users is in, is left alone.
 enter_environment() {
-    if [ -n "${VIRTUAL_ENV:-}" ]; then
-        say "Using the active environment $VIRTUAL_ENV"
+    environment=${VIRTUAL_ENV:-}
+    if [ -z "$environment" ] && [ "${CONDA_DEFAULT_ENV:-}" != base ]; then
+        environment=${CONDA_PREFIX:-}
+    fi
+    if [ -n "$environment" ]; then
+        say "Using the active environment $environment"
         return
     fi
     if [ ! -x "$root/.venv/bin/python" ]; then
@@ -43,11 +49,12 @@ enter_environment() {
     say "Using the environment $root/.venv"
     # shellcheck disable=SC1091
     . "$root/.venv/bin/activate"
+    environment=$VIRTUAL_ENV
 }
 
 # install_requirements NAME [PIP ARGUMENTS]: once per set of requirements.
 install_requirements() {
-    local stamp="$VIRTUAL_ENV/mmseg_depthuda-$1.installed"
+    local stamp="$environment/mmseg_depthuda-$1.installed"
     shift
     local wanted
     wanted=$(cat "$root/setup.py" "$root"/requirements/*.txt | cksum; echo "$root")

@@ -10,6 +10,8 @@ from functools import cache
 
 import pytest
 
+from mmseg_depthuda.commands import COMMANDS as COMMAND_TABLE
+from mmseg_depthuda.commands import main
 from mmseg_depthuda.engine.launch import find_config
 from tests.docs.pages import DOCS, ROOT, code_blocks, command_lines
 
@@ -32,8 +34,8 @@ def commands(page):
         for line in command_lines(block.code)
     ]
     text = re.sub(r'^```.*?^```$', '', page.read_text(), flags=re.M | re.S)
-    found += re.findall(r'`((?:python|bash) tools/[^`]+)`', text)
-    return [line for line in found if re.search(r'\b(python|bash) tools/', line)]
+    found += re.findall(r'`((?:python|bash) tools/[^`]+|mmseg-depthuda [^`]+)`', text)
+    return [line for line in found if re.search(r'\b(python|bash) tools/|mmseg-depthuda ', line)]
 
 
 COMMANDS = [(page, line) for page in PAGES for line in commands(page)]
@@ -54,6 +56,30 @@ def help_of(script):
     return output.getvalue()
 
 
+@cache
+def help_of_command(*names):
+    """What ``mmseg-depthuda NAMES --help`` prints."""
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), pytest.raises(SystemExit) as end:
+        main([*names, '--help'])
+    assert not end.value.code
+    return output.getvalue()
+
+
+def check_own_command(words):
+    """Whether ``mmseg-depthuda WORDS`` names a command, its options and configs that there are."""
+    part, names = COMMAND_TABLE, []
+    while not isinstance(part, str) and words and not words[0].startswith('--'):
+        names.append(words.pop(0))
+        assert names[-1] in part, names
+        part = part[names[-1]]
+    known = set(re.findall(r'--[a-z][\w-]*', help_of_command(*names)))
+    assert {word for word in words if word.startswith('--')} <= known
+    for word in words:
+        if word.endswith('.py'):
+            find_config(word)
+
+
 def written_by(page):
     """Paths that a page tells its reader to create."""
     text = page.read_text()
@@ -72,6 +98,9 @@ def test_commands_are_found():
 )
 def test_command(page, line):
     for command in re.split(r'&&|\|\||;', line):
+        own = re.search(r'mmseg-depthuda (.*)', command)
+        if own is not None:
+            check_own_command(own[1].split())
         match = re.search(r'\b(?:python|bash) (tools/\S+)(.*)', command)
         if match is None:
             continue

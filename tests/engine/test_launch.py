@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.hub import get_config
 from mmengine.logging import MMLogger
 
 import mmseg_depthuda
@@ -252,3 +253,58 @@ def test_values_that_mmengine_passes_on_unchecked(option, message):
     args.cfg_options = option
     with pytest.raises(ValueError, match=message):
         launch.load_config(args)
+
+
+# -- a quiet start ---------------------------------------------------------------------------------
+
+
+def test_console_leaves_out_what_the_log_file_has(tmp_path, capsys):
+    runner = launch.QuietRunner(
+        torch.nn.Identity(), work_dir=str(tmp_path), experiment_name=tmp_path.name, cfg=dict(a=1)
+    )
+    runner.logger.info('Epoch')
+    said, (log,) = capsys.readouterr().out, tmp_path.glob('*/*.log')
+    for text in ('Config:', 'System environment:'):
+        assert text not in said and text in log.read_text()
+    assert f'all messages: {log}' in said and 'Epoch' in said
+
+
+def test_a_text_is_formatted_once_and_as_ever(monkeypatch):
+    calls = []
+
+    def format_code(text, **options):
+        calls.append(options)
+        return f'formatted {text}', True
+
+    monkeypatch.setattr(launch.yapf_api, 'FormatCode', format_code)
+    launch.format_each_text_once()
+    launch.format_each_text_once()
+    style = dict(based_on_style='pep8')
+    found = [launch.yapf_api.FormatCode(text, style_config=style) for text in 'aab']
+    assert [text for text, _ in found] == ['formatted a', 'formatted a', 'formatted b']
+    assert calls == [dict(style_config=style)] * 2
+
+
+# -- configs by the name of their package ----------------------------------------------------------
+
+
+def test_configs_of_packages(config):
+    name = 'mmseg_depthuda::corda/corda_r18_sim2real.py'
+    path = launch.find_config(name)
+    assert path.samefile(launch.config_folder() / 'corda/corda_r18_sim2real.py')
+    assert get_config(name).model == Config.fromfile(path).model
+    config.write_text(f"_base_ = ['{name}']")
+    assert Config.fromfile(config).model.decode_head.type == 'CorDAHead'
+    assert launch.find_config('mmseg::_base_/default_runtime.py').is_file()
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('gone_package::a/b.py', 'the package gone_package is not installed'),
+        ('mmseg_depthuda::corda/corda_r18_sim2reel.py', 'Did you mean corda/corda_r18_sim2real'),
+    ],
+)
+def test_configs_that_no_package_has(name, message):
+    with pytest.raises(FileNotFoundError, match=message):
+        launch.find_config(name)

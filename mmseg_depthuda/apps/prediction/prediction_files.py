@@ -274,6 +274,6 @@ def summary(counts: Counts, out: str | Path) -> str:
         f'{out} has {", ".join(folders)}.'
     ]
     if counts.problems:
-        lines.append(f'{len(counts.problems)} inputs were left out:')
+        lines.append(f'Left out, {len(counts.problems)}:')
         lines += [f'  {problem}' for problem in counts.problems]
     return '\n'.join(lines)

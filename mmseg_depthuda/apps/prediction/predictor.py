@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from mmseg_depthuda.datasets.depth_encodings import metres_of_inverse_depth
 from mmseg_depthuda.models import SelfSupervisedDepth
 from mmseg_depthuda.visualization.legends import confidence_picture, depth_picture, label_picture
 
-from .stored_config import pipeline_of_test, stored_config
+from .stored_config import is_registered, pipeline_of_test, stored_config
 
 SIZES = ('image', 'test')
 
@@ -220,13 +219,14 @@ def _loads_depth(dataset: dict) -> bool:
 
 
 def _depth_file(dataset: dict) -> str | None:
-    """Kind of the depth files of a dataset."""
-    if dataset['type'] == 'CityscapesDepthDataset':
-        return 'png_disparity' if dataset['depth'] == 'mono' else 'metres'
-    kind = DATASETS.get(dataset['type'])
-    parameters = {} if kind is None else inspect.signature(kind.__init__).parameters
-    default = parameters['depth_file'].default if 'depth_file' in parameters else None
-    return dataset.get('depth_file', default)
+    """Kind of the depth files of a dataset, of which no file is touched."""
+    if not is_registered(dataset.get('type'), DATASETS):
+        return None
+    try:
+        built = DATASETS.build(dict(dataset, pipeline=[], lazy_init=True))
+    except OSError:  # a list or statistics that are on another machine
+        return None
+    return getattr(built, 'depth_file', None)
 
 
 def _classes(checkpoint: dict, cfg: Config, model: Any) -> tuple[list[str], list[list[int]]]:
@@ -235,7 +235,8 @@ def _classes(checkpoint: dict, cfg: Config, model: Any) -> tuple[list[str], list
         return [], []
     count = max(model.decode_head.num_classes, 2)
     dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
-    kind = DATASETS.get(dataset['type']) if 'type' in dataset else None
+    known = is_registered(dataset.get('type'), DATASETS)
+    kind = DATASETS.get(dataset['type']) if known else None
     for found in (
         checkpoint.get('meta', {}).get('dataset_meta') or {},
         dataset.get('metainfo') or {},

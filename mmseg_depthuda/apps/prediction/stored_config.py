@@ -122,10 +122,7 @@ def pipeline_of_test(cfg: Config) -> list[dict]:
 def _check_types(part: Any, registry: Registry, name: str) -> None:
     """Refuse classes that are not registered: MMEngine would import what a dotted name says."""
     for kind in _types(part):
-        parts = kind.split('.') if isinstance(kind, str) else []
-        scopes = {'mmseg', 'mmengine', 'mmcv'}
-        local = parts[-1] if len(parts) == 1 or (len(parts) == 2 and parts[0] in scopes) else ''
-        if not local.isidentifier() or not _is_registered(local, registry):
+        if not is_registered(kind, registry) and kind not in _OTHER_TYPES:
             raise ValueError(
                 f'the config in the checkpoint {name} has the type {kind!r}, which is not '
                 f'registered. If it is yours, or you trust whoever made the checkpoint, name the '
@@ -133,14 +130,25 @@ def _check_types(part: Any, registry: Registry, name: str) -> None:
             )
 
 
-def _is_registered(name: str, registry: Registry | None) -> bool:
-    """Whether a registry or one of its parents holds a name; also initializers and the like."""
+def is_registered(kind: Any, registry: Registry | None) -> bool:
+    """Whether a ``type`` is the name of a class that a registry, or one of its parents, has.
+
+    Args:
+        kind (Any): As in a config: ``'ResNet'``, ``'mmseg.ResNet'``; anything else is refused.
+        registry (Registry): Where it is built from.
+
+    Returns:
+        bool: False also for what is not registered, but can be imported.
+    """
+    scope, _, name = kind.rpartition('.') if isinstance(kind, str) else ('', '', '')
+    if scope not in ('', 'mmseg', 'mmengine', 'mmcv'):
+        return False
     while registry is not None:
         registry.import_from_location()
         if name in registry.module_dict:
             return True
         registry = registry.parent
-    return name in _OTHER_TYPES
+    return False
 
 
 # Named within a model, but built by no registry, or dropped before the model is built.
