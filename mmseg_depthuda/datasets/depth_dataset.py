@@ -3,11 +3,13 @@
 
 import os.path as osp
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmseg.datasets import BaseSegDataset
 
 from .image_files import list_files, listed_stems, stems_of
 from .label_protocols import get_protocol, label_map
+from .subsets import check_subset, choose_subset
 from .transforms.geometric import check_padding_is_cut
 
 _OWN_METAINFO = ('metainfo', 'reduce_zero_label', 'ignore_index')
@@ -43,6 +45,10 @@ class DepthSegDataset(BaseSegDataset):
         depth_file: Kind of the depth files, a key of :data:`~.transforms.depth_files.DEPTH_FILES`.
         ann_file: Text file naming one image per line, see :func:`~.image_files.listed_stems`. By
             default, all images.
+        subset: A part of these images, such as those that have been labeled:
+            ``dict(size=100, seed=7)`` draws 100, ``dict(share=1 / 30, seed=7)`` that share, and
+            ``dict(file=LIST)`` takes those that a text file names; with ``rest=True`` it is all the
+            others, see :func:`~.subsets.choose_subset`. By default, all.
         **kwargs: As in MMSeg's ``BaseSegDataset`` (``pipeline``, ``test_mode``, ``indices``,
         ``lazy_init``, ...).
 
@@ -66,8 +72,12 @@ class DepthSegDataset(BaseSegDataset):
         pseudo_label_suffix: str = '.png',
         depth_file: str = 'png_disparity',
         ann_file: str = '',
+        subset: Mapping[str, Any] | None = None,
         **kwargs,
     ) -> None:
+        if subset is not None:
+            check_subset(subset)
+        self.subset = subset
         rejected = [key for key in _OWN_METAINFO if key in kwargs]
         if rejected:
             raise ValueError(
@@ -193,16 +203,28 @@ class DepthSegDataset(BaseSegDataset):
                 f'img_path: no image ending in {" or ".join(suffixes)} below '
                 f'{self.data_prefix["img_path"]}. Check data_root, data_prefix and img_suffix.'
             )
-        if not self.ann_file:
+        if self.ann_file:
+            images = {stem: images[stem] for stem in self._listed(self.ann_file, images)}
+        if self.subset is None:
             return images
-        chosen, missing = listed_stems(self.ann_file, images, self.data_prefix['img_path'])
-        self._check_listed(
-            [*missing, *chosen],
-            images.keys(),
-            'img_path',
-            f'{" or ".join(suffixes)} (list: {self.ann_file})',
-        )
+        file = self.subset.get('file')
+        listed = [] if file is None else self._listed(file, images)
+        try:
+            chosen = choose_subset(sorted(images), self.subset, listed)
+        except ValueError as error:
+            raise ValueError(f'{error} (img_path: {self.data_prefix["img_path"]})') from error
         return {stem: images[stem] for stem in chosen}
+
+    def _listed(self, path: str, images: Mapping[str, str]) -> list[str]:
+        """The images that a list names, all of which must be there."""
+        chosen, missing = listed_stems(path, images, self.data_prefix['img_path'])
+        suffix = (
+            self.img_suffix if isinstance(self.img_suffix, str) else ' or '.join(self.img_suffix)
+        )
+        self._check_listed(
+            [*missing, *chosen], images.keys(), 'img_path', f'{suffix} (list: {path})'
+        )
+        return chosen
 
     def _list_folder(self, key: str, suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
         """Stem and name of every file, sorted by name."""

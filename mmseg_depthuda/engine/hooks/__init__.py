@@ -13,6 +13,7 @@ from .resume_hook import ResumeHook
 from .schedule_hook import ScheduleHook
 from .self_training_hook import SelfTrainingHook
 from .strict_load_hook import StrictLoadHook
+from .subset_record_hook import SubsetRecordHook
 from .training_check_hook import TrainingCheckHook
 from .uda_visualization_hook import UDAVisualizationHook
 
@@ -30,6 +31,7 @@ __all__ = [
     'ScheduleHook',
     'SelfTrainingHook',
     'StrictLoadHook',
+    'SubsetRecordHook',
     'TrainingCheckHook',
     'UDAVisualizationHook',
 ]
