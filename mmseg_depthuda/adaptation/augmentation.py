@@ -43,7 +43,7 @@ class AugmentationDraws:
 
 
 def draw_strong_augmentation(
-    batch_size: int, generator: torch.Generator | None = None
+    batch_size: int, generator: torch.Generator | None = None, one_sigma: bool = False
 ) -> AugmentationDraws:
     """Draw whether and how to augment a batch.
 
@@ -54,12 +54,14 @@ def draw_strong_augmentation(
     Args:
         batch_size: Number of images ``N``.
         generator: CPU generator to draw from; torch's global CPU generator if ``None``.
+        one_sigma: Whether all images are blurred with the same sigma.
 
     Returns:
         The draws.
 
     Source:
-        Tranheden et al., DACS, WACV 2021, and its released implementation.
+        Tranheden et al., DACS, WACV 2021, and its released implementation. One sigma: Hoyer et al.,
+        CVPR 2021, its release.
 
     Example:
         >>> draws = draw_strong_augmentation(2, torch.Generator().manual_seed(0))
@@ -71,6 +73,7 @@ def draw_strong_augmentation(
     uniform = torch.rand(5, batch_size, generator=generator)
     brightness, contrast, saturation, hue = (2 * uniform[:4] - 1) * JITTER_RANGE
     smallest, largest = BLUR_SIGMA
+    blur_strength = uniform[4, :1].expand(batch_size) if one_sigma else uniform[4]
     return AugmentationDraws(
         jitter=bool(jitter > 1 - JITTER_PROBABILITY),
         blur=bool(blur > 1 - BLUR_PROBABILITY),
@@ -79,7 +82,7 @@ def draw_strong_augmentation(
         contrast=1 + contrast,
         saturation=1 + saturation,
         hue=hue,
-        sigma=smallest + (largest - smallest) * uniform[4],
+        sigma=smallest + (largest - smallest) * blur_strength,
     )
 
 

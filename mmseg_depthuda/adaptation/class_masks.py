@@ -7,17 +7,21 @@ import torch
 from torch import Tensor
 
 
-def draw_half_of_classes(label: Tensor, generator: torch.Generator | None = None) -> list[Tensor]:
+def draw_half_of_classes(
+    label: Tensor, generator: torch.Generator | None = None, round_up: bool = True
+) -> list[Tensor]:
     """Draw, per image, half of the classes present.
 
     The label of an image has ``n`` distinct values; ``ceil(n / 2)`` of them are drawn without
-    replacement.
+    replacement, or ``floor(n / 2)``.
     The ignore value counts as a class like any other.
 
     Args:
         label: ``(N, H, W)`` or ``(N, 1, H, W)`` int64, values from 0 to a few hundred.
         generator: CPU generator to draw from; torch's global CPU generator if ``None``. The draws
             are made on the CPU, so that one seed gives one mask on every device.
+        round_up: Whether half of an odd number is rounded up. Rounded down, half of one class is
+            none.
 
     Returns:
         N int64 tensors of class indices, on the device of ``label``.
@@ -28,7 +32,7 @@ def draw_half_of_classes(label: Tensor, generator: torch.Generator | None = None
 
     Source:
         Olsson et al., ClassMix: Segmentation-Based Data Augmentation for Semi-Supervised Learning,
-        WACV 2021.
+        WACV 2021. Down: Hoyer et al., CVPR 2021, its release, for mixing within a domain.
 
     Example:
         >>> draw_half_of_classes(torch.tensor([[[7, 7, 7]]]))  # half of one class, rounded up
@@ -40,7 +44,7 @@ def draw_half_of_classes(label: Tensor, generator: torch.Generator | None = None
         # Counting is linear in the pixels, where unique() sorts them.
         classes = (image_label.flatten().bincount() > 0).nonzero().flatten()
         order = torch.randperm(len(classes), generator=generator)
-        drawn.append(classes[order[: (len(classes) + 1) // 2].to(label.device)])
+        drawn.append(classes[order[: (len(classes) + round_up) // 2].to(label.device)])
     return drawn
 
 

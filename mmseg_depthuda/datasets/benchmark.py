@@ -15,8 +15,9 @@ from mmengine.dataset import BaseDataset
 from PIL import Image
 from scipy.io import savemat
 
-from .domains import DomainsIndex, SourceTargetDataset, seeded
+from .domains import DomainsIndex, SourceTargetDataset
 from .label_protocols import LABELLINGS
+from .seeding import seeded
 
 GTA5_SIZE = (1914, 1052)
 CITYSCAPES_SIZE = (2048, 1024)

@@ -12,6 +12,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from .listed_dataset import ListedDataset
+from .transforms.loading import LoadInverseDepth
 
 _THREADS = 8  # decoders run in parallel, and slow disks answer several requests at a time
 
@@ -130,6 +131,27 @@ def find_transform(dataset: Dataset | ListedDataset, kinds: type | tuple[type, .
         ),
         None,
     )
+
+
+def images_without_depth(dataset: Dataset | ListedDataset) -> list[str]:
+    """Find the images for which a dataset loads no depth. No file is read.
+
+    Args:
+        dataset: Any dataset. One that does not list its files is taken to load depth.
+
+    Returns:
+        Paths of the images, in the order of the dataset.
+    """
+    found = []
+    for part in simple_datasets(dataset):
+        if not hasattr(part, 'get_data_info'):
+            continue
+        infos = [part.get_data_info(index) for index in range(len(part))]
+        if find_transform(part, LoadInverseDepth) is None:
+            found += [info['img_path'] for info in infos]
+        else:
+            found += [i['img_path'] for i in infos if i.get('depth_map_path') is None]
+    return found
 
 
 def _transforms(step: Any) -> Iterator[Any]:

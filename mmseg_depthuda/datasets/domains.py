@@ -1,16 +1,17 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Samples of several domains, the training data of domain adaptation."""
 
-import random
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import NamedTuple
+from zlib import crc32
 
 import numpy as np
-import torch
 from mmengine.dataset import BaseDataset
 from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
+
+from .geometry_matching import GeometryMatching
+from .seeding import seeded
 
 
 class DomainsIndex(NamedTuple):
@@ -18,34 +19,12 @@ class DomainsIndex(NamedTuple):
 
     Attributes:
         images: Indices into the datasets of the domains, in their order; a domain with
-            ``per_draw=2`` takes two of them.
+            ``per_draw=2`` takes two of them, one with ``match`` as many as it has candidates.
         seed: 0 .. 2**32 - 1.
     """
 
     images: tuple[int, ...]
     seed: int
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed ``random``, ``np.random`` and ``torch`` for a block, and restore their states after it.
-
-    MMCV's and MMSeg's transforms draw from these global generators. The states are restored so that
-    model and hooks draw the same numbers, whether data is loaded in the main process or in workers.
-
-    Args:
-        seed: 0 .. 2**32 - 1.
-    """
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    torch.default_generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
-        torch.set_rng_state(states[2])
 
 
 @DATASETS.register_module()
@@ -64,13 +43,20 @@ class DomainsDataset(Dataset):
     A sample that the pipeline skips (``None``) is replaced by another one of its domain, drawn with
     the same seed.
 
+    With ``match`` the images of a domain are chosen by the depth of those of another one: for each
+    of these several are drawn, with replacement, and the most similar one is taken
+    (:class:`~.geometry_matching.GeometryMatching`). Image ``k`` of the domain is then matched to
+    image ``k`` of the other. The random transforms of its candidates have seeds of their own.
+
     Args:
         **domains: By name, an MMEngine dataset or its config. A config may have ``per_draw``, the
-            number of images of the domain in one draw (default 1).
+            number of images of the domain in one draw (default 1); and ``match``, as in
+            ``match=dict(to='target', candidates=5, ignore_top=80, ignore_bottom=100)``.
 
     Raises:
         ValueError: If there is no domain, a dataset is empty, ``per_draw`` is not positive, no
-            domain has labels, or classes differ, whether labels are loaded or not.
+            domain has labels, classes differ, whether labels are loaded or not, or ``match`` does
+            not fit: see :class:`~.geometry_matching.GeometryMatching`.
     """
 
     def __init__(self, **domains: dict | BaseDataset) -> None:
@@ -81,11 +67,15 @@ class DomainsDataset(Dataset):
             )
         self.domains: dict[str, BaseDataset] = {}
         self.per_draw: dict[str, int] = {}
+        self.matching: dict[str, GeometryMatching] = {}
         for name, dataset in domains.items():
             count = 1
             if isinstance(dataset, Mapping):
                 dataset = dict(dataset)
                 count = dataset.pop('per_draw', 1)
+                match = dataset.pop('match', None)
+                if match is not None:
+                    self.matching[name] = GeometryMatching(**match)
                 dataset = DATASETS.build(dataset)
             if not isinstance(count, int) or count < 1:
                 raise ValueError(f'{name}.per_draw must be a positive integer, got {count!r}')
@@ -102,6 +92,13 @@ class DomainsDataset(Dataset):
                     '`indices`.'
                 )
         self._check_classes(self._labeled_domain())
+        for name, matching in self.matching.items():
+            matching.check(name, self.domains)
+            if matching.to in self.matching or self.per_draw[name] != self.per_draw[matching.to]:
+                raise ValueError(
+                    f'{name}.match.to={matching.to!r} must be a domain without `match` and with '
+                    f'per_draw={self.per_draw[name]}.'
+                )
 
     def _labeled_domain(self) -> str:
         """The first domain with labels, whose classes are those of all."""
@@ -148,6 +145,14 @@ class DomainsDataset(Dataset):
         """The same, under the name that MMSeg's ``browse_dataset.py`` reads."""
         return self._with_classes.METAINFO
 
+    @property
+    def indices_per_draw(self) -> dict[str, int]:
+        """Indices of each domain in one draw: ``per_draw``, or the candidates of as many."""
+        return {
+            name: count * (self.matching[name].candidates if name in self.matching else 1)
+            for name, count in self.per_draw.items()
+        }
+
     def __len__(self) -> int:
         return max(-(-len(d) // self.per_draw[name]) for name, d in self.domains.items())
 
@@ -164,7 +169,7 @@ class DomainsDataset(Dataset):
                     yield sample
 
     def get_data_info(self, index: DomainsIndex | int) -> dict:
-        """Paths by domain; a list of them where a domain has several images per draw."""
+        """Paths by domain; a list of them where a domain has several images, or candidates."""
         return {
             name: _one_or_all([self.domains[name].get_data_info(i) for i in images])
             for name, images in self._split(index).items()
@@ -180,14 +185,36 @@ class DomainsDataset(Dataset):
         seed = index.seed if isinstance(index, DomainsIndex) else index
         images = self._split(index)
         with seeded(seed):
-            return {
-                name: _transposed([self.domains[name][i] for i in own])
+            drawn = {
+                name: [self.domains[name][i] for i in own]
                 for name, own in images.items()
+                if name not in self.matching
             }
+        for name in self.matching:
+            drawn[name] = self._matched(name, images[name], seed, drawn)
+        return {name: _transposed(drawn[name]) for name in self.domains}
+
+    def _matched(
+        self, name: str, images: tuple[int, ...], seed: int, drawn: Mapping[str, list[dict]]
+    ) -> list[dict]:
+        """One image of a domain for each of those that it is matched to."""
+        matching = self.matching[name]
+        numbers = np.random.default_rng((seed, crc32(name.encode())))
+        seeds = numbers.integers(2**32, size=len(images)).tolist()
+        count = matching.candidates
+        return [
+            matching.choose(
+                self.domains[name],
+                images[k * count : (k + 1) * count],
+                seeds[k * count : (k + 1) * count],
+                target['data_samples'],
+            )
+            for k, target in enumerate(drawn[matching.to])
+        ]
 
     def _split(self, index: DomainsIndex | int) -> dict[str, tuple[int, ...]]:
         """Indices of a draw by domain."""
-        counts = self.per_draw
+        counts = self.indices_per_draw
         if not isinstance(index, DomainsIndex):
             if not 0 <= index < len(self):
                 raise IndexError(f'{index} is not in 0..{len(self) - 1}.')

@@ -25,7 +25,8 @@ class DomainsSampler(Sampler):
     Draw ``n`` of the run is a pure function of ``(seed, n)``, and rank ``r`` of ``R`` takes the
     draws ``r, r + R, ...``. So a run does not depend on the number of workers, two ranks draw what
     one would, and a resumed run can start at any draw at no cost. What is drawn of a domain does
-    not depend on which other domains there are.
+    not depend on which other domains there are. The candidates of a domain with ``match`` are drawn
+    with replacement.
 
     Args:
         dataset: The domains to draw from.
@@ -78,7 +79,7 @@ class DomainsSampler(Sampler):
         self.start = num_samples
 
     def __iter__(self) -> Iterator[DomainsIndex]:
-        per_draw = self.dataset.per_draw
+        per_draw = self.dataset.indices_per_draw
         streams = {name: self._stream(name) for name in self.dataset.domains}
         for draw in count(self.start * self.world_size + self.rank, self.world_size):
             images = tuple(
@@ -94,7 +95,14 @@ class DomainsSampler(Sampler):
         rare = self.rare_class_sampling
         if rare is not None and domain == self.rare_domain:
             return lambda number: rare.draw(self._generator(_RARE_CLASSES, number))
+        if domain in self.dataset.matching:
+            return self._with_replacement(domain)
         return self._shuffled(domain)
+
+    def _with_replacement(self, domain: str) -> Callable[[int], int]:
+        size = len(self.dataset.domains[domain])
+        stream = _OTHERS + crc32(f'candidates of {domain}'.encode())
+        return lambda number: int(self._generator(stream, number).integers(size))
 
     def _shuffled(self, domain: str) -> Callable[[int], int]:
         """Every epoch is another permutation."""

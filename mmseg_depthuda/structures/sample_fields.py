@@ -49,8 +49,15 @@ _FIELDS = (
         'float',
         'inverse depth, larger is nearer; 0: none',
         'LoadInverseDepth; in a made branch, its maker',
-        'the depth losses; the agreement of depth decoders',
+        'the depth losses; the agreement of depth decoders; DepthMix; matching geometry',
         padding=0,
+    ),
+    SampleField(
+        'online_disparity',
+        'float',
+        "the student's own inverse depth, without gradient, larger is nearer; 0: none",
+        'the segmentor that learns depth from video, on plain images that are mixed',
+        "DepthMix(depth='online_disparity')",
     ),
     SampleField(
         'seg_weight',
@@ -78,7 +85,7 @@ _FIELDS = (
         'float',
         '0..1: largest softmax of the teacher',
         'the pseudo-labeler',
-        'PseudoLabelQualityHook',
+        'PseudoLabelQualityHook; mixes that are weighted by their own share of confident pixels',
     ),
     SampleField(
         'pseudo_trust',

@@ -176,6 +176,16 @@ def test_draws_follow_the_seed():
     assert not torch.equal(same[0], same[1])
 
 
+def test_one_sigma_for_the_batch():
+    """It is that of the first image; nothing else changes."""
+    one, each = (
+        draw_strong_augmentation(3, torch.Generator().manual_seed(1), one_sigma=flag)
+        for flag in (True, False)
+    )
+    assert one.sigma.tolist() == [each.sigma[0].item()] * 3 and len(set(each.sigma.tolist())) == 3
+    assert torch.equal(one.hue, each.hue) and one.order == each.order
+
+
 @pytest.mark.parametrize(
     ('images', 'message'),
     [

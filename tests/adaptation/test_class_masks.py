@@ -83,6 +83,14 @@ def test_the_mask_is_that_of_the_drawn_classes():
     assert sorted(label[mask].tolist()) == sorted(drawn.tolist())
 
 
+@pytest.mark.parametrize(('classes', 'half'), [(1, 0), (2, 1), (3, 1), (9, 4)])
+def test_half_rounded_down(classes, half):
+    label = torch.arange(classes).view(1, 1, -1)
+    (drawn,) = draw_half_of_classes(label, round_up=False)
+    assert drawn.dtype == torch.int64 and len(set(drawn.tolist())) == half
+    assert class_mask(label, [drawn]).sum() == half
+
+
 @pytest.mark.parametrize(
     ('label', 'message'),
     [

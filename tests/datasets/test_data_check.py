@@ -10,10 +10,11 @@ from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
 from mmseg.datasets.transforms import PackSegInputs
 from torch.utils.data import TensorDataset
 
-from mmseg_depthuda.datasets import LoadLabels
+from mmseg_depthuda.datasets import LoadInverseDepth, LoadLabels
 from mmseg_depthuda.datasets.data_check import (
     check_files,
     find_transform,
+    images_without_depth,
     sample_evenly,
     simple_datasets,
 )
@@ -77,3 +78,19 @@ def test_transforms_are_found_in_others(nest):
     assert find_transform(dataset, LoadLabels) is step
     assert find_transform(dataset, TensorDataset) is None
     assert find_transform(TensorDataset(), LoadLabels) is None
+
+
+def test_images_without_depth():
+    class Listed(BaseDataset):
+        def load_data_list(self):
+            return [dict(img_path=f'{i}.png', **own) for i, own in enumerate(self.metainfo['own'])]
+
+    def listed(own, *steps):
+        return Listed(metainfo=dict(own=own), pipeline=list(steps))
+
+    some, step = [dict(depth_map_path='a'), dict(), dict(depth_map_path=None)], LoadInverseDepth()
+    assert images_without_depth(listed(some, step)) == ['1.png', '2.png']
+    assert images_without_depth(ConcatDataset([listed(some[:1]), listed(some[:1], step)])) == [
+        '0.png'
+    ]
+    assert images_without_depth(TensorDataset()) == []

@@ -18,8 +18,8 @@ from torch.nn import functional as F
 from mmseg_depthuda.adaptation.depth import INVALID_DEPTH, valid_depth
 from mmseg_depthuda.adaptation.depth_mixtures import nearest_at_centers
 from mmseg_depthuda.datasets.depth_mixture_files import depth_encoding
-from mmseg_depthuda.datasets.domains import seeded
 from mmseg_depthuda.datasets.label_protocols import IGNORE_INDEX
+from mmseg_depthuda.datasets.seeding import seeded
 from mmseg_depthuda.fileio import map_in_processes
 
 

@@ -14,6 +14,7 @@ from .geometric import (
 from .label_files import read_label_ids, read_labels
 from .load_image import LoadImageFromFile, LoadImageFromNDArray
 from .loading import LoadInverseDepth, LoadLabels, read_inverse_depth
+from .normalize_depth import NormalizeDepth
 from .packing import PackSegInputs
 from .sequence import LoadSequence, PackSequenceInputs, ResizeSequence
 from .stored_pseudo_labels import LoadPseudoLabels
@@ -29,6 +30,7 @@ __all__ = [
     'LoadPseudoLabels',
     'LoadSequence',
     'MatchOriShapeToLabels',
+    'NormalizeDepth',
     'PackSegInputs',
     'PackSequenceInputs',
     'ResizeAndPad',

@@ -10,6 +10,7 @@ from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
+from mmseg_depthuda.datasets import datasets_by_domain
 from mmseg_depthuda.engine.self_training import Networks
 from mmseg_depthuda.models.decode_heads.seg_weight_mixin import SegWeightMixin
 from mmseg_depthuda.models.segmentors import UDASegmentor
@@ -78,7 +79,8 @@ class SelfTrainingHook(MeanTeacherHook):
         Raises:
             TypeError: If the model is no UDASegmentor or a head ignores ``seg_weight``.
             ValueError: If the head cannot give the pseudo-labels asked for, a maker would look at
-                the labels of an unlabeled branch, or names a class that the data do not have.
+                the labels of an unlabeled branch, needs depth that the data do not have, or names
+                a class that they do not have.
         """
         super().before_train(runner)
         model = self.student
@@ -98,7 +100,10 @@ class SelfTrainingHook(MeanTeacherHook):
         if hasattr(self.pseudo_labeler, 'check'):
             self.pseudo_labeler.check(model)
         self._check_labels(model)
-        metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', None) or {}
+        dataset = runner.train_dataloader.dataset
+        for name, maker in self.makers.items():
+            maker.check_data(name, datasets_by_domain(dataset))
+        metainfo = getattr(dataset, 'metainfo', None) or {}
         if metainfo.get('classes'):
             for maker in self.makers.values():
                 maker.know_classes(metainfo['classes'])

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from mmseg_depthuda.adaptation.class_masks import draw_half_of_classes
@@ -28,7 +29,27 @@ class HalfOfClasses:
     """Half of the classes of each image, drawn at random.
 
     See :func:`~mmseg_depthuda.adaptation.class_masks.draw_half_of_classes`.
+
+    Args:
+        rounding (str): Half of an odd number of classes, rounded ``'up'`` or ``'down'``. Defaults
+            to 'up', as for a pasted source.
+        ignored_as (int, optional): Class that the pixels without a label count as. The argmax of
+            probabilities that are all zero is the class 0, so that mixing within a domain takes 0.
+            Defaults to None: they count as a class of their own.
+
+    Raises:
+        ValueError: ``rounding`` is another word, or ``ignored_as`` is negative.
+
+    Source: up: Tranheden et al., "DACS", WACV 2021; down: Hoyer et al., CVPR 2021; their releases.
     """
+
+    def __init__(self, rounding: str = 'up', ignored_as: int | None = None) -> None:
+        if rounding not in ('up', 'down'):
+            raise ValueError(f"rounding must be 'up' or 'down', got {rounding!r}")
+        if ignored_as is not None and ignored_as < 0:
+            raise ValueError(f'ignored_as must be the index of a class, got {ignored_as}')
+        self.rounding = rounding
+        self.ignored_as = ignored_as
 
     def __call__(self, label: Tensor) -> list[Tensor]:
         """Draw the classes of each image.
@@ -37,9 +58,18 @@ class HalfOfClasses:
             label (Tensor): int64, (N, 1, H, W).
 
         Returns:
-            list[Tensor]: N int64 tensors of class indices.
+            list[Tensor]: N int64 tensors of class indices. 255, the pixels without a label, comes
+            along with the class that they count as.
         """
-        return draw_half_of_classes(label)
+        round_up = self.rounding == 'up'
+        if self.ignored_as is None:
+            return draw_half_of_classes(label, round_up=round_up)
+        counted = label.masked_fill(label == IGNORE_INDEX, self.ignored_as)
+        drawn = draw_half_of_classes(counted, round_up=round_up)
+        return [
+            torch.cat([own, own.new_full((int((own == self.ignored_as).sum()),), IGNORE_INDEX)])
+            for own in drawn
+        ]
 
 
 @CLASS_SAMPLERS.register_module()

@@ -66,12 +66,15 @@ class ConfidentShare:
             rectification distorts them. Defaults to 0; DAFormer takes 15.
         ignore_bottom (int): Rows at the bottom whose pseudo-labels have the trust 0, because they
             show the car itself. Defaults to 0; DAFormer takes 120.
+        true_labels (bool): Images of the branch that have labels keep them, with the confidence 1,
+            and 0 where they are ignored. This is for a branch of which some images are labeled.
+            Defaults to False: labels are not looked at.
 
     Raises:
         ValueError: A share is outside 0..1, or a margin negative.
 
-    Source: Tranheden et al., "DACS", WACV 2021; margins: Hoyer et al., "DAFormer", CVPR 2022, and
-        their releases.
+    Source: Tranheden et al., "DACS", WACV 2021; margins: Hoyer et al., "DAFormer", CVPR 2022; true
+        labels: Hoyer et al., CVPR 2021; and their releases.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class ConfidentShare:
         initial: float = 0.0,
         ignore_top: int = 0,
         ignore_bottom: int = 0,
+        true_labels: bool = False,
     ):
         for name, share in dict(threshold=threshold, initial=initial).items():
             if not 0 <= share <= 1:
@@ -95,6 +99,7 @@ class ConfidentShare:
         self.initial = initial
         self.ignore_top = ignore_top
         self.ignore_bottom = ignore_bottom
+        self.true_labels = true_labels
 
     def check(self, student: UDASegmentor) -> None:
         """Refuse a head that cannot give the labels.
@@ -122,8 +127,7 @@ class ConfidentShare:
 
         Args:
             networks (Networks): Student and teacher.
-            branch (dict): Preprocessed, ``inputs`` (N, 3, H, W) and N ``data_samples``; its labels,
-                if it has any, are not looked at.
+            branch (dict): Preprocessed, ``inputs`` (N, 3, H, W) and N ``data_samples``.
 
         Returns:
             PseudoLabels: ``log`` has ``confident_share``, q of DACS.
@@ -133,6 +137,9 @@ class ConfidentShare:
             inputs, initial=networks.progress < self.initial
         )
         label, confidence = pseudo_labels(logits)
+        if self.true_labels:
+            ignore_index = networks.student.decode_head.ignore_index
+            _take_true_labels(label, confidence, data_samples, ignore_index)
         valid = _inside_image(label, data_samples)
         share = confident_share(confidence, self.threshold, valid)
         trust = self._without_margins(share.expand_as(confidence).unsqueeze(1), data_samples)
@@ -198,6 +205,16 @@ class StoredLabels:
         labelled = label != networks.student.decode_head.ignore_index
         trust = labelled.to(branch['inputs'].dtype)
         return PseudoLabels(label, trust, trust, dict(stored_share=trust.mean()))
+
+
+def _take_true_labels(
+    label: Tensor, confidence: Tensor, data_samples: list, ignore_index: int
+) -> None:
+    """Replace, in place, what the teacher says of labeled images; all maps are (N, H, W)."""
+    for own_label, own_confidence, sample in zip(label, confidence, data_samples, strict=True):
+        if 'gt_sem_seg' in sample:
+            own_label.copy_(sample.gt_sem_seg.data[0])
+            own_confidence.copy_(own_label != ignore_index)
 
 
 def _inside_image(label: Tensor, data_samples: list) -> Tensor:

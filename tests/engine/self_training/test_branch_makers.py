@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from mmseg_depthuda.engine.self_training import ClassMix, MaskImage
+from mmseg_depthuda.engine.self_training import ClassMix, DepthMix, MaskImage, branch_makers
 from mmseg_depthuda.models.data_preprocessors import UDADataPreProcessor
 from mmseg_depthuda.registry import BRANCH_MAKERS
 from mmseg_depthuda.structures import pack_pixel_data
 from tests.models.tiny_segmentor import (
+    IGNORE,
     MEAN,
     NUM_CLASSES,
     SIZE,
@@ -118,6 +119,7 @@ def test_each_pixel_of_a_mix_of_a_mix_knows_its_domain(branches):
 
 
 def test_half_of_the_classes_by_default(branches):
+    torch.manual_seed(0)  # draws an augmentation
     made = ClassMix()('mixed', branches, PREPROCESSOR)
     labels = stacked(branches['source'], 'gt_sem_seg')
     for own, sample in zip(labels, made['data_samples'], strict=True):
@@ -178,11 +180,153 @@ def test_makers_leave_the_branches_and_one_another_as_they_are(branches):
 
 
 def test_what_is_refused(branches):
-    with pytest.raises(ValueError, match="paste and onto are the same branch, 'source'"):
-        BRANCH_MAKERS.build(dict(type='ClassMix', onto='source'))
     with pytest.raises(ValueError, match='ratio must be in 0 .. 1, got 70'):
         BRANCH_MAKERS.build(dict(type='MaskImage', ratio=70))
     for sample in branches['rain']['data_samples']:
         del sample.gt_sem_seg
     with pytest.raises(ValueError, match='image_0.png has no labels to make a branch of'):
         MaskImage('rain')('masked', branches, PREPROCESSOR)
+    alone = {n: {k: v[:1] for k, v in branch.items()} for n, branch in branches.items()}
+    with pytest.raises(ValueError, match='images of target with one another.*batch_size=2'):
+        ClassMix('target', 'target')('mixed', alone, PREPROCESSOR)
+    with pytest.raises(ValueError, match='has 2 and 1 of them: set the same per_draw'):
+        ClassMix()('mixed', branches | dict(target=alone['target']), PREPROCESSOR)
+    branches['masked'] = MaskImage()('masked', branches, PREPROCESSOR)
+    with pytest.raises(ValueError, match="no 'pseudo_confidence' in its sample"):
+        ClassMix('masked', 'target', [0], confidence_threshold=0.9)('m', branches, PREPROCESSOR)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(margin=-0.03), 'margin must not be negative, got -0.03'),
+        (dict(threshold=(0.5, 0.1)), r'threshold must be a number or \(low, high\)'),
+        (dict(confidence_threshold=96.8), 'confidence_threshold must be in 0..1, got 96.8'),
+    ],
+)
+def test_wrong_arguments_of_depth_mix(options, message):
+    with pytest.raises(ValueError, match=message):
+        BRANCH_MAKERS.build(dict(type='DepthMix', **options))
+    with pytest.raises(KeyError, match="Did you mean 'online_disparity'"):
+        DepthMix(depth='online_disparty')
+
+
+def unit(depth):
+    """Min-max scaled over the pixels with depth of each image, NaN elsewhere."""
+    depth = np.where(depth > 0, depth, np.nan)
+    low, high = (f(depth, axis=(1, 2, 3), keepdims=True) for f in (np.nanmin, np.nanmax))
+    return (depth - low) / (high - low)
+
+
+def in_front(pasted, onto, margin, threshold):
+    i, j = unit(pasted), unit(onto)
+    with np.errstate(invalid='ignore'):
+        return (np.isnan(j) | (i >= j - margin)) & (i >= threshold)
+
+
+def drawn(made, name):
+    return np.array([s.metainfo[name] for s in made['data_samples']]).reshape(-1, 1, 1, 1)
+
+
+def test_depth_mix_across_domains(branches):
+    torch.manual_seed(1)
+    made = DepthMix(threshold=(0.1, 0.4), augment=False)('mixed', branches, PREPROCESSOR)
+    source, target = branches['source'], branches['target']
+    margin, threshold = drawn(made, 'depth_margin'), drawn(made, 'depth_threshold')
+    assert set(margin.flatten()) == {-0.03, 0.03}
+    assert len(set(threshold.flatten())) == 2 and (threshold >= 0.1).all()
+    depths = [stacked(b, 'gt_depth_map') for b in (source, target)]
+    mask = in_front(*depths, margin, threshold)
+    assert 0.2 < mask.mean() < 0.8 and (depths[0] == 0).any()
+    expected = dict(
+        mix_mask=mask,
+        gt_sem_seg=np.where(mask, stacked(source, 'gt_sem_seg'), stacked(target, 'pseudo_label')),
+        seg_weight=np.where(mask, 1, stacked(target, 'pseudo_trust')),
+        gt_depth_map=np.where(mask, *depths),
+    )
+    for name, values in expected.items():
+        np.testing.assert_array_equal(stacked(made, name), values, err_msg=name)
+    np.testing.assert_array_equal(
+        made['inputs'], np.where(mask, source['inputs'], target['inputs'])
+    )
+
+
+def test_depth_mix_and_class_mix_within_a_domain(branches):
+    """Both directions, on the student's own depth; every pixel weighs the share of the mix."""
+    target = branches['target']
+    disparity = torch.rand(2, 1, *SIZE, dtype=torch.float64) + 0.1
+    label = torch.from_numpy(stacked(target, 'pseudo_label').copy())
+    label[0, 0, :9] = IGNORE  # as the labeler leaves a true label
+    trust = torch.full_like(disparity, 0.5)
+    trust[:, :, -2:] = 0
+    maps = dict(online_disparity=disparity, pseudo_label=label, pseudo_trust=trust)
+    pack_pixel_data(target['data_samples'], maps)
+    confidence = stacked(target, 'pseudo_confidence') * (label.numpy() != IGNORE)
+    other = [1, 0]
+    for name, maker in dict(
+        depth=DepthMix('target', 'target', depth='online_disparity', confidence_threshold=0.6,
+                       augment=False),
+        classes=ClassMix('target', 'target', confidence_threshold=0.6, augment=False),
+    ).items():  # fmt: skip
+        made = maker(name, branches, PREPROCESSOR)
+        if name == 'depth':
+            mask = in_front(disparity.numpy(), disparity.numpy()[other], 0.03, 0)
+        else:
+            chosen = drawn_classes(made)
+            counted = np.where(label == IGNORE, 0, label)
+            mask = np.stack([np.isin(own, c) for own, c in zip(counted, chosen, strict=True)])
+            for own, taken in zip(counted, chosen, strict=True):
+                assert len(set(taken) - {IGNORE}) == len(np.unique(own)) // 2
+        assert 0 < mask.mean() < 1
+        share = (np.where(mask, confidence, confidence[other]) >= 0.6).mean()
+        trusted = np.where(mask, trust, trust[other]) > 0
+        expected = dict(
+            mix_mask=mask,
+            gt_sem_seg=np.where(mask, label, label[other]),
+            seg_weight=share * trusted,
+        )
+        for field, values in expected.items():
+            np.testing.assert_allclose(stacked(made, field), values, rtol=1e-12, err_msg=field)
+        images = np.where(mask, target['inputs'], target['inputs'][other])
+        np.testing.assert_array_equal(made['inputs'], images)
+        sample = made['data_samples'][0]
+        assert sample.domain == 'target' and sample.img_path == ['image_0.png', 'image_1.png']
+
+
+def drawn_classes(made):
+    return [sample.pasted_classes for sample in made['data_samples']]
+
+
+def test_argmax_and_maximum_of_mixed_probabilities_are_those_of_the_labels():
+    """So that makers need neither the probabilities nor the one-hot labels."""
+    rng = np.random.default_rng(0)
+    probability = rng.dirichlet(np.ones(4), (2, 3, 5))
+    probability[1] = np.eye(5)[rng.integers(5, size=(3, 5))][..., :4]  # one-hot, or ignored
+    label = np.where(probability.max(-1) > 0, probability.argmax(-1), IGNORE)
+    mask = rng.random((3, 5)) < 0.5
+    mixed = mask[..., None] * probability[0] + (1 - mask[..., None]) * probability[1]
+    np.testing.assert_array_equal(
+        np.where(mixed.max(-1) > 0, mixed.argmax(-1), IGNORE), np.where(mask, *label)
+    )
+    np.testing.assert_array_equal(mixed.max(-1), np.where(mask, *probability.max(-1)))
+
+
+def test_pairs_within_a_batch_do_not_depend_on_the_number_of_processes(branches):
+    """Of four images, those that two processes with every second image would mix."""
+    four = PREPROCESSOR(dict(target=make_branch(3, batch_size=4)), training=True)
+    maker = DepthMix('target', 'target', augment=False)
+    whole = maker('mixed', four, PREPROCESSOR)
+    for rank in (0, 1):
+        part = {k: v[rank::2] for k, v in four['target'].items()}
+        made = maker('mixed', dict(target=part), PREPROCESSOR)
+        assert torch.equal(made['inputs'], whole['inputs'][rank::2])
+
+
+def test_sigma_is_drawn_once_within_a_domain(branches, monkeypatch):
+    sigmas = {}
+    for onto in ('source', 'target'):
+        monkeypatch.setattr(branch_makers, 'strong_augmentation',
+                            lambda images, *a, draws=None, onto=onto, **k: sigmas.update(
+                                {onto: draws}) or images)  # fmt: skip
+        ClassMix(onto=onto)('mixed', branches, PREPROCESSOR)
+    assert sigmas['target'] is None and sigmas['source'].sigma.unique().numel() == 1

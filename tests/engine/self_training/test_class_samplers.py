@@ -31,6 +31,19 @@ def test_a_config_names_a_registered_sampler():
     assert drawn[0].item() in (2, 3) and drawn[1].item() in (0, 255)
 
 
+def test_half_within_a_domain_is_that_of_an_argmax():
+    """Rounded down; ignored pixels are pixels of class 0 and come along with it."""
+    label = torch.tensor([[[[0, 255, 3, 3]]], [[[255, 4, 3, 3]]], [[[5, 5, 5, 5]]]])
+    drawn = [sampler(dict(type='HalfOfClasses', rounding='down', ignored_as=0))(label)
+             for _ in range(32)]  # fmt: skip
+    for image, possible in enumerate([{(0, 255), (3,)}, {(0, 255), (4,), (3,)}, {()}]):
+        assert {tuple(own[image].tolist()) for own in drawn} == possible
+    for wrong, message in ((dict(rounding='off'), "'up' or 'down', got 'off'"),
+                           (dict(ignored_as=-1), 'index of a class, got -1')):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            sampler(dict(type='HalfOfClasses', **wrong))
+
+
 def test_names_and_indices_of_classes():
     assert sampler(['pole', 0, 255])(LABEL) == [[3, 0, 255]] * 2
     twice = sampler(['rider'])

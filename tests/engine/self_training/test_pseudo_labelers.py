@@ -85,6 +85,23 @@ def test_agreement_weights_the_trust():
     assert judged.log == plain.log
 
 
+def test_labeled_images_keep_their_labels():
+    """They count in q, with the confidence 1; ignored pixels with 0."""
+    given = branch()
+    truth = np.random.default_rng(2).choice([0, 1, IGNORE], (1, 1, *SHAPE[2:]))
+    pack_pixel_data(given['data_samples'][1:], dict(gt_sem_seg=torch.from_numpy(truth)))
+    found = ConfidentShare(threshold=0.9, true_labels=True)(networks(), given)
+    confidence = softmax(LOGITS['final']).max(axis=1)
+    confidence[1] = truth[0, 0] != IGNORE
+    np.testing.assert_array_equal(found.label[0, 0], LOGITS['final'].argmax(axis=1)[0])
+    np.testing.assert_array_equal(found.label[1:], truth)
+    np.testing.assert_allclose(found.confidence[:, 0], confidence, rtol=1e-12)
+    share = np.full((2, 1, *SHAPE[2:]), (confidence >= 0.9).mean())
+    np.testing.assert_allclose(found.trust, share, rtol=1e-12)
+    plain = ConfidentShare(threshold=0.9)(networks(), given)
+    np.testing.assert_array_equal(plain.label[:, 0], LOGITS['final'].argmax(axis=1))
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
