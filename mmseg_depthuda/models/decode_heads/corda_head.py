@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from mmengine.model import BaseModule, ModuleDict
+from mmengine.model import ModuleDict
 from mmseg.registry import MODELS
 from mmseg.utils import ConfigType, SampleList
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from mmseg_depthuda.structures import (
     stack_pixel_data,
 )
 
+from .attention_distillation import AttentionDistillation
 from .deeplab_v2_head import DeepLabV2Classifier
 from .head_contract import Predictions
 from .seg_depth_head import SegDepthHead, task_trunk
@@ -31,25 +32,6 @@ class TaskPredictions(NamedTuple):
     initial_seg: Tensor
     depth: dict[str, Tensor]
     initial_depth: dict[str, Tensor]
-
-
-class AttentionDistillation(BaseModule):
-    """Features that one task gets from the other: conv(F_other) * sigmoid(conv(F_other)).
-
-    CorDA, eq. 6 and 7.
-
-    Args:
-        channels (int): Channels of both tasks' features.
-    """
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.attention = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Features of the other task, (N, channels, h, w), to the same shape."""
-        return self.conv(features) * self.attention(features).sigmoid()
 
 
 @MODELS.register_module()

@@ -16,6 +16,11 @@ methods. All of them are optional:
   ``loss_weights`` names them. ``unlabelled_loss_and_predict(features, data_samples, tasks)`` gives
   the losses of such a branch, and the predictions of ``tasks`` in the same pass, at feature
   resolution.
+* ``loss_and_disparities(features, data_samples)``: for segmentors that learn disparity from video.
+  The losses of segmentation of a branch, those that ``loss_weights`` name, and in the same pass the
+  disparity at four scales: a list of (N, 1, h, w) in 0 (far) .. 1 (near), fine to coarse, each at
+  its own size. A branch whose ``loss_weights`` name neither task of segmentation needs no labels.
+  The weight of the segmentor's own losses is that of the task ``'disparity'``.
 * ``check_data(domains)``: refuses labeled datasets that the losses cannot use, before the first
   batch.
 * ``predicted_tasks``: tasks of the registry ``TASKS``. ``predict`` gives their predictions as
@@ -261,6 +266,38 @@ def loss_and_predict(
     size = data_samples[0].gt_sem_seg.shape
     logits = upsample(bare(features), size, bare.align_corners)
     return bare.loss_by_feat(logits, data_samples), dict(seg=logits)
+
+
+def has_disparities(head: nn.Module) -> bool:
+    """Whether a head gives disparities to learn from video.
+
+    Args:
+        head (nn.Module): Any decode head.
+
+    Returns:
+        bool: False for a head of MMSeg, and for a head that is told not to learn depth.
+    """
+    return hasattr(bare_model(head), 'loss_and_disparities') and 'disparity' in head_tasks(head)
+
+
+def loss_and_disparities(
+    head: nn.Module, features: Sequence[Tensor], data_samples: SampleList
+) -> tuple[dict[str, Tensor], list[Tensor]]:
+    """Losses of segmentation of a branch, and the disparities of the same pass.
+
+    Args:
+        head (nn.Module): A head for which :func:`has_disparities` is true.
+        features (Sequence[Tensor]): Feature maps of the backbone.
+        data_samples (list[SegDataSample]): Samples of the branch; with labels, if the head learns
+            segmentation there.
+
+    Returns:
+        tuple[dict, list[Tensor]]: Weighted losses by name, maybe none; disparity in 0..1 at four
+        scales, (N, 1, h, w), fine to coarse.
+    """
+    require_tasks(head, ['disparity'])
+    bare: BaseDecodeHead = bare_model(head)
+    return bare.loss_and_disparities(features, data_samples)
 
 
 def unlabelled_loss_and_predict(
