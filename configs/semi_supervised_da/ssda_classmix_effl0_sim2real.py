@@ -1,0 +1,18 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# ClassMix from the source onto the target: the street world, from a pretrained network.
+_base_ = [
+    '../_base_/methods/ssda_effl0.py',
+    '../_base_/datasets/ssda_street_world_128x256.py',
+    '../_base_/schedules/street_world_pretrained.py',
+]
+model = dict(
+    decode_head=dict(
+        loss_weights=dict(
+            _delete_=True, labelled=dict(seg=1.0), source=dict(seg=1.0), mixed=dict(seg=1.0)
+        ),
+    ),
+)
+custom_hooks = [
+    dict(_base_.self_training, **_base_.true_labels, branches=dict(mixed=_base_.classmix_across)),
+    dict(type='UDAVisualizationHook', interval=100),
+]
