@@ -3,8 +3,8 @@
 imagenet = dict(type='Pretrained', prefix='backbone.')
 data_preprocessor = dict(
     type='SequenceDataPreProcessor',
-    mean=[123.675, 116.28, 103.53],  # RGB
-    std=[58.395, 57.12, 57.375],
+    mean=[114.75] * 3,  # (x - 0.45) / 0.225 of x in 0..1
+    std=[57.375] * 3,
     flip_prob=0.5,
     color_jitter=dict(brightness=0.2, contrast=0.2, saturation=0.2, hue=0.1, p=0.5),
 )

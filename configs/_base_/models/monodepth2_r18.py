@@ -2,6 +2,7 @@
 # A network small enough for two CPU cores, of half the width, trained from scratch.
 _base_ = './monodepth2_r101.py'
 model = dict(
+    data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
     backbone=dict(
         depth=18,
         strides=(1, 2, 2, 2),

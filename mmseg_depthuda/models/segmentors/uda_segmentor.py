@@ -28,6 +28,7 @@ from mmseg_depthuda.models.wrappers.bare_model import bare_model
 from mmseg_depthuda.structures import branch_of, dense_task, is_batch_of_branches, upsample
 
 from .branch_training import train_passes
+from .module_transfer import transfer_modules
 
 
 @MODELS.register_module()
@@ -45,17 +46,38 @@ class UDASegmentor(EncoderDecoder):
     Args:
         unlabelled (Sequence[str]): Branches whose labels are never used. Defaults to
             ``('target',)``. In self-training, target images are trained as part of ``mixed``.
+        transfer (Mapping, optional): Modules that start from those of another network:
+            ``dict(checkpoint=FILE, modules={'backbone': 'backbone', 'decode_head.decoder':
+            'decode_head'})``, the arguments of :func:`transfer_modules`. They are loaded when a
+            training starts, after ``init_cfg`` of all modules. Defaults to None.
         **kwargs: Arguments of MMSeg's ``EncoderDecoder``.
     """
 
     parts: Mapping[str, Sequence[str]] = {}
     """Name of a part -> names of its modules. These parts have optimizers of their own."""
 
-    def __init__(self, unlabelled: Sequence[str] = ('target',), **kwargs: Any):
+    def __init__(
+        self,
+        unlabelled: Sequence[str] = ('target',),
+        transfer: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
+        if transfer is not None and set(transfer) != {'checkpoint', 'modules'}:
+            raise ValueError(
+                'model.transfer must be dict(checkpoint=FILE, modules={MODULE: NAME IN THE FILE}), '
+                f'got {dict(transfer)}'
+            )
+        self.transfer = transfer
         if isinstance(unlabelled, str):
             raise ValueError(f'unlabelled must be a list of branches, got {unlabelled!r}')
         self.unlabelled = tuple(unlabelled)
+
+    def init_weights(self) -> None:
+        """Initialize the network: ``init_cfg`` of all modules, then ``transfer``."""
+        super().init_weights()
+        if self.transfer is not None:
+            transfer_modules(self, **self.transfer)
 
     @property
     def unsupervised(self) -> tuple[str, ...]:

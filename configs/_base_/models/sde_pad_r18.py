@@ -1,0 +1,4 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# Segmentation and disparity in exchange. The method sets `loss_weights` by branch and task.
+_base_ = './sde_unet_r18.py'
+model = dict(decode_head=dict(type='PADHead'))
