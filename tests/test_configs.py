@@ -25,11 +25,13 @@ from mmseg_depthuda.datasets.label_protocols import PROTOCOLS
 from tests.models.adversarial_training import mixtures_file
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
-# monodepth2 has no classes: see tests/test_depth_configs.py.
+# monodepth2 has no classes: see tests/test_depth_configs.py. For experiments with some labels see
+# tests/test_semi_supervised_configs.py.
 EXPERIMENTS = sorted(
     str(path.relative_to(CONFIGS))
     for path in CONFIGS.glob('*/*.py')
     if path.parts[-2] not in ('_base_', 'monodepth2')
+    and not path.parts[-2].startswith('semi_supervised')
 )
 DEPTH_OF_SOURCE_ALONE = (
     'corda/corda_effl0_sim2camvid.py',
