@@ -4,7 +4,7 @@
 # across domains by that of the unmixed target.
 self_training = dict(
     type='SelfTrainingHook',
-    teacher=dict(type='TeacherEMA', alpha=0.99, dropout=True),
+    teacher=dict(type='TeacherEMA', alpha=0.99, dropout=True, first_iteration=1),
     pseudo_labels=dict(type='ConfidentShare'),
 )
 # Where the stream that is mixed has images with labels.
