@@ -12,6 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
+from mmengine.dist import is_distributed
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -23,6 +24,7 @@ from torch.utils.data import DataLoader
 
 import mmseg_depthuda  # noqa: F401
 from mmseg_depthuda.engine.self_training import branch_makers, class_samplers
+from mmseg_depthuda.models.wrappers import UDADistributedDataParallel
 from tests.gloo import RANKS, gloo_rank, run_ranks
 
 BASE = Path(__file__).parents[2] / 'configs/_base_'
@@ -69,16 +71,15 @@ def fixed_augmentation(images, *args, **kwargs):
     return 0.7 * images + 0.3 * images.flip(1)
 
 
+def fixed_margins(images, margin, flip):
+    margins = torch.tensor(MARGINS if flip else (margin, margin), dtype=torch.float64)
+    return margins.repeat_interleave(images // 2).view(-1, 1, 1, 1)
+
+
 def fix_draws(monkeypatch):
     monkeypatch.setattr(branch_makers, 'strong_augmentation', fixed_augmentation)
+    monkeypatch.setattr(branch_makers, 'draw_margins', fixed_margins)
     monkeypatch.setattr(class_samplers, 'draw_half_of_classes', lower_half)
-    monkeypatch.setattr(
-        branch_makers,
-        'draw_margins',
-        lambda n, margin, flip: torch.tensor(
-            [MARGINS[i % 2] if flip else margin for i in range(n)], dtype=torch.float64
-        ).view(-1, 1, 1, 1),
-    )
 
 
 def draw_batches(images=2):
@@ -265,6 +266,8 @@ def train_package(model, batches, setting, work_dir):
     hook = dict(HOOKS.self_training, branches=branches)
     if true_labels:
         hook |= HOOKS.true_labels
+    if is_distributed():
+        model = UDADistributedDataParallel(model, find_unused_parameters=True)
     recorder = Recorder()
     runner = Runner(
         model=model,
@@ -314,3 +317,54 @@ def test_iterations(name, tmp_path, monkeypatch):
     # The comparison means something only if each mechanism has an effect.
     assert all(0 < share < 1 for one in details for share in one['shares'])
     assert any(one['norm'] > 10 for one in details)
+
+
+# -- two processes ---------------------------------------------------------------------------------
+
+IN_TWO_PROCESSES = 'depthmix across and within'
+
+
+def train_without_batch_statistics(batches, work_dir):
+    """BatchNorm takes stored statistics, as the processes have other batches."""
+    with pytest.MonkeyPatch.context() as patch:
+        fix_draws(patch)
+        patch.setattr(nn.BatchNorm2d, 'train', lambda self, mode=True: self)
+        model = build_model()
+        for layer in model.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.training = False
+        start = copy.deepcopy(model)
+        losses, teacher = train_package(model, batches, SETTINGS[IN_TWO_PROCESSES], work_dir)
+    return start, model, teacher, losses
+
+
+def train_on_rank(folder):
+    init_default_scope('mmseg')
+    with gloo_rank(folder) as rank:
+        batches = [
+            {n: {k: v[rank::RANKS] for k, v in maps.items()} for n, maps in batch.items()}
+            for batch in draw_batches(2 * RANKS)
+        ]
+        _, model, teacher, losses = train_without_batch_statistics(batches, folder / f'run_{rank}')
+        states = [network.state_dict() for network in (model, teacher)]
+        torch.save(dict(states=states, losses=losses), folder / f'rank_{rank}.pth')
+
+
+@pytest.mark.slow  # starts two processes
+def test_two_processes_are_one(tmp_path):
+    start, model, teacher, losses = train_without_batch_statistics(
+        draw_batches(2 * RANKS), tmp_path / 'one'
+    )
+    run_ranks(__file__, tmp_path)
+    ranks = [torch.load(tmp_path / f'rank_{rank}.pth') for rank in range(RANKS)]
+    for found in ranks:
+        for network, state in zip((model, teacher), found['states'], strict=True):
+            loaded = copy.deepcopy(start)
+            loaded.load_state_dict(state)
+            assert_same_changes(loaded, network, start)
+    mean = [sum(pair) / RANKS for pair in zip(*(found['losses'] for found in ranks), strict=True)]
+    assert losses == pytest.approx(mean, rel=1e-9)
+
+
+if __name__ == '__main__':
+    train_on_rank(Path(sys.argv[1]))
