@@ -14,6 +14,7 @@ from .class_statistics import (
 )
 from .domains import DomainsDataset, DomainsIndex, SourceTargetDataset, datasets_by_domain
 from .folder import FolderDepthDataset
+from .geometry_matching import GeometryMatching
 from .gta5 import GTA5DepthDataset
 from .label_protocols import (
     CITYSCAPES_13,
@@ -33,6 +34,7 @@ from .transforms import (
     LoadPseudoLabels,
     LoadSequence,
     MatchOriShapeToLabels,
+    NormalizeDepth,
     PackSequenceInputs,
     ResizeAndPad,
     ResizeSequence,
@@ -57,12 +59,14 @@ __all__ = [
     'FolderDepthDataset',
     'FolderSequenceDataset',
     'GTA5DepthDataset',
+    'GeometryMatching',
     'LoadInverseDepth',
     'LoadLabels',
     'LoadPseudoLabels',
     'LoadSequence',
     'MapillaryDepthDataset',
     'MatchOriShapeToLabels',
+    'NormalizeDepth',
     'PackSequenceInputs',
     'RareClassSampling',
     'ResizeAndPad',

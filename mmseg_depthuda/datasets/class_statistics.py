@@ -16,6 +16,7 @@ from scipy.special import softmax
 
 from mmseg_depthuda.fileio import atomic_write, map_in_processes
 
+from .domains import DOMAIN_OPTIONS
 from .label_protocols import IGNORE_INDEX
 from .transforms import read_labels
 
@@ -248,7 +249,7 @@ def _read_class_statistics(dataset: BaseDataset, path: str | Path) -> np.ndarray
 
 
 def source_dataset_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config of the (source) training dataset in a runner's config.
+    """The config of the (source) training dataset in a runner's config, to be built alone.
 
     Raises:
         ValueError: The config trains nothing.
@@ -272,4 +273,7 @@ def _dataset_config(config: Mapping[str, Any], domain: str) -> dict[str, Any]:
             'of a training.'
         )
     dataset = config['train_dataloader']['dataset']
-    return dataset.get(domain, dataset)
+    own = dataset.get(domain, dataset).copy()
+    for option in DOMAIN_OPTIONS:
+        own.pop(option, None)
+    return own

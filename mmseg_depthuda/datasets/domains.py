@@ -13,6 +13,9 @@ from torch.utils.data import Dataset
 from .geometry_matching import GeometryMatching
 from .seeding import seeded
 
+DOMAIN_OPTIONS = ('per_draw', 'match')
+"""What the config of a domain has besides that of its dataset."""
+
 
 class DomainsIndex(NamedTuple):
     """Images of one draw, and the seed of their random transforms.

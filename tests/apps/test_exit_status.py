@@ -84,6 +84,7 @@ BAD_AS_WELL = {
     '`train_dataloader`',
     'quickstart_report.py empty --run a sound.py': 'Error: empty/a holds no checkpoint',
     'analysis_tools/benchmark_data.py --config gone.py': 'Error: config gone.py: neither',
+    'analysis_tools/benchmark_matching.py gone.py': 'Error: config gone.py: neither',
     'analysis_tools/benchmark_training.py no_model.py': 'benchmark_training: Error: custom_hooks',
     'analysis_tools/confusion_matrix.py gone.py a b': 'Error: config gone.py: neither',
 }

@@ -157,8 +157,11 @@ def test_balanced_weights():
 def test_source_of_a_pair_is_found():
     source, target = dict(type='Source'), dict(type='Target')
     pair = dict(type='SourceTargetDataset', source=source, target=target)
-    assert source_dataset_config(dict(train_dataloader=dict(dataset=pair))) is source
-    assert source_dataset_config(dict(train_dataloader=dict(dataset=target))) is target
+    assert source_dataset_config(dict(train_dataloader=dict(dataset=pair))) == source
+    assert source_dataset_config(dict(train_dataloader=dict(dataset=target))) == target
+    pair = dict(pair, source=dict(source, per_draw=2, match=dict(to='target')))
+    assert source_dataset_config(dict(train_dataloader=dict(dataset=pair))) == source
+    assert pair['source']['per_draw'] == 2
 
 
 def test_tool_writes_the_statistics_of_a_config(folder, statistics):

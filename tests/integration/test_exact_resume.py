@@ -28,6 +28,7 @@ REPOSITORY = Path(__file__).parents[2]
 CONFIGS = dict(
     corda='corda/corda_r18_sim2real.py',
     dacs='dacs/dacs_r18_sim2real.py',
+    matching='corda/corda_r18_sim2real_depthmix_matching.py',
     source_only='source_only/source_only_r18_sim2real.py',
 )
 ITERATIONS, VALIDATED_EVERY, SAVED_EVERY = 6, 4, 2
@@ -99,7 +100,7 @@ def make_config(work_dir, method, workers=0, **options):
             **options,
         }
     )
-    if method == 'corda':
+    if method in ('corda', 'matching'):
         cfg.model.decode_head.channels = 16
     return cfg
 
@@ -264,6 +265,12 @@ def test_dacs_resumed_with_workers(tmp_path, unbroken):
     interrupted(tmp_path, 'dacs', iteration=3)
     train(tmp_path, 'dacs', resume='auto', workers=2)
     check(tmp_path, unbroken('dacs'))
+
+
+def test_depth_mix_and_matching_geometry_resumed_with_workers(tmp_path, unbroken):
+    interrupted(tmp_path, 'matching', iteration=3)
+    train(tmp_path, 'matching', resume='auto', workers=2)
+    check(tmp_path, unbroken('matching'))
 
 
 def test_source_only_as_mmseg_resumes_with_last_checkpoint_cut(tmp_path, unbroken):

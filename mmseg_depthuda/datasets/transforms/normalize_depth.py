@@ -1,8 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Depth of any encoding as disparity in 0..1."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
@@ -43,16 +41,15 @@ class NormalizeDepth(BaseTransform):
             low is not None and high is not None and low >= high
         ):
             raise ValueError(f'low={low} and high={high} must be low < high, or both None.')
-        self.low = low
-        self.high = high
+        self.range = (low, high) if low is not None and high is not None else None
 
     def transform(self, results: dict) -> dict:
         depth = results.get('gt_depth_map')
         if depth is None or not valid_depth(depth).any():
             return results
         valid = valid_depth(depth)
-        known: Sequence[float] = depth[valid].min(), depth[valid].max()
-        low, high = known if self.low is None else (self.low, self.high)
+        known = float(depth[valid].min()), float(depth[valid].max())
+        low, high = self.range or known
         if known[0] < low or known[1] > high:
             raise ValueError(
                 f'depth_map_path: {results.get("depth_map_path")} has values of {known[0]:g} to '
@@ -66,4 +63,5 @@ class NormalizeDepth(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(low={self.low}, high={self.high})'
+        low, high = self.range or (None, None)
+        return f'{type(self).__name__}(low={low}, high={high})'

@@ -138,10 +138,11 @@ def augmented(images: Tensor, preprocessor: SegDataPreProcessor, one_sigma: bool
     Returns:
         Tensor: (N, 3, H, W).
     """
-    draws = dict(draws=draw_strong_augmentation(len(images), one_sigma=True)) if one_sigma else {}
-    return strong_augmentation(
-        images, preprocessor.mean, preprocessor.std, rgb=preprocessor.is_rgb, **draws
-    )
+    mean, std, rgb = preprocessor.mean, preprocessor.std, preprocessor.is_rgb
+    if one_sigma:
+        draws = draw_strong_augmentation(len(images), one_sigma=True)
+        return strong_augmentation(images, mean, std, draws=draws, rgb=rgb)
+    return strong_augmentation(images, mean, std, rgb=rgb)
 
 
 class ImageMix(BranchMaker):
@@ -388,7 +389,7 @@ class DepthMix(ImageMix):
         sample_field(depth)  # refuses a misspelled name
         self.margin = margin
         self.flip_margin = paste != onto if flip_margin is None else flip_margin
-        self.thresholds = tuple(thresholds)
+        self.thresholds = float(thresholds[0]), float(thresholds[1])
         self.depth = depth
         self.normalize = normalize
 
@@ -397,22 +398,22 @@ class DepthMix(ImageMix):
         for domain in dict.fromkeys(self.reads):
             if self.depth != 'gt_depth_map' or domain not in domains:
                 continue
-            dataset = domains[domain]
-            missing = images_without_depth(dataset)
+            missing = images_without_depth(domains[domain])
             if missing:
                 raise ValueError(
                     f'branches.{name}: DepthMix compares the depth of the {domain} images, but '
-                    f'{len(missing)} of {len(dataset)} load none, such as {missing[0]}. Set '
+                    f'{len(missing)} of them load none, such as {missing[0]}. Set '
                     f'data_prefix.depth_map_path of the {domain} dataset, and put LoadInverseDepth '
                     'into its pipeline.'
                 )
 
     def choose_pixels(self, pasted: Mapping, onto: Mapping) -> tuple[Tensor, list[dict]]:
         """Choose the pixels in front, see :meth:`ImageMix.choose_pixels`."""
-        depths = [stack_required(b['data_samples'], self.depth) for b in (pasted, onto)]
-        margins = draw_margins(len(depths[0]), self.margin, self.flip_margin)
-        thresholds = draw_thresholds(len(depths[0]), *self.thresholds)
-        mask = depth_mix_mask(*depths, margins, thresholds, self.normalize)
+        near, below = (stack_required(b['data_samples'], self.depth) for b in (pasted, onto))
+        low, high = self.thresholds
+        margins = draw_margins(len(near), self.margin, self.flip_margin)
+        thresholds = draw_thresholds(len(near), low, high)
+        mask = depth_mix_mask(near, below, margins, thresholds, self.normalize)
         drawn = zip(margins.flatten().tolist(), thresholds.flatten().tolist(), strict=True)
         return mask, [dict(depth_margin=m, depth_threshold=t) for m, t in drawn]
 

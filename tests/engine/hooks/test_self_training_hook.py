@@ -4,11 +4,13 @@ import copy
 import numpy as np
 import pytest
 from mmengine.config import ConfigDict
+from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 
+from mmseg_depthuda.datasets import LoadInverseDepth
 from mmseg_depthuda.engine.hooks import SelfTrainingHook
 from mmseg_depthuda.registry import PSEUDO_LABELERS
-from tests.models.pair_training import make_runner
+from tests.models.pair_training import Pairs, make_runner
 from tests.models.tiny_segmentor import (
     NUM_CLASSES,
     SIZE,
@@ -39,11 +41,13 @@ class Watch(Hook):
         self.branches.append({name: copy.copy(own) for name, own in data_batch.items()})
 
 
-def run(tmp_path, hook):
+def run(tmp_path, hook, iterations=2, **options):
     watch = Watch(hook)
     model = ConfigDict(segmentor_config(head_config('DeepLabV2Head')))
     slow = dict(optimizer=dict(type='SGD', lr=1e-4))
-    runner = make_runner(tmp_path, 'run', [hook, watch], 2, model=model, optim_wrapper=slow)
+    runner = make_runner(
+        tmp_path, 'run', [hook, watch], iterations, model=model, optim_wrapper=slow, **options
+    )
     runner.train()
     return runner, watch
 
@@ -70,6 +74,53 @@ def test_q_is_logged_and_every_maker_makes_its_branch(tmp_path):
         np.testing.assert_allclose(stacked(branches['masked'], 'seg_weight'), q)
         assert (stacked(branches['target'], 'pseudo_label') < NUM_CLASSES).all()
     assert len(runner.message_hub.get_scalar('train/both.loss_seg').data[0]) == 2
+
+
+DEPTH = dict(type='DepthMix', augment=False)
+WITHIN = dict(paste='target', onto='target', confidence_threshold=THRESHOLD)
+
+
+def test_depth_mix_across_within_and_both_beside_class_mix(tmp_path):
+    """Three iterations; all pixels of a mix within a domain weigh its own share."""
+    hook = SelfTrainingHook(
+        branches=dict(across=DEPTH, within=DEPTH | WITHIN, classes=MIX | WITHIN),
+        pseudo_labels=dict(type='ConfidentShare', threshold=THRESHOLD),
+    )
+    runner, watch = run(tmp_path, hook, iterations=3)
+    assert len(watch.branches) == 3
+    for branches in watch.branches:
+        target = branches['target']
+        for name in ('within', 'classes'):
+            mask = stacked(branches[name], 'mix_mask')
+            confidence = stacked(target, 'pseudo_confidence')
+            confident = np.where(mask, confidence, confidence[::-1]) >= THRESHOLD
+            weight = stacked(branches[name], 'seg_weight')
+            np.testing.assert_allclose(weight, confident.mean())
+        depth, covered = (stacked(branches[n], 'gt_depth_map') for n in ('within', 'target'))
+        mask = stacked(branches['within'], 'mix_mask')
+        np.testing.assert_array_equal(depth, np.where(mask, covered, covered[::-1]))
+        assert 0.2 < mask.mean() < 0.8
+    for name in ('across', 'within', 'classes'):
+        losses, _ = runner.message_hub.get_scalar(f'train/{name}.loss_seg').data
+        assert len(losses) == 3 and np.isfinite(losses).all() and min(losses) > 0
+
+
+class WithoutDepth(BaseDataset):
+    """Two images, of which the second has no depth."""
+
+    def load_data_list(self):
+        return [dict(img_path='a.png', depth_map_path='a'), dict(img_path='b.png')]
+
+
+def test_images_without_stored_depth_are_named_before_the_training(tmp_path):
+    dataset = Pairs()
+    dataset.domains = dict(target=WithoutDepth(pipeline=[LoadInverseDepth()]))
+    message = r'branches.mixed: .*target images, but 1 of them load none, such as b.png. Set data_p'
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, SelfTrainingHook(branches=dict(mixed=DEPTH)), dataset=dataset)
+    online = DEPTH | WITHIN | dict(depth='online_disparity')  # needs none; nobody writes it here
+    with pytest.raises(ValueError, match="no 'online_disparity' in its sample. .* is written by"):
+        run(tmp_path, SelfTrainingHook(branches=dict(mixed=online)), dataset=dataset)
 
 
 def test_classes_are_named_as_the_training_data_name_them(tmp_path):

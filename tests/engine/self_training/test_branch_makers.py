@@ -323,10 +323,15 @@ def test_pairs_within_a_batch_do_not_depend_on_the_number_of_processes(branches)
 
 
 def test_sigma_is_drawn_once_within_a_domain(branches, monkeypatch):
-    sigmas = {}
-    for onto in ('source', 'target'):
-        monkeypatch.setattr(branch_makers, 'strong_augmentation',
-                            lambda images, *a, draws=None, onto=onto, **k: sigmas.update(
-                                {onto: draws}) or images)  # fmt: skip
-        ClassMix(onto=onto)('mixed', branches, PREPROCESSOR)
-    assert sigmas['target'] is None and sigmas['source'].sigma.unique().numel() == 1
+    drawn = []
+
+    def augmentation(images, mean, std, rgb, draws=None):
+        drawn.append(draws)
+        return images
+
+    monkeypatch.setattr(branch_makers, 'strong_augmentation', augmentation)
+    for onto, options in (('source', {}), ('target', {}), ('target', dict(one_sigma=True))):
+        ClassMix(onto=onto, **options)('mixed', branches, PREPROCESSOR)
+    within, across, asked = drawn
+    assert across is None  # drawn there, one for each image
+    assert within.sigma.unique().numel() == asked.sigma.unique().numel() == 1
