@@ -2,7 +2,9 @@
 """Maps as pictures that stand side by side."""
 
 import numpy as np
+import torch
 from matplotlib import colormaps
+from mmseg.models import SegDataPreProcessor
 from torch import Tensor
 
 
@@ -20,6 +22,22 @@ def as_map(field) -> np.ndarray:
         values = values.detach().cpu()
         values = (values.float() if values.is_floating_point() else values).numpy()
     return values.reshape(values.shape[-2:])
+
+
+def images_to_rgb(images: Tensor, preprocessor: SegDataPreProcessor) -> np.ndarray:
+    """Undo the normalization of images.
+
+    Args:
+        images (Tensor): Normalized, (N, 3, H, W), floating point.
+        preprocessor (SegDataPreProcessor): Has normalized them; with ``is_rgb``, such as a
+            :class:`UDADataPreProcessor`.
+
+    Returns:
+        np.ndarray: RGB, uint8, (N, H, W, 3).
+    """
+    images = images.detach().float() * preprocessor.std + preprocessor.mean
+    images = images if preprocessor.is_rgb else images.flip(1)
+    return images.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
 
 def color_labels(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:

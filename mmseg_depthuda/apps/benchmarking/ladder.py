@@ -111,6 +111,7 @@ def pretrained_ladder(pair: str) -> dict[str, Method]:
     else:  # those of sim2real are in density_ladder
         methods |= {
             'corda_f': method('corda', '_f'),
+            'corda_depthmix': method('corda', '_depthmix'),
             'no_distillation': method('corda', '_no_distillation'),
             'no_distillation_no_depth': method('corda', '_no_distillation_no_depth'),
         }

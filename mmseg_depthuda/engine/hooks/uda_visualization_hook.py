@@ -13,7 +13,7 @@ from mmengine.model import BaseTTAModel
 from mmengine.runner import Runner
 from mmengine.structures import PixelData
 from mmseg.engine.hooks import SegVisualizationHook
-from mmseg.models import EncoderDecoder, SegDataPreProcessor
+from mmseg.models import EncoderDecoder
 from mmseg.models.utils import resize
 from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
@@ -31,6 +31,7 @@ from mmseg_depthuda.visualization.panels import (
     color_labels,
     draw_depths,
     draw_weight,
+    images_to_rgb,
     upper_end,
 )
 
@@ -92,7 +93,7 @@ class UDAVisualizationHook(Hook):
         palette = np.array(runner.visualizer.dataset_meta['palette'], dtype=np.uint8)
         samples = branch['data_samples'][: self.num_images]
         inputs = branch['inputs'][: self.num_images]
-        images = _to_rgb(inputs, model.data_preprocessor)
+        images = images_to_rgb(inputs, model.data_preprocessor)
         predictions = _predict(model, inputs)
         for index, panels in enumerate(zip(images, samples, predictions, strict=True)):
             # No folder in the name: LocalVisBackend would not create it, and write nothing.
@@ -184,10 +185,3 @@ def _predict(model: EncoderDecoder, inputs: Tensor) -> list[SegDataSample]:
     predictions = model(inputs, mode='predict')
     model.train(training)
     return predictions
-
-
-def _to_rgb(images: Tensor, preprocessor: SegDataPreProcessor) -> np.ndarray:
-    """Normalized images (N, 3, H, W) as RGB, uint8, (N, H, W, 3)."""
-    images = images.detach().float() * preprocessor.std + preprocessor.mean
-    images = images if preprocessor.is_rgb else images.flip(1)
-    return images.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()

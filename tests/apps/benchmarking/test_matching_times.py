@@ -1,58 +1,20 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 import time
 
-import cv2
-import numpy as np
 import pytest
-from mmengine.config import Config
 
 from mmseg_depthuda.apps.benchmarking.instrumentation import replaced
 from mmseg_depthuda.apps.benchmarking.matching_times import MatchingTimes, benchmark_matching
 from mmseg_depthuda.datasets.geometry_matching import GeometryMatching
-from tests.models.tiny_segmentor import head_config, segmentor_config
-
-FOLDERS = dict(img_path='images', seg_map_path='labels', depth_map_path='depth')
+from tests.apps.tiny_domains import tiny_domains
 
 
 @pytest.fixture
 def cfg(tmp_path):
-    rng = np.random.default_rng(0)
-    for folder, high, dtype in (('images', 256, 'uint8'), ('labels', 5, 'uint8'),
-                                ('depth', 65535, 'uint16')):  # fmt: skip
-        (tmp_path / folder).mkdir()
-        for i in range(3):
-            pixels = rng.integers(1, high, (24, 40), dtype=dtype)
-            assert cv2.imwrite(str(tmp_path / folder / f'{i}.png'), pixels)
-    domain = dict(
-        type='FolderDepthDataset',
-        data_root=str(tmp_path),
-        data_prefix=FOLDERS,
-        metainfo=dict(classes=list('abcde')),
-        pipeline=[
-            dict(type='LoadImageFromFile'),
-            dict(type='LoadLabels'),
-            dict(type='LoadInverseDepth', expected_metres=None),
-            dict(type='PackSegInputs'),
-        ],
-    )
+    cfg = tiny_domains(tmp_path)
     match = dict(to='target', candidates=2, ignore_top=1, ignore_bottom=1)
-    return Config(
-        dict(
-            model=segmentor_config(head_config('DeepLabV2Head')),
-            optim_wrapper=dict(optimizer=dict(type='SGD', lr=1e-3)),
-            train_dataloader=dict(
-                batch_size=2,
-                num_workers=2,
-                sampler=dict(type='DomainsSampler'),
-                dataset=dict(
-                    type='DomainsDataset',
-                    source=domain | dict(match=match),
-                    target=domain,
-                ),
-            ),
-            custom_hooks=[dict(type='DACSHook')],
-        )
-    )
+    cfg.train_dataloader.dataset.source.match = match
+    return cfg
 
 
 def test_the_time_of_the_matching_is_found(cfg):
