@@ -1,6 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Pseudo depth: what a trained network predicts for images without depth, as files to train on."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -126,13 +127,30 @@ def predict_folder(
             f'The model of {config} does not predict depth: take a config with CorDAHead, '
             'SimpleAuxHead, DADAHead or PADHead, or one of configs/monodepth2.'
         )
-    scale = scale or _scale_of(model)
-    todo = [path for path in paths if not files[path].exists()]
+    predicted = predict_files(model, files, scale or _scale_of(model))
+    return predicted, len(paths) - predicted
+
+
+def predict_files(model: nn.Module, files: Mapping[Path, Path], scale: str) -> int:
+    """Write the depth of images whose PNG does not exist, with a progress bar.
+
+    Args:
+        model: A model that predicts depth, with its config as ``cfg``.
+        files: PNG to write by image.
+        scale: One of :data:`SCALES`.
+
+    Returns:
+        Number of images predicted.
+
+    Raises:
+        ValueError: If the prediction is not finite.
+    """
+    todo = [path for path, file in files.items() if not file.exists()]
     for path in track_iter_progress(todo) if todo else ():
         png = _depth_png(model, inference_model(model, str(path)), scale)
         with atomic_write(files[path]) as file:
             file.write(cv2.imencode('.png', png)[1].tobytes())
-    return len(todo), len(paths) - len(todo)
+    return len(todo)
 
 
 def _scale_of(model: nn.Module) -> str:

@@ -8,12 +8,11 @@ whoever finds the folder complete sums it up.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import logging
 import os.path as osp
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,7 @@ from mmseg_depthuda.adaptation.spatial_prior import (
     keep_large_components,
 )
 from mmseg_depthuda.apps.checked_model import load_checked_model
+from mmseg_depthuda.apps.folder_settings import checkpoint_digest, claim_folder, text_digest
 from mmseg_depthuda.datasets import target_dataset_config
 from mmseg_depthuda.datasets.depth_dataset import DepthSegDataset
 from mmseg_depthuda.fileio import atomic_write
@@ -162,7 +162,8 @@ def write_pseudo_labels(
     if prior is not None:
         components = tuple(read_component_thresholds(prior, classes, base, spread))
     refine = Refinement(threshold, components)
-    _check_record(out, _settings(checkpoint, classes, refine, stems))
+    settings = _settings(checkpoint, classes, refine, stems)
+    claim_folder(out / RECORD, settings, 'pseudo-labels', '**/*.png')
     own = range(number - 1, len(stems), shards)
     todo = [i for i in own if not paths[i].exists()]
     predicted = _predictions(model, dataset, todo, workers)
@@ -208,43 +209,13 @@ def _settings(
     checkpoint: str | Path, classes: Sequence[str], refine: Refinement, stems: Sequence[str]
 ) -> dict[str, Any]:
     """What must be equal for all files of a folder."""
-    path = Path(checkpoint).expanduser()
-    content = path.read_bytes() if path.is_file() else str(checkpoint).encode()  # an address
-    listed = hashlib.sha256('\n'.join(stems).encode()).hexdigest()
     return dict(
-        checkpoint=hashlib.sha256(content).hexdigest(),
+        checkpoint=checkpoint_digest(checkpoint),
         classes=list(classes),
         threshold=refine.threshold,
         components=None if refine.components is None else list(refine.components),
-        images=listed,
+        images=text_digest('\n'.join(stems)),
     )
-
-
-def _check_record(out: Path, settings: Mapping[str, Any]) -> None:
-    """Compare the settings with those of the files that are there; write them if there are none."""
-    path = out / RECORD
-    has_labels = any(out.glob('**/*.png'))  # looked for first: another shard may write just now
-    if not path.exists():
-        if has_labels:
-            raise ValueError(
-                f'{out} holds PNG files, but no {RECORD} that says what they are. Name a new '
-                'folder.'
-            )
-        with atomic_write(path) as file:
-            file.write(f'{json.dumps(settings, indent=1)}\n'.encode())
-        return
-    try:
-        stored = json.loads(path.read_text(encoding='utf-8'))
-        differing = [name for name, value in settings.items() if stored[name] != value]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f'{path} is damaged ({type(error).__name__}: {error}). Name a new folder.'
-        ) from error
-    if differing:
-        raise ValueError(
-            f'{out} holds pseudo-labels of other settings: {", ".join(differing)} differ. Name '
-            'another folder, or delete this one.'
-        )
 
 
 def _predictions(

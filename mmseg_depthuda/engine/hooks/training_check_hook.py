@@ -70,9 +70,10 @@ class TrainingCheckHook(Hook):
         dataset = runner.train_dataloader.dataset
         classes = _classes(dataset)
         for name, head in heads.items():
-            if classes and len(classes) != head.num_classes:
+            number = getattr(head, 'num_classes', None)  # a depth decoder has none
+            if classes and number is not None and len(classes) != number:
                 raise ValueError(
-                    f'model.{name}.num_classes is {head.num_classes}, but the training data have '
+                    f'model.{name}.num_classes is {number}, but the training data have '
                     f'{len(classes)} classes: {list(classes)}. Set num_classes of all heads, or '
                     'the `protocol` of the datasets.'
                 )

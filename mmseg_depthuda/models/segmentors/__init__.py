@@ -6,6 +6,7 @@ from .branch_training import train_passes
 from .depth_tta_model import DepthTTAModel
 from .minent_segmentor import MinEntSegmentor
 from .self_supervised_depth import SelfSupervisedDepth
+from .supervised_depth import SupervisedDepth
 from .uda_segmentor import UDASegmentor
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     'DepthTTAModel',
     'MinEntSegmentor',
     'SelfSupervisedDepth',
+    'SupervisedDepth',
     'UDASegmentor',
     'train_passes',
 ]

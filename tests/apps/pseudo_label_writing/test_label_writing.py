@@ -194,7 +194,7 @@ def test_bad_input(cfg, tmp_path):
     with pytest.raises(ValueError, match=r'pseudo_labels\.json is damaged'):
         write(cfg, tmp_path)
     (tmp_path / 'out/pseudo_labels.json').unlink()
-    with pytest.raises(ValueError, match='holds PNG files, but no pseudo_labels.json'):
+    with pytest.raises(ValueError, match='png, but no pseudo_labels.json'):
         write(cfg, tmp_path)
 
 
