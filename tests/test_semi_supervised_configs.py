@@ -2,10 +2,13 @@
 """Every experiment with some labels: what it publishes, its streams, and one iteration."""
 
 import copy
+import functools
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
@@ -23,14 +26,29 @@ SIZE = (128, 64)
 
 @pytest.fixture(scope='module', autouse=True)  # the configs read where data are
 def world(tmp_path_factory):
-    root = tmp_path_factory.mktemp('data') / 'street_world'
+    """A street world in all layouts, and files in CamVid's."""
+    root = tmp_path_factory.mktemp('data')
     layouts, parts = ('gta', 'synthia', 'cityscapes'), ('image', 'label', 'depth', 'disparity')
-    generate(root, WorldConfig(4, ALL, 1, size=SIZE, layouts=layouts, parts=parts))
+    world = WorldConfig(4, ALL, 1, size=SIZE, layouts=layouts, parts=parts)
+    generate(root / 'street_world', world)
+    rng = np.random.default_rng(0)
+    for folder, dtype in (
+        ('camvid/train', np.uint8),
+        ('camvid/trainannot', np.uint8),
+        ('camvid_depth/train', np.uint16),
+    ):
+        (root / folder).mkdir(parents=True)
+        high = 12 if 'annot' in folder else np.iinfo(dtype).max
+        for index in range(ALL):
+            pixels = rng.integers(high, size=SIZE[::-1], dtype=dtype)
+            assert cv2.imwrite(str(root / folder / f'{index}.png'), pixels)
+    places = {f'{layout}_root': root / 'street_world' / layout for layout in layouts}
+    places |= dict(street_world_root=root / 'street_world', camvid_root=root / 'camvid')
+    places['camvid_pseudo_depth_root'] = root / 'camvid_depth'
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('STREET_WORLD_ROOT', str(root))
         patch.setenv('LABELLED', str(LABELLED))
-        for layout in layouts:
-            patch.setenv(f'{layout.upper()}_ROOT', str(root / layout))
+        for name, place in places.items():
+            patch.setenv(name.upper(), str(place))
         for name in ('SUBSET_SEED', 'CITYSCAPES_EVALUATION_SIZE', 'EFFICIENTNET_LITE0_INIT'):
             patch.delenv(name, raising=False)
         yield root
@@ -41,9 +59,14 @@ def name(request):
     return request.param
 
 
-@pytest.fixture
-def cfg(name):
+@functools.cache
+def load(name):
     return Config.fromfile(CONFIGS / name)
+
+
+@pytest.fixture
+def cfg(world, name):
+    return load(name)
 
 
 def streams(cfg):
@@ -53,25 +76,20 @@ def streams(cfg):
     for dataset in found.values():
         if dataset.get('match', {}).get('ignore_top') == 80:  # of 512 rows
             dataset['match'].update(ignore_top=10, ignore_bottom=12)
-        for part in dataset.get('datasets', [dataset]):
-            for step in part['pipeline']:
-                if 'scale' in step:
-                    step['scale'] = SIZE
-                if 'crop_size' in step:
-                    step['crop_size'] = (64, 64)
+        for step in dataset['pipeline']:
+            if 'scale' in step:
+                step['scale'] = SIZE
+            if 'crop_size' in step:
+                step['crop_size'] = (64, 64)
     return found
 
 
 def images(dataset):
-    """Paths of the images, and those whose labels are known."""
-    parts = dataset['datasets'] if dataset['type'] == 'ConcatDataset' else [dataset]
-    known, paths = set(), []
-    for part in parts:
-        built = DATASETS.build(part)
-        infos = [built.get_data_info(index) for index in range(len(built))]
-        paths += [info['img_path'] for info in infos]
-        known |= {info['img_path'] for info in infos if info.get('seg_map_path')}
-    return paths, known
+    """Paths of the images, those with labels, and whether they have depth."""
+    built = DATASETS.build({key: value for key, value in dataset.items() if key != 'match'})
+    infos = [built.get_data_info(index) for index in range(len(built))]
+    labeled = {info['img_path'] for info in infos if 'seg_map_path' in info}
+    return [i['img_path'] for i in infos], labeled, all('depth_map_path' in i for i in infos)
 
 
 def makers(cfg):
@@ -81,18 +99,20 @@ def makers(cfg):
 
 def test_the_streams(cfg, name):
     datasets = streams(cfg)
-    labelled, known = images(datasets['labelled'])
+    found = {domain: images(dataset) for domain, dataset in datasets.items()}
+    compared = {b for m in makers(cfg).values() if m.type == 'DepthMix' for b in (m.paste, m.onto)}
+    assert {domain for domain, (*_, has_depth) in found.items() if has_depth} == compared
+    labelled, known, _ = found['labelled']
     assert len(labelled) == LABELLED and known == set(labelled)
     assert ('source' in datasets) == name.startswith('semi_supervised_da/')
     assert ('target' in datasets) == bool(makers(cfg))
     if 'target' not in datasets:
         return
-    mixed, with_labels = images(datasets['target'])
-    assert len(set(mixed)) == len(mixed)
+    mixed, with_labels, _ = found['target']
     if 'true_labels' in name or 'source' in datasets:
-        assert len(mixed) == ALL and with_labels == set(labelled)
+        assert len(mixed) == ALL and with_labels == known
     else:
-        assert len(mixed) == ALL - LABELLED and not set(mixed) & set(labelled)
+        assert len(mixed) == ALL - LABELLED and not set(mixed) & known
 
 
 def test_the_published_iteration(cfg, name):
@@ -137,20 +157,42 @@ def test_the_published_schedule(cfg):
     assert wrapper.clip_grad_kwargs == dict(max_norm=10)
     (step,) = cfg.param_scheduler
     assert (step.type, step.gamma) == ('RunMultiStepLR', 0.1)
-    assert [m * cfg.train_cfg.max_iters for m in step.milestones] == [30000]
-    assert cfg.train_cfg.max_iters == 40000 and cfg.crop_size == (512, 512)
+    length, falls = (20000, 15000) if 'camvid' in cfg.filename else (40000, 30000)
+    assert cfg.train_cfg.max_iters == length and cfg.crop_size == (512, 512)
+    assert [m * length for m in step.milestones] == [falls]
     assert cfg.model.backbone.depth == 101
+
+
+def narrow(model):
+    """Make a network of a config small, in place."""
+    if model.backbone.type == 'ResNetWithStem':
+        model.backbone.update(depth=18, base_channels=8, stem_channels=8)
+        model.backbone.zero_init_residual = False  # as in a pretrained network
+        model.decode_head.in_channels = [8, 8, 16, 32, 64]
+    model.backbone.init_cfg = None
+    model.decode_head.channels = [4, 4, 8, 8, 8]
+
+
+def depth_checkpoint(cfg, folder):
+    """What the depth network of the named experiment ends with, narrow."""
+    named = Path(cfg.model.transfer.checkpoint)
+    depth = Config.fromfile(CONFIGS / f'monodepth2/{named.parent.name}.py')
+    assert named.name == f'iter_{depth.train_cfg.max_iters}.pth'
+    narrow(depth.model)
+    for name in ('backbone', 'decode_head'):  # the same before it is narrow
+        part = cfg.model[name]
+        assert part.get('aspp_dilations') == depth.model[name].get('aspp_dilations')
+        assert part.get('strides') == depth.model[name].get('strides')
+    depth.model.pose_net.backbone.init_cfg = None
+    network = MODELS.build(depth.model)
+    torch.save(dict(state_dict=network.state_dict()), folder / 'depth.pth')
+    return network, str(folder / 'depth.pth')
 
 
 def small(cfg):
     """The same experiment with a narrow network and small images."""
     cfg = copy.deepcopy(cfg)
-    if cfg.model.backbone.type == 'ResNetWithStem':
-        cfg.model.backbone.update(depth=18, base_channels=8, stem_channels=8)
-        cfg.model.backbone.zero_init_residual = False  # as in a pretrained network
-        cfg.model.decode_head.in_channels = [8, 8, 16, 32, 64]
-    cfg.model.backbone.init_cfg = None
-    cfg.model.decode_head.channels = [4, 4, 8, 8, 8]
+    narrow(cfg.model)
     cfg.train_dataloader.update(
         num_workers=0, persistent_workers=False, dataset=dict(streams(cfg), type='DomainsDataset')
     )
@@ -158,7 +200,12 @@ def small(cfg):
 
 
 def test_trains_one_iteration(cfg, name, tmp_path):
-    weights = cfg.model.decode_head.loss_weights
+    weights, depth = cfg.model.decode_head.loss_weights, None
+    assert ('transfer' in cfg.model) == name.endswith('_transfer.py')
+    if 'transfer' in cfg.model:
+        assert cfg.model.backbone.init_cfg is None
+        cfg = copy.deepcopy(cfg)
+        depth, cfg.model.transfer.checkpoint = depth_checkpoint(cfg, tmp_path)
     cfg = small(cfg)
     cfg.merge_from_dict(
         {
@@ -187,4 +234,11 @@ def test_trains_one_iteration(cfg, name, tmp_path):
     # Labels of the teacher alone need not be confident.
     assert all(v > 0 for t, v in terms.items() if t.partition('.')[0] in ('labelled', 'source'))
     assert recorder.moved == recorder.trainable
+    if depth is not None:
+        parts = dict(recorder.before), dict(depth.named_parameters())
+        for own, origin in (('backbone.', 'backbone.'), ('decode_head.decoder.', 'decode_head.')):
+            assert any(key.startswith(own) for key in parts[0])
+            for key, value in parts[0].items():
+                if key.startswith(own):
+                    assert torch.equal(value, parts[1][origin + key.removeprefix(own)])
     assert len((tmp_path / 'subset_labelled.txt').read_text().splitlines()) == LABELLED

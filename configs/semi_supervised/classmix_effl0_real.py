@@ -1,6 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# ClassMix of unlabeled images, on the street world's `real` images,
-# from a pretrained network.
+# ClassMix of unlabeled images: the street world's `real` images, from a pretrained network.
 _base_ = [
     '../_base_/methods/semi_supervised_effl0.py',
     '../_base_/datasets/semi_street_world_128x256.py',

@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# ClassMix of all images; those with labels keep them: Cityscapes.
+# ClassMix of all images, of which those with labels keep them: Cityscapes.
 _base_ = [
     '../_base_/methods/semi_supervised_r101.py',
     '../_base_/datasets/semi_cityscapes_512x512_true_labels.py',

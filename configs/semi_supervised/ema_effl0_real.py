@@ -1,6 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# The teacher's pseudo-labels on whole images, nothing mixed, on the street world's `real` images,
-# from a pretrained network.
+# The teacher's labels of whole images, nothing mixed: the street world's `real` images, from a
+# pretrained network.
 _base_ = [
     '../_base_/methods/semi_supervised_effl0.py',
     '../_base_/datasets/semi_street_world_128x256.py',

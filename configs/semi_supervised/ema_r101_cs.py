@@ -1,5 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# Pseudo-labels of the teacher on whole images, nothing mixed: Cityscapes.
+# The teacher's labels of whole images, nothing mixed: Cityscapes.
 _base_ = [
     '../_base_/methods/semi_supervised_r101.py',
     '../_base_/datasets/semi_cityscapes_512x512.py',

@@ -1,6 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# Labeled images alone, on the street world's `real` images,
-# from a pretrained network.
+# Labeled images alone: the street world's `real` images, from a pretrained network.
 _base_ = [
     '../_base_/methods/semi_supervised_effl0.py',
     '../_base_/datasets/semi_street_world_128x256.py',
@@ -9,4 +8,6 @@ _base_ = [
 train_dataloader = dict(
     dataset=dict(_delete_=True, type='DomainsDataset', labelled=_base_.labelled_dataset),
 )
-model = dict(decode_head=dict(loss_weights=dict(_delete_=True, labelled=dict(seg=1.0))))
+model = dict(
+    decode_head=dict(loss_weights=dict(_delete_=True, labelled=dict(seg=1.0))),
+)

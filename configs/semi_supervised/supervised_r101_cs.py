@@ -8,4 +8,6 @@ _base_ = [
 train_dataloader = dict(
     dataset=dict(_delete_=True, type='DomainsDataset', labelled=_base_.labelled_dataset),
 )
-model = dict(decode_head=dict(loss_weights=dict(_delete_=True, labelled=dict(seg=1.0))))
+model = dict(
+    decode_head=dict(loss_weights=dict(_delete_=True, labelled=dict(seg=1.0))),
+)

@@ -5,13 +5,6 @@ _base_ = [
     '../_base_/datasets/ssda_street_world_128x256.py',
     '../_base_/schedules/street_world_pretrained.py',
 ]
-model = dict(
-    decode_head=dict(
-        loss_weights=dict(
-            _delete_=True, labelled=dict(seg=1.0), source=dict(seg=1.0), mixed=dict(seg=1.0)
-        ),
-    ),
-)
 custom_hooks = [
     dict(_base_.self_training, **_base_.true_labels, branches=dict(mixed=_base_.classmix_across)),
     dict(type='UDAVisualizationHook', interval=100),

@@ -5,6 +5,8 @@ _base_ = [
     '../_base_/datasets/ssda_gta_to_cityscapes_512x512.py',
     '../_base_/schedules/semi_supervised_40k.py',
 ]
+model = dict(decode_head=dict(loss_weights=dict(within=dict(seg=1.0))))
+train_dataloader = dict(dataset=_base_.with_depth)
 custom_hooks = [
     dict(
         _base_.self_training,

@@ -9,8 +9,8 @@ train_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type='DomainsDataset',
-        labelled=_base_.train_dataloader.dataset.labelled,
-        source=_base_.train_dataloader.dataset.source,
+        labelled=_base_.labelled_dataset,
+        source=_base_.source_dataset,
     ),
 )
 model = dict(

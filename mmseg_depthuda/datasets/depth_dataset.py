@@ -48,7 +48,8 @@ class DepthSegDataset(BaseSegDataset):
         subset: A part of these images, such as those that have been labeled:
             ``dict(size=100, seed=7)`` draws 100, ``dict(share=1 / 30, seed=7)`` that share, and
             ``dict(file=LIST)`` takes those that a text file names; with ``rest=True`` it is all the
-            others, see :func:`~.subsets.choose_subset`. By default, all.
+            others, see :func:`~.subsets.choose_subset`. With ``labels_only=True`` all images are
+            kept, and those of the subset alone have labels. By default, all.
         **kwargs: As in MMSeg's ``BaseSegDataset`` (``pipeline``, ``test_mode``, ``indices``,
         ``lazy_init``, ...).
 
@@ -101,6 +102,11 @@ class DepthSegDataset(BaseSegDataset):
                 f'data_prefix of {type(self).__name__} has the keys {sorted(prefix)}. It needs '
                 f'`img_path`, and may have {sorted(self.companion_suffixes)}.'
             )
+        if self._labels_only and 'seg_map_path' not in prefix:
+            raise ValueError(
+                f'subset.labels_only says which images of {type(self).__name__} have labels, but '
+                'it reads none: set data_prefix.seg_map_path.'
+            )
         if 'pseudo_label_path' in prefix:
             prefix['pseudo_label_path'] = osp.abspath(prefix['pseudo_label_path'])
         metainfo: dict[str, Sequence] = {}
@@ -131,6 +137,7 @@ class DepthSegDataset(BaseSegDataset):
     def load_data_list(self) -> list[dict]:
         """List the images and what goes with them: one listing per folder, no file is touched."""
         images = self.list_images()
+        labeled = set(self._subset_of(images) if self._labels_only else images)
         data_list = [
             dict(img_path=osp.join(self.data_prefix['img_path'], image))
             for image in images.values()
@@ -138,14 +145,17 @@ class DepthSegDataset(BaseSegDataset):
         for key, suffix in self.companion_suffixes.items():
             if key not in self.data_prefix:
                 continue
+            having = labeled if key == 'seg_map_path' else images
             present = self._companions(key)
             self._check_listed(
-                [stem + suffix for stem in self._indexed(list(images))],
+                [stem + suffix for stem in self._indexed(list(images)) if stem in having],
                 {stem + suffix for stem in present},
                 key,
                 suffix,
             )
             for data_info, stem in zip(data_list, images, strict=True):
+                if stem not in having:
+                    continue
                 name = present.get(stem, stem + suffix)
                 data_info[key] = osp.join(self.data_prefix[key], name)
         return data_list
@@ -205,15 +215,24 @@ class DepthSegDataset(BaseSegDataset):
             )
         if self.ann_file:
             images = {stem: images[stem] for stem in self._listed(self.ann_file, images)}
-        if self.subset is None:
+        if self._labels_only:
             return images
+        return {stem: images[stem] for stem in self._subset_of(images)}
+
+    @property
+    def _labels_only(self) -> bool:
+        return bool(self.subset and self.subset.get('labels_only'))
+
+    def _subset_of(self, images: Mapping[str, str]) -> list[str]:
+        """The images of ``subset``, or all without one; ``images`` are all of them."""
+        if self.subset is None:
+            return list(images)
         file = self.subset.get('file')
         listed = [] if file is None else self._listed(file, images)
         try:
-            chosen = choose_subset(sorted(images), self.subset, listed)
+            return choose_subset(sorted(images), self.subset, listed)
         except ValueError as error:
             raise ValueError(f'{error} (img_path: {self.data_prefix["img_path"]})') from error
-        return {stem: images[stem] for stem in chosen}
 
     def _listed(self, path: str, images: Mapping[str, str]) -> list[str]:
         """The images that a list names, all of which must be there."""

@@ -16,18 +16,23 @@ def check_subset(subset: Mapping[str, Any]) -> None:
 
     Args:
         subset (Mapping): Exactly one of ``size`` (int, above 0), ``share`` (float, above 0 and at
-            most 1) and ``file`` (path of a list of images); and optionally ``seed`` (int) and
-            ``rest`` (bool).
+            most 1) and ``file`` (path of a list of images); and optionally ``seed`` (int), and one
+            of ``rest`` and ``labels_only`` (bool).
 
     Raises:
         ValueError: It has another form.
     """
-    unknown = sorted(set(subset) - {*KEYS, 'seed', 'rest'})
+    unknown = sorted(set(subset) - {*KEYS, 'seed', 'rest', 'labels_only'})
     given = [key for key in KEYS if subset.get(key) is not None]
     if unknown or len(given) != 1:
         raise ValueError(
-            f'subset must have exactly one of {", ".join(KEYS)}, and may have seed and rest, got '
-            f'{dict(subset)}'
+            f'subset must have exactly one of {", ".join(KEYS)}, and may have seed, and rest or '
+            f'labels_only, got {dict(subset)}'
+        )
+    if subset.get('rest') and subset.get('labels_only'):
+        raise ValueError(
+            f'subset cannot have both rest and labels_only, got {dict(subset)}: rest=True takes the '
+            'other images alone, labels_only=True all images.'
         )
     (key,) = given
     value = subset[key]

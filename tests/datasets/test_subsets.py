@@ -41,7 +41,8 @@ def test_share_is_rounded_and_not_empty():
     [
         (dict(), 'exactly one of size, share, file'),
         (dict(size=2, share=0.5), 'exactly one'),
-        (dict(size=2, sed=1), 'may have seed and rest'),
+        (dict(size=2, sed=1), 'may have seed, and rest or labels_only'),
+        (dict(size=2, rest=True, labels_only=True), 'cannot have both rest and labels_only'),
         (dict(size=0), 'subset.size must be a whole number above 0, got 0'),
         (dict(size=2.5), 'whole number'),
         (dict(share=1.5), 'subset.share must be above 0 and at most 1, got 1.5'),
@@ -83,7 +84,20 @@ def test_a_dataset_takes_a_list_and_the_rest_of_it(folder):
     assert names(dataset(folder, subset=dict(subset, rest=True))) == ['0.png', '2.png']
 
 
+def test_a_dataset_keeps_all_images_and_the_labels_of_some(folder):
+    (folder / 'labels/0.png').unlink()
+    (folder / 'chosen.txt').write_text('3.png\n1.png\n')
+    built = dataset(folder, subset=dict(file=str(folder / 'chosen.txt'), labels_only=True))
+    assert names(built) == ['0.png', '1.png', '2.png', '3.png']
+    labels = [built.get_data_info(i).get('seg_map_path') for i in range(4)]
+    expected = [None, folder / 'labels/1.png', None, folder / 'labels/3.png']
+    assert labels == [path and str(path) for path in expected]
+
+
 def test_what_a_dataset_refuses(folder):
+    with pytest.raises(ValueError, match=r'labels_only .* reads none: set data_prefix.seg_map_pa'):
+        prefix = dict(img_path='images')
+        dataset(folder, data_prefix=prefix, subset=dict(size=2, labels_only=True))
     with pytest.raises(ValueError, match=r'subset.size is 5, but there are only 4 images .*images'):
         dataset(folder, subset=dict(size=5))
     with pytest.raises(ValueError, match=r'leaves no image of 4'):

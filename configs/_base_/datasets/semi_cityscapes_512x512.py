@@ -33,7 +33,13 @@ labelled_dataset = dict(
     subset=subset,
     pipeline=labelled_pipeline,
 )
-target_dataset = dict(subset=dict(subset, rest=True), pipeline=target_pipeline)
+target_dataset = dict(
+    depth=None,
+    subset=dict(subset, rest=True),
+    pipeline=target_pipeline,
+)
+# Added by what compares depth: the published depth was learned from video.
+with_depth = dict(target=dict(depth='mono'))
 train_dataloader = dict(
     sampler=dict(_delete_=True, type='DomainsSampler'),
     dataset=dict(type='DomainsDataset', labelled=labelled_dataset, target=target_dataset),

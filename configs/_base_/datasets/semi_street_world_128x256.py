@@ -31,13 +31,19 @@ labelled_dataset = dict(
     subset=subset,
     pipeline=labelled_pipeline,
 )
-target_dataset = dict(subset=dict(subset, rest=True), pipeline=target_pipeline)
+target_dataset = dict(
+    _base_.target_dataset,
+    depth=None,
+    subset=dict(subset, rest=True),
+    pipeline=target_pipeline,
+)
+with_depth = dict(target=dict(depth='stereo'))  # added by what compares depth
 train_dataloader = dict(
     sampler=dict(_delete_=True, type='DomainsSampler'),
     dataset=dict(
         _delete_=True,
         type='DomainsDataset',
         labelled=labelled_dataset,
-        target=dict(_base_.target_dataset, **target_dataset),
+        target=target_dataset,
     ),
 )

@@ -21,8 +21,12 @@ source_pipeline = [
 source_dataset = dict(
     type='GTA5DepthDataset',
     data_root=_base_.gta_root,
-    data_prefix=dict(img_path='images', seg_map_path='labels', depth_map_path='disparity'),
+    data_prefix=dict(img_path='images', seg_map_path='labels', depth_map_path=None),
     indices=24466,
     pipeline=source_pipeline,
 )
 train_dataloader = dict(dataset=dict(source=source_dataset))
+with_depth = dict(
+    source=dict(data_prefix=dict(depth_map_path='disparity')),
+    target=dict(depth='mono'),
+)

@@ -21,8 +21,12 @@ source_pipeline = [
 source_dataset = dict(
     type='SYNTHIADepthDataset',
     data_root=_base_.synthia_root,
-    data_prefix=dict(img_path='RGB', seg_map_path='GT/LABELS', depth_map_path='Depth'),
+    data_prefix=dict(img_path='RGB', seg_map_path='GT/LABELS', depth_map_path=None),
     indices=8900,
     pipeline=source_pipeline,
 )
 train_dataloader = dict(dataset=dict(source=source_dataset))
+with_depth = dict(
+    source=dict(data_prefix=dict(depth_map_path='Depth')),
+    target=dict(depth='mono'),
+)

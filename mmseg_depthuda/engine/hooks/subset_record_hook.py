@@ -22,7 +22,8 @@ class SubsetRecordHook(Hook):
     """Write the images of each training dataset with a ``subset`` to ``subset_DOMAIN.txt``.
 
     The file is in the work dir, one name below ``img_path`` per line. ``subset=dict(file=...)``
-    reads it. A resumed training writes the same file.
+    reads it. With ``labels_only`` these are the images that have labels. A resumed training writes
+    the same file.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -45,7 +46,7 @@ def _names(dataset: Any) -> list[str]:
     """The images of a dataset with a subset, below their folder; none of others."""
     if getattr(dataset, 'subset', None) is None:
         return []
-    return [
-        osp.relpath(dataset.get_data_info(index)['img_path'], dataset.data_prefix['img_path'])
-        for index in range(len(dataset))
-    ]
+    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+    if dataset.subset.get('labels_only'):
+        infos = [info for info in infos if 'seg_map_path' in info]
+    return [osp.relpath(info['img_path'], dataset.data_prefix['img_path']) for info in infos]

@@ -11,6 +11,7 @@ def test_the_record_gives_the_same_subset(folder, tmp_path):  # noqa: F811
     domains = dict(
         labelled=dataset(folder, subset=dict(size=2, seed=3)),
         unlabelled=dataset(folder, subset=dict(size=2, seed=3, rest=True)),
+        mixed=dataset(folder, subset=dict(size=2, seed=3, labels_only=True)),
         other=dataset(folder),
     )
     runner = SimpleNamespace(
@@ -23,3 +24,5 @@ def test_the_record_gives_the_same_subset(folder, tmp_path):  # noqa: F811
     for name in ('labelled', 'unlabelled'):
         again = dataset(folder, subset=dict(file=str(tmp_path / f'subset_{name}.txt')))
         assert again.load_data_list() == domains[name].load_data_list()
+    labeled = (tmp_path / 'subset_labelled.txt').read_text()
+    assert (tmp_path / 'subset_mixed.txt').read_text() == labeled
