@@ -25,11 +25,13 @@ from mmseg_depthuda.datasets.label_protocols import PROTOCOLS
 from tests.models.adversarial_training import mixtures_file
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
-# These have no classes: see tests/test_depth_configs.py and tests/test_selection_configs.py.
+# Experiments of other kinds have tests of their own: tests/test_depth_configs.py,
+# tests/test_selection_configs.py, tests/test_semi_supervised_configs.py.
+OTHERS = ('monodepth2', 'annotation_selection', 'semi_supervised', 'semi_supervised_da')
 EXPERIMENTS = sorted(
     str(path.relative_to(CONFIGS))
     for path in CONFIGS.glob('*/*.py')
-    if path.parts[-2] not in ('_base_', 'monodepth2', 'annotation_selection')
+    if path.parts[-2] not in ('_base_', *OTHERS)
 )
 DEPTH_OF_SOURCE_ALONE = (
     'corda/corda_effl0_sim2camvid.py',

@@ -39,6 +39,8 @@ default_hooks = dict(
     training_check=dict(type='TrainingCheckHook'),
     # Reads some files of each dataset first: labels that cannot be right are refused.
     data_check=dict(type='DataCheckHook'),
+    # Where a dataset has a subset, its images are listed in the work dir.
+    subset_record=dict(type='SubsetRecordHook'),
     # Checkpoints of another method or number of classes are refused; see StrictLoadHook to allow
     # loading in part.
     strict_load=dict(type='StrictLoadHook'),

@@ -3,11 +3,13 @@
 
 import os.path as osp
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmseg.datasets import BaseSegDataset
 
 from .image_files import list_files, listed_stems, stems_of
 from .label_protocols import get_protocol, label_map
+from .subsets import check_subset, choose_subset
 from .transforms.geometric import check_padding_is_cut
 
 _OWN_METAINFO = ('metainfo', 'reduce_zero_label', 'ignore_index')
@@ -43,6 +45,11 @@ class DepthSegDataset(BaseSegDataset):
         depth_file: Kind of the depth files, a key of :data:`~.transforms.depth_files.DEPTH_FILES`.
         ann_file: Text file naming one image per line, see :func:`~.image_files.listed_stems`. By
             default, all images.
+        subset: A part of these images, such as those that have been labeled:
+            ``dict(size=100, seed=7)`` draws 100, ``dict(share=1 / 30, seed=7)`` that share, and
+            ``dict(file=LIST)`` takes those that a text file names; with ``rest=True`` it is all the
+            others, see :func:`~.subsets.choose_subset`. With ``labels_only=True`` all images are
+            kept, and those of the subset alone have labels. By default, all.
         **kwargs: As in MMSeg's ``BaseSegDataset`` (``pipeline``, ``test_mode``, ``indices``,
         ``lazy_init``, ...).
 
@@ -66,8 +73,12 @@ class DepthSegDataset(BaseSegDataset):
         pseudo_label_suffix: str = '.png',
         depth_file: str = 'png_disparity',
         ann_file: str = '',
+        subset: Mapping[str, Any] | None = None,
         **kwargs,
     ) -> None:
+        if subset is not None:
+            check_subset(subset)
+        self.subset = subset
         rejected = [key for key in _OWN_METAINFO if key in kwargs]
         if rejected:
             raise ValueError(
@@ -90,6 +101,11 @@ class DepthSegDataset(BaseSegDataset):
             raise ValueError(
                 f'data_prefix of {type(self).__name__} has the keys {sorted(prefix)}. It needs '
                 f'`img_path`, and may have {sorted(self.companion_suffixes)}.'
+            )
+        if self._labels_only and 'seg_map_path' not in prefix:
+            raise ValueError(
+                f'subset.labels_only says which images of {type(self).__name__} have labels, but '
+                'it reads none: set data_prefix.seg_map_path.'
             )
         if 'pseudo_label_path' in prefix:
             prefix['pseudo_label_path'] = osp.abspath(prefix['pseudo_label_path'])
@@ -121,6 +137,7 @@ class DepthSegDataset(BaseSegDataset):
     def load_data_list(self) -> list[dict]:
         """List the images and what goes with them: one listing per folder, no file is touched."""
         images = self.list_images()
+        labeled = set(self._subset_of(images) if self._labels_only else images)
         data_list = [
             dict(img_path=osp.join(self.data_prefix['img_path'], image))
             for image in images.values()
@@ -128,14 +145,17 @@ class DepthSegDataset(BaseSegDataset):
         for key, suffix in self.companion_suffixes.items():
             if key not in self.data_prefix:
                 continue
+            having = labeled if key == 'seg_map_path' else images
             present = self._companions(key)
             self._check_listed(
-                [stem + suffix for stem in self._indexed(list(images))],
+                [stem + suffix for stem in self._indexed(list(images)) if stem in having],
                 {stem + suffix for stem in present},
                 key,
                 suffix,
             )
             for data_info, stem in zip(data_list, images, strict=True):
+                if stem not in having:
+                    continue
                 name = present.get(stem, stem + suffix)
                 data_info[key] = osp.join(self.data_prefix[key], name)
         return data_list
@@ -193,16 +213,37 @@ class DepthSegDataset(BaseSegDataset):
                 f'img_path: no image ending in {" or ".join(suffixes)} below '
                 f'{self.data_prefix["img_path"]}. Check data_root, data_prefix and img_suffix.'
             )
-        if not self.ann_file:
+        if self.ann_file:
+            images = {stem: images[stem] for stem in self._listed(self.ann_file, images)}
+        if self._labels_only:
             return images
-        chosen, missing = listed_stems(self.ann_file, images, self.data_prefix['img_path'])
-        self._check_listed(
-            [*missing, *chosen],
-            images.keys(),
-            'img_path',
-            f'{" or ".join(suffixes)} (list: {self.ann_file})',
+        return {stem: images[stem] for stem in self._subset_of(images)}
+
+    @property
+    def _labels_only(self) -> bool:
+        return bool(self.subset and self.subset.get('labels_only'))
+
+    def _subset_of(self, images: Mapping[str, str]) -> list[str]:
+        """The images of ``subset``, or all without one; ``images`` are all of them."""
+        if self.subset is None:
+            return list(images)
+        file = self.subset.get('file')
+        listed = [] if file is None else self._listed(file, images)
+        try:
+            return choose_subset(sorted(images), self.subset, listed)
+        except ValueError as error:
+            raise ValueError(f'{error} (img_path: {self.data_prefix["img_path"]})') from error
+
+    def _listed(self, path: str, images: Mapping[str, str]) -> list[str]:
+        """The images that a list names, all of which must be there."""
+        chosen, missing = listed_stems(path, images, self.data_prefix['img_path'])
+        suffix = (
+            self.img_suffix if isinstance(self.img_suffix, str) else ' or '.join(self.img_suffix)
         )
-        return {stem: images[stem] for stem in chosen}
+        self._check_listed(
+            [*missing, *chosen], images.keys(), 'img_path', f'{suffix} (list: {path})'
+        )
+        return chosen
 
     def _list_folder(self, key: str, suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
         """Stem and name of every file, sorted by name."""

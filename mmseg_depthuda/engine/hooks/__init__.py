@@ -13,6 +13,7 @@ from .resume_hook import ResumeHook
 from .schedule_hook import ScheduleHook
 from .self_training_hook import SelfTrainingHook
 from .strict_load_hook import StrictLoadHook
+from .subset_record_hook import SubsetRecordHook
 from .task_gradients_hook import TaskGradientsHook
 from .training_check_hook import TrainingCheckHook
 from .uda_visualization_hook import UDAVisualizationHook
@@ -32,6 +33,7 @@ __all__ = [
     'SelfTrainingHook',
     'StrictLoadHook',
     'TaskGradientsHook',
+    'SubsetRecordHook',
     'TrainingCheckHook',
     'UDAVisualizationHook',
 ]

@@ -33,18 +33,28 @@ class TeacherEMA(BaseAveragedModel):
         alpha (float): Largest decay, in 0..1. Defaults to 0.999.
         dropout (bool): Whether dropout and drop path stay on. Defaults to False, as in DAFormer's
             release.
+        first_iteration (int): Number of the first iteration. Counted from 0, the default, the first
+            decay is 0, and the teacher begins as the student after one step. Counted from 1, as in
+            Hoyer et al., CVPR 2021, it is 1/2, and the initial weights are a part of the average.
 
     Raises:
-        ValueError: If ``alpha`` is outside 0..1.
+        ValueError: If ``alpha`` is outside 0..1, or ``first_iteration`` is negative.
 
     Source: Tranheden et al., "DACS", WACV 2021, and its release.
     """
 
-    def __init__(self, model: nn.Module, alpha: float = 0.999, dropout: bool = False):
+    def __init__(
+        self,
+        model: nn.Module,
+        alpha: float = 0.999,
+        dropout: bool = False,
+        first_iteration: int = 0,
+    ):
         super().__init__(model)
-        ema_alpha(0, alpha)  # refuses an alpha outside 0..1 right away
+        ema_alpha(first_iteration, alpha)  # refuses wrong arguments right away
         self.alpha = alpha
         self.dropout = dropout
+        self.first_iteration = first_iteration
         self.train()
 
     def train(self, mode: bool = True) -> 'TeacherEMA':
@@ -58,7 +68,7 @@ class TeacherEMA(BaseAveragedModel):
 
     def update_parameters(self, model: nn.Module) -> None:
         """Move the teacher towards ``model`` after a step of the optimizer."""
-        alpha = ema_alpha(int(self.steps), self.alpha)
+        alpha = ema_alpha(self.first_iteration + int(self.steps), self.alpha)
         student = [parameter.data for parameter in model.parameters()]
         ema_update([parameter.data for parameter in self.module.parameters()], student, alpha)
         self.steps += 1

@@ -21,25 +21,30 @@ class Student(nn.Module):
         return self.norm(self.conv(x))
 
 
+@pytest.mark.parametrize('first', [0, 1])
 @pytest.mark.parametrize('alpha', [0.999, 0.6, 0.0])
-def test_closed_form_of_the_average(alpha):
-    """theta_T = sum_i (1 - a_i) prod_(j > i) a_j student_i with a_i = min(1 - 1/(i + 1), alpha)."""
+def test_closed_form_of_the_average(alpha, first):
+    """theta_T = sum_i (1 - a_i) prod_(j > i) a_j student_i with a_i = min(1 - 1/(i + 1), alpha).
+
+    Counted from 1, the initial weights are one of the students, with a_0 = 0.
+    """
     torch.manual_seed(0)
     student = Student().double()
     teacher = MODELS.build(
-        dict(type='TeacherEMA', alpha=alpha), default_args=dict(model=student.eval())
+        dict(type='TeacherEMA', alpha=alpha, first_iteration=first),
+        default_args=dict(model=student.eval()),
     )
     assert isinstance(teacher, TeacherEMA)
-    history = []
+    history = [[p.detach().clone() for p in student.parameters()]] * first
     for _ in range(7):
         for parameter in student.parameters():
             parameter.data.add_(torch.randn_like(parameter))
         history.append([p.detach().clone() for p in student.parameters()])
         teacher.update_parameters(student)
-    alphas = [min(1 - 1 / (i + 1), alpha) for i in range(7)]
+    alphas = [min(1 - 1 / (i + 1), alpha) for i in range(7 + first)]
     weights = [
         (1 - alphas[i]) * torch.tensor(alphas[i + 1 :], dtype=torch.float64).prod()
-        for i in range(7)
+        for i in range(7 + first)
     ]
     assert sum(weights) == pytest.approx(1)
     for index, parameter in enumerate(teacher.module.parameters()):

@@ -1,0 +1,11 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# ClassMix of unlabeled images: the street world's `real` images, from a pretrained network.
+_base_ = [
+    '../_base_/methods/semi_supervised_effl0.py',
+    '../_base_/datasets/semi_street_world_128x256.py',
+    '../_base_/schedules/street_world_pretrained.py',
+]
+custom_hooks = [
+    dict(_base_.self_training, branches=dict(mixed=_base_.classmix_within)),
+    dict(type='UDAVisualizationHook', interval=100),
+]

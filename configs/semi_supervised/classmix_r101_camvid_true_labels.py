@@ -1,0 +1,12 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# ClassMix of all images, of which those with labels keep them: CamVid.
+_base_ = [
+    '../_base_/methods/semi_supervised_r101.py',
+    '../_base_/datasets/semi_camvid_512x512_true_labels.py',
+    '../_base_/schedules/semi_supervised_20k.py',
+]
+model = dict(decode_head=dict(num_classes=11))
+custom_hooks = [
+    dict(_base_.self_training, **_base_.true_labels, branches=dict(mixed=_base_.classmix_within)),
+    dict(type='UDAVisualizationHook', interval=5000),
+]

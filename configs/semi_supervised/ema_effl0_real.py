@@ -1,0 +1,12 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# The teacher's labels of whole images, nothing mixed: the street world's `real` images, from a
+# pretrained network.
+_base_ = [
+    '../_base_/methods/semi_supervised_effl0.py',
+    '../_base_/datasets/semi_street_world_128x256.py',
+    '../_base_/schedules/street_world_pretrained.py',
+]
+custom_hooks = [
+    dict(_base_.self_training, branches=dict(mixed=_base_.whole_images)),
+    dict(type='UDAVisualizationHook', interval=100),
+]

@@ -1,0 +1,11 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# The teacher's labels of whole images, nothing mixed: Cityscapes.
+_base_ = [
+    '../_base_/methods/semi_supervised_r101.py',
+    '../_base_/datasets/semi_cityscapes_512x512.py',
+    '../_base_/schedules/semi_supervised_40k.py',
+]
+custom_hooks = [
+    dict(_base_.self_training, branches=dict(mixed=_base_.whole_images)),
+    dict(type='UDAVisualizationHook', interval=5000),
+]

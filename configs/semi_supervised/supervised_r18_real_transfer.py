@@ -1,0 +1,4 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# The same from encoder and decoder of the depth network.
+_base_ = './supervised_r18_real.py'
+model = dict(backbone=dict(init_cfg=None), transfer=_base_.depth_network)

@@ -1,0 +1,12 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# DepthMix within the target: the street world, from a pretrained network.
+_base_ = [
+    '../_base_/methods/ssda_effl0.py',
+    '../_base_/datasets/ssda_street_world_128x256.py',
+    '../_base_/schedules/street_world_pretrained.py',
+]
+train_dataloader = dict(dataset=dict(target=_base_.with_depth.target))
+custom_hooks = [
+    dict(_base_.self_training, **_base_.true_labels, branches=dict(mixed=_base_.depthmix_within)),
+    dict(type='UDAVisualizationHook', interval=100),
+]

@@ -1,0 +1,12 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# DepthMix within the target: GTA5 and Cityscapes.
+_base_ = [
+    '../_base_/methods/ssda_r101.py',
+    '../_base_/datasets/ssda_gta_to_cityscapes_512x512.py',
+    '../_base_/schedules/semi_supervised_40k.py',
+]
+train_dataloader = dict(dataset=dict(target=_base_.with_depth.target))
+custom_hooks = [
+    dict(_base_.self_training, **_base_.true_labels, branches=dict(mixed=_base_.depthmix_within)),
+    dict(type='UDAVisualizationHook', interval=5000),
+]

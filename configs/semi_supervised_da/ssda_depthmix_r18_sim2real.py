@@ -1,0 +1,17 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# DepthMix from the source onto the target, and within the target: the street world.
+_base_ = [
+    '../_base_/methods/ssda_r18.py',
+    '../_base_/datasets/ssda_street_world_128x256.py',
+    '../_base_/schedules/street_world.py',
+]
+model = dict(decode_head=dict(loss_weights=dict(within=dict(seg=1.0))))
+train_dataloader = dict(dataset=_base_.with_depth)
+custom_hooks = [
+    dict(
+        _base_.self_training,
+        **_base_.true_labels,
+        branches=dict(mixed=_base_.depthmix_across, within=_base_.depthmix_within),
+    ),
+    dict(type='UDAVisualizationHook', interval=500),
+]

@@ -1,0 +1,20 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# Labeled source and labeled target, nothing else: SYNTHIA and Cityscapes.
+_base_ = [
+    '../_base_/methods/ssda_r101.py',
+    '../_base_/datasets/ssda_synthia_to_cityscapes_512x512.py',
+    '../_base_/schedules/semi_supervised_40k.py',
+]
+train_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='DomainsDataset',
+        labelled=_base_.labelled_dataset,
+        source=_base_.source_dataset,
+    ),
+)
+model = dict(
+    decode_head=dict(
+        loss_weights=dict(_delete_=True, labelled=dict(seg=1.0), source=dict(seg=1.0)),
+    ),
+)
