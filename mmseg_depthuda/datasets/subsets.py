@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
+from mmseg_depthuda.adaptation.selection import seeded_order
 
 KEYS = ('size', 'share', 'file')
 
@@ -31,8 +31,8 @@ def check_subset(subset: Mapping[str, Any]) -> None:
         )
     if subset.get('rest') and subset.get('labels_only'):
         raise ValueError(
-            f'subset cannot have both rest and labels_only, got {dict(subset)}: rest=True takes the '
-            'other images alone, labels_only=True all images.'
+            f'subset cannot have both rest and labels_only, got {dict(subset)}: rest=True takes '
+            'the other images alone, labels_only=True all images.'
         )
     (key,) = given
     value = subset[key]
@@ -41,24 +41,6 @@ def check_subset(subset: Mapping[str, Any]) -> None:
         raise ValueError(f'subset.size must be a whole number above 0, got {value!r}')
     if key == 'share' and not (is_number and 0 < value <= 1):
         raise ValueError(f'subset.share must be above 0 and at most 1, got {value!r}')
-
-
-def subset_positions(number: int, size: int, seed: int = 0) -> list[int]:
-    """Draw images of a sorted list.
-
-    Args:
-        number (int): Images of the list.
-        size (int): How many to draw.
-        seed (int): Of NumPy's legacy generator, as in the release. Defaults to 0.
-
-    Returns:
-        list[int]: Positions in the order in which they are drawn: the first ``size`` of a
-        permutation. So a smaller subset of a seed is part of a larger one.
-
-    Source: Hoyer et al., CVPR 2021, and its release, which draws 100, 372 and 744 of the 2975
-        images of Cityscapes with the seeds 7, 25 and 42.
-    """
-    return np.random.RandomState(seed).permutation(number)[:size].tolist()
 
 
 def choose_subset(
@@ -85,7 +67,7 @@ def choose_subset(
             size = max(1, round(subset['share'] * len(stems)))
         if size > len(stems):
             raise ValueError(f'subset.size is {size}, but there are only {len(stems)} images')
-        positions = subset_positions(len(stems), size, subset.get('seed', 0))
+        positions = seeded_order(len(stems), subset.get('seed', 0))[:size]
         chosen = {stems[position] for position in positions}
     rest = bool(subset.get('rest', False))
     found = [stem for stem in stems if (stem in chosen) != rest]

@@ -8,15 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmseg_depthuda.datasets import FolderDepthDataset
-from mmseg_depthuda.datasets.subsets import check_subset, choose_subset, subset_positions
+from mmseg_depthuda.datasets.subsets import check_subset, choose_subset
 
 
 @pytest.mark.parametrize(
     ('seed', 'first'), [(7, [664, 2130, 1766]), (25, [1844, 1794, 2625]), (42, [2403, 2865, 2159])]
 )
 def test_the_released_subsets_of_cityscapes(seed, first):
-    assert subset_positions(2975, 3, seed) == first
-    assert subset_positions(2975, 100, seed)[:3] == first
+    stems = [f'{index:04}' for index in range(2975)]
+    chosen = choose_subset(stems, dict(size=3, seed=seed))
+    assert sorted(first) == [int(stem) for stem in chosen]
+    assert set(chosen) < set(choose_subset(stems, dict(size=100, seed=seed)))
 
 
 @given(st.integers(1, 60), st.data())
