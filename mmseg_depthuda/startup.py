@@ -28,6 +28,7 @@ FOREIGN_WARNINGS = (
     'When align_corners=True, the output would more aligned',
     'Default ``avg_non_ignore`` is False',
     'The shape of value will convert from',
+    'For binary segmentation, we suggest using',
     '`torch.jit.(script|interface)` is deprecated',
     'The distutils package is deprecated',
     '`broadcast_buffers` is deprecated',

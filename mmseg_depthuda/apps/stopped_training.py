@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner
 
 from mmseg_depthuda.fileio import latest_checkpoint
+from mmseg_depthuda.startup import CONSOLE_SCRIPT
 
 from .exit_status import raise_stop_again
 from .process_group import is_distributed
@@ -67,4 +68,12 @@ def _resuming_command(argv: Sequence[str], resume: str | None) -> str:
             has_value = option == '--resume' and options[i + 1 : i + 2] == [resume]
             del options[i : i + 1 + has_value]
             break
-    return shlex.join(['python', script, *options, '--resume'])
+    return shlex.join([*_program(script), *options, '--resume'])
+
+
+def _program(script: str) -> list[str]:
+    """How the program is called that Python runs as ``script``."""
+    name = Path(script).name
+    if name == '__main__.py':
+        return ['python', '-m', Path(script).parent.name]
+    return [name] if name == CONSOLE_SCRIPT else ['python', script]

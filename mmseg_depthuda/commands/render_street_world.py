@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--train-images', type=int, default=0, help='scenes of the domain real, train'
     )
     parser.add_argument('--val-images', type=int, default=0, help='scenes of the domain real, val')
-    parser.add_argument('--size', default='512x256', help='WIDTHxHEIGHT in pixels')
+    parser.add_argument('--size', type=parse_size, default='512x256', help='WIDTHxHEIGHT in pixels')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--workers', type=int, default=2, help='number of processes')
     parser.add_argument('--layouts', nargs='+', choices=LAYOUTS, default=['gta', 'cityscapes'])
@@ -59,12 +59,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def work(args: argparse.Namespace) -> None:
-    from mmseg_depthuda.apps.street_world.generation import WorldConfig, generate, parse_size
+    from mmseg_depthuda.apps.street_world.generation import WorldConfig, generate
     from mmseg_depthuda.apps.street_world.preview import contact_sheet
 
-    size = parse_size(args.size)
     if args.preview is not None:
-        write_preview(args.preview, contact_sheet(args.seed, size))
+        write_preview(args.preview, contact_sheet(args.seed, args.size))
     if args.out is None:
         return
     start = time.perf_counter()
@@ -72,7 +71,7 @@ def work(args: argparse.Namespace) -> None:
         source_images=args.source_images,
         train_images=args.train_images,
         val_images=args.val_images,
-        size=size,
+        size=args.size,
         seed=args.seed,
         layouts=tuple(args.layouts),
         parts=tuple(args.parts),
@@ -91,3 +90,15 @@ def write_preview(path: Path, sheet: np.ndarray) -> None:
 
     if not cv2.imwrite(str(path), sheet, (cv2.IMWRITE_JPEG_QUALITY, 82)):
         raise OSError(f'cannot write {path}: is its folder there, is it a .jpg?')
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``'512x256'`` as ``(512, 256)``.
+
+    Raises:
+        ValueError: If the text is not WIDTHxHEIGHT.
+    """
+    parts = text.lower().split('x')
+    if len(parts) != 2 or not all(p.isdigit() for p in parts):
+        raise ValueError(f'A size is written as WIDTHxHEIGHT, for example 512x256; got {text!r}.')
+    return int(parts[0]), int(parts[1])

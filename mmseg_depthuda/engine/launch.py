@@ -90,7 +90,7 @@ class QuietRunner(Runner):
 def format_each_text_once() -> None:
     """Let yapf, by which MMEngine formats a config, remember the last text and its result.
 
-    MMEngine formats the same text whenever it stores or shows the config, for a second each time.
+    MMEngine formats the same text whenever it stores or shows the config, in 0.3 s each time.
     """
     if hasattr(yapf_api.FormatCode, 'cache_info'):
         return

@@ -78,7 +78,8 @@ BAD_AS_WELL = {
     'test.py sound.py gone.pth': 'test: Error: checkpoint gone.pth does not exist',
     'train.py sound.py --cfg-options a': "--cfg-options takes KEY=VALUE, got 'a'",
     'depth/predict_depth.py sound.py other.pth empty out': 'Error: empty holds no image',
-    'depth/predict_depth.py sound.py other.pth empty out --device x': "'x' cannot be used here",
+    'depth/predict_depth.py sound.py other.pth empty out --device x': '--device x cannot be '
+    'used here',
     'depth/show_depth.py empty empty out.png': 'show_depth: ',
     'dataset_converters/class_statistics.py no_model.py out.json': 'Error: the config has no '
     '`train_dataloader`',

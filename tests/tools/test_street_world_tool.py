@@ -4,6 +4,7 @@ from pathlib import Path
 import cv2
 import pytest
 
+from mmseg_depthuda.commands.render_street_world import parse_size
 from tests.commands import main_of
 
 TOOL = Path(__file__).parents[2] / 'tools/dataset_converters/street_world.py'
@@ -51,3 +52,10 @@ def test_preview(main, tmp_path):
 def test_preview_that_cannot_be_written(main, tmp_path):
     with pytest.raises(OSError, match='cannot write'):
         main(['--preview', str(tmp_path / 'missing/preview.jpg'), '--size', '64x32'])
+
+
+def test_parse_size():
+    assert parse_size('512x256') == (512, 256)
+    for text in ('512', '512x', '512x256x3', 'wide', '-5x5'):
+        with pytest.raises(ValueError, match='WIDTHxHEIGHT'):
+            parse_size(text)

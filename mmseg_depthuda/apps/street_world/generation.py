@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -146,15 +146,3 @@ def _check_manifest(out: Path, config: WorldConfig) -> None:
 
 def _remedy(out: Path) -> str:
     return f'Choose another folder, or delete {out} to render it anew.'
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """``'512x256'`` as ``(512, 256)``.
-
-    Raises:
-        ValueError: If the text is not WIDTHxHEIGHT.
-    """
-    parts: Sequence[str] = text.lower().split('x')
-    if len(parts) != 2 or not all(p.isdigit() for p in parts):
-        raise ValueError(f'A size is written as WIDTHxHEIGHT, for example 512x256; got {text!r}.')
-    return int(parts[0]), int(parts[1])

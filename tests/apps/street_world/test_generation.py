@@ -8,7 +8,6 @@ from mmseg_depthuda.apps.street_world.generation import (
     RENDERER_VERSION,
     WorldConfig,
     generate,
-    parse_size,
 )
 
 CONFIG = WorldConfig(
@@ -122,10 +121,3 @@ def test_broken_manifest(tmp_path):
 def test_bad_configuration(change, message):
     with pytest.raises(ValueError, match=message):
         replace(CONFIG, **change)
-
-
-def test_parse_size():
-    assert parse_size('512x256') == (512, 256)
-    for text in ('512', '512x', '512x256x3', 'wide', '-5x5'):
-        with pytest.raises(ValueError, match='WIDTHxHEIGHT'):
-            parse_size(text)
