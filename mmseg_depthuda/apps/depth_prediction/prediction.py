@@ -16,6 +16,7 @@ from mmseg_depthuda.datasets.depth_encodings import corda_inverse_depth, encode_
 from mmseg_depthuda.datasets.image_files import IMAGE_SUFFIXES, list_files
 from mmseg_depthuda.fileio import atomic_write
 from mmseg_depthuda.models import SelfSupervisedDepth
+from mmseg_depthuda.models.decode_heads.head_contract import has_disparities
 
 # CorDA's encoding knows no infinite depth, so nothing supervises the prediction in the sky.
 CLASSES_WITHOUT_DEPTH = ('sky',)
@@ -89,8 +90,8 @@ def predict_folder(
         device (str): ``'cpu'``, ``'cuda'``, ``'cuda:1'``...
         scale (str, optional): ``'metric'``: :func:`disparity_png`, for a network whose depth is in
             meters; ``'normalized'``: :func:`normalized_png`, for one trained on video alone.
-            Defaults to None: normalized for a network trained on video without right images, metric
-            for all others.
+            Defaults to None: normalized for a network that learns depth from video without right
+            images, metric for all others.
 
     Returns:
         tuple[int, int]: Number of images predicted now, and skipped.
@@ -123,7 +124,7 @@ def predict_folder(
     if not getattr(model, 'predicts_depth', False):
         raise ValueError(
             f'The model of {config} does not predict depth: take a config with CorDAHead, '
-            'SimpleAuxHead or DADAHead, or one of configs/monodepth2.'
+            'SimpleAuxHead, DADAHead or PADHead, or one of configs/monodepth2.'
         )
     scale = scale or _scale_of(model)
     todo = [path for path in paths if not files[path].exists()]
@@ -137,16 +138,21 @@ def predict_folder(
 def _scale_of(model: nn.Module) -> str:
     """Whether a model was trained on depth in meters."""
     if not isinstance(model, SelfSupervisedDepth):
-        return 'metric'
+        return 'normalized' if _learns_from_video(model) else 'metric'
     has_right = model.cfg.train_dataloader.dataset.get('data_prefix', {}).get('right_path')
     return 'metric' if has_right else 'normalized'
+
+
+def _learns_from_video(model: Any) -> bool:
+    """Whether the prediction is 1 / depth, and not the encoding of depth files."""
+    return isinstance(model, SelfSupervisedDepth) or has_disparities(model.decode_head)
 
 
 def _depth_png(model: Any, result: SegDataSample, scale: str) -> np.ndarray:
     inverse_depth = result.pred_depth_map.data[0].float().cpu().numpy()
     if scale == 'normalized':
         png = normalized_png(inverse_depth)
-    elif isinstance(model, SelfSupervisedDepth):
+    elif _learns_from_video(model):
         # 1 / meters; CorDA adds a centimeter to the meters.
         _check_finite(inverse_depth)
         png = disparity_png(corda_inverse_depth(1 / inverse_depth))

@@ -3,6 +3,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 def _renamed(name: str, prefixes: Mapping[str, str]) -> str:
@@ -28,6 +29,8 @@ class ReleasedLayout:
             ``config``.
         unused (Collection[str]): Released prefixes of layers that the file has and the released
             network never runs.
+        settings (Mapping[str, Any]): What the config must be changed by to be this network, as in
+            ``--cfg-options``.
     """
 
     title: str
@@ -36,6 +39,7 @@ class ReleasedLayout:
     prefixes: Mapping[str, str]
     other_configs: Mapping[int, str] = field(default_factory=dict)
     unused: Collection[str] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
     _inverse: Mapping[str, str] = field(init=False, repr=False)
 
     def __post_init__(self):
@@ -139,6 +143,113 @@ DEPTH_DISTRIBUTION = ReleasedLayout(
         'layer6': 'decode_head.classifier',
     },
     unused=('enc4_4', 'dec4'),
+)
+
+# Self-supervised depth: the files `encoder`, `depth`, `pose_encoder` and `pose` of a depth network,
+# put together as `encoder.NAME` and so on; the same names stand in the one file of a segmentation
+# network.
+SDE_DEPTH_FILES = ('encoder', 'depth')
+SDE_POSE_FILES = ('pose_encoder', 'pose')
+
+
+def _resnet(released: str, ours: str) -> dict[str, str]:
+    stages = ('conv1', 'bn1', 'layer1', 'layer2', 'layer3', 'layer4')
+    return {f'{released}.encoder.{stage}': f'{ours}.{stage}' for stage in stages}
+
+
+def _unet_decoder(released: str, ours: str) -> dict[str, str]:
+    """Layers 1, 4, 7 and 10 of the released decoder are without weights."""
+    names = {
+        f'0.convs.{branch}.{layer}': f'before.0.branches.{branch}.{name}'
+        for branch in range(4)
+        for layer, name in enumerate(('conv', 'bn'))
+    }
+    for layer, name in enumerate(('conv', 'bn')):
+        names[f'0.convs.4.{1 + layer}'] = f'before.0.image_pooling.1.{name}'
+        names[f'0.project.{layer}'] = f'before.0.project.0.{name}'
+    blocks = {2: 'after.0', 3: 'before.1', 5: 'after.1', 6: 'before.2', 8: 'after.2'}
+    blocks |= {9: 'before.3', 11: 'after.3', 12: 'before.4', 13: 'after.4'}
+    for number, block in blocks.items():
+        names[f'{number}.block.0.conv'] = f'{block}.0'
+        names[f'{number}.block.1'] = f'{block}.1'
+    for scale in range(4):
+        names[f'{14 + scale}.conv'] = f'disparity.{3 - scale}'
+    return {f'{released}.decoder.{old}': f'{ours}.{new}' for old, new in names.items()}
+
+
+SDE_POSE = {
+    **_resnet('pose_encoder', 'pose_net.backbone'),
+    **{f'pose.net.{number}': f'pose_net.pose.{2 * number}' for number in range(4)},
+}
+SDE_DEPTH = ReleasedLayout(
+    title='Self-supervised depth, dec5 or dec6',
+    config='monodepth2/monodepth2_r101_cs.py',
+    signature='depth.decoder.14.conv.weight',
+    prefixes={
+        **_resnet('encoder', 'backbone'),
+        **_unet_decoder('depth', 'decode_head'),
+        **SDE_POSE,
+    },
+)
+SDE_DEPTH_DEC11 = ReleasedLayout(
+    title='Self-supervised depth, dec11',
+    config=SDE_DEPTH.config,
+    signature=SDE_DEPTH.signature,
+    prefixes=SDE_DEPTH.prefixes,
+    settings={
+        'model.backbone.strides': (1, 2, 2, 2),
+        'model.backbone.dilations': (1, 1, 1, 1),
+        'model.backbone.contract_dilation': False,
+        'model.decode_head.channels': [16, 32, 64, 128, 256],
+        'model.decode_head.aspp_dilations': [3, 6, 9],
+    },
+)
+SDE_SEG = ReleasedLayout(
+    title='Segmentation with the decoder of a depth network',
+    config='_base_/models/sde_unet_r101.py',
+    signature='segmentation.head.2.bias',
+    prefixes={
+        **_resnet('encoder', 'backbone'),
+        **_unet_decoder('segmentation.unet_dec', 'decode_head.decoder'),
+        'segmentation.project.seg9.0': 'decode_head.project',
+        'segmentation.head.2': 'decode_head.classifier.0',
+    },
+)
+SDE_STUDENT = ReleasedLayout(
+    title='Student of the selection of images for annotation',
+    config=SDE_SEG.config,
+    signature='segmentation.head.5.bias',
+    prefixes={
+        **_resnet('encoder', 'backbone'),
+        **_unet_decoder('segmentation.unet_dec', 'decode_head.decoder'),
+        'segmentation.project.seg8.0': 'decode_head.project',
+        'segmentation.head.1': 'decode_head.classifier.0',
+        'segmentation.head.2': 'decode_head.classifier.1',
+        'segmentation.head.5': 'decode_head.classifier.3',
+    },
+    settings={
+        'model.backbone.depth': 50,
+        'model.decode_head.channels': [64, 64, 128, 128, 256],
+        'model.decode_head.decoder_norm_cfg': dict(type='BN'),
+        'model.decode_head.stage': 1,
+    },
+)
+SDE_MULTI_TASK = ReleasedLayout(
+    title='Multi-task network (PAD)',
+    config='_base_/models/sde_pad_r101.py',
+    signature='mtl_decoder.seg_final_head.0.bias',
+    prefixes={
+        **_resnet('encoder', 'backbone'),
+        **_unet_decoder('mtl_decoder.seg_dec', 'decode_head.seg_decoder'),
+        **_unet_decoder('mtl_decoder.depth_dec', 'decode_head.depth_decoder'),
+        'mtl_decoder.sa_depth': 'decode_head.seg_from_depth',
+        'mtl_decoder.sa_seg': 'decode_head.depth_from_seg',
+        'mtl_decoder.seg_intermediate_head.0': 'decode_head.side_classifier',
+        'mtl_decoder.seg_final_head.0': 'decode_head.classifier',
+        **SDE_POSE,
+    },
+    # The losses of a training; the network does not depend on them.
+    settings={'model.decode_head.loss_weights': dict(source=dict(seg=0.5, side_seg=0.5))},
 )
 
 DEEPLAB_INIT_PREFIX = 'Scale.'

@@ -139,11 +139,23 @@ def mmseg_to_released(
     return {layout.released_name(name): value.detach() for name, value in state.items()}
 
 
-def _recognize(
+def recognize(
     state: StateDict, signatures: Mapping[str, ReleasedLayout], where: str
 ) -> tuple[ReleasedLayout, Config, str]:
-    """The layout of a state dict by its signature, the config of its network, and what the latter
-    is called, with the settings that make it fit the number of classes."""
+    """Recognize a network by a tensor that only its layout has.
+
+    Args:
+        state (dict[str, Tensor]): Tensors of a file.
+        signatures (Mapping[str, ReleasedLayout]): Name of such a tensor -> layout.
+        where (str): File and entry, for messages.
+
+    Returns:
+        tuple[ReleasedLayout, Config, str]: The layout, the config of its network, and what the
+        latter is called, with the settings that make it fit.
+
+    Raises:
+        ValueError: There is no such tensor.
+    """
     signature = next((name for name in signatures if name in state), None)
     if signature is None:
         wanted = '; '.join(f'{layout.title}, by {name}' for name, layout in signatures.items())
@@ -157,18 +169,19 @@ def _recognize(
     num_classes = state[signature].shape[:1].numel()
     name = layout.other_configs.get(num_classes, layout.config)
     config = Config.fromfile(find_config(name))
-    settings = []
+    config.merge_from_dict(dict(layout.settings))
+    settings = [f'{key}={value}' for key, value in layout.settings.items()]
     for head in ('decode_head', 'auxiliary_head'):
-        if head in config.model and config.model[head].num_classes != num_classes:
+        if config.model.get(head, {}).get('num_classes', num_classes) != num_classes:
             config.model[head].num_classes = num_classes
             settings.append(f'model.{head}.num_classes={num_classes}')
     return layout, config, ' '.join([f'configs/{name}', *(['with', *settings] if settings else [])])
 
 
-def _meta(config: Config) -> dict:
+def checkpoint_meta(config: Config) -> dict[str, Any]:
     """What MMSegmentation's inference reads beside the weights."""
-    meta = dict(**_versions(), cfg=config.pretty_text)
-    num_classes = config.model.decode_head.num_classes
+    meta = dict(**versions(), cfg=config.pretty_text)
+    num_classes = config.model.decode_head.get('num_classes')
     if num_classes in PROTOCOLS:
         meta['dataset_meta'] = get_protocol(PROTOCOLS[num_classes]).metainfo
     return meta
@@ -228,7 +241,7 @@ def _released_file_to_mmseg(
         state = _without_prefix(checkpoint_entry(checkpoint, released, source), 'module.')
         if not converted:  # the teacher has the layout of the student
             signatures = {one.signature: one for one in layouts}
-            layout, config, fitting_config = _recognize(state, signatures, where)
+            layout, config, fitting_config = recognize(state, signatures, where)
             shapes = model_shapes(config.model)
         converted[entry] = released_to_mmseg(state, layout, shapes, where)
     num_tensors = len(converted['state_dict'])
@@ -236,9 +249,9 @@ def _released_file_to_mmseg(
         converted['ema_state_dict'] = _as_averaged_model(converted['ema_state_dict'])
 
     num_classes = config.model.decode_head.num_classes
-    write_checkpoint(target, dict(meta=_meta(config), **converted))
+    write_checkpoint(target, dict(meta=checkpoint_meta(config), **converted))
     teacher = ', teacher as ema_state_dict' if 'ema_state_dict' in converted else ''
-    return _report(
+    return report(
         f'{layout.title}, {num_classes} classes: {num_tensors} tensors of the {weights}{teacher}',
         checkpoint.keys() - entries.values(),
         f'Wrote {target} for {fitting_config}',
@@ -301,13 +314,13 @@ def _released_state_to_mmseg(
         left_out |= checkpoint.keys() - {entry}
     state = _without_prefix(state, 'module.')
     signatures = {one.signature: one for one in layouts}
-    layout, config, fitting_config = _recognize(state, signatures, where)
+    layout, config, fitting_config = recognize(state, signatures, where)
     unused = {name for name in state if name.split('.')[0] in layout.unused}
     used = {name: value for name, value in state.items() if name not in unused}
     converted = released_to_mmseg(used, layout, model_shapes(config.model), where)
-    write_checkpoint(target, dict(meta=_meta(config), state_dict=converted))
+    write_checkpoint(target, dict(meta=checkpoint_meta(config), state_dict=converted))
     num_classes = config.model.decode_head.num_classes
-    return _report(
+    return report(
         f'{layout.title}, {num_classes} classes: {len(converted)} tensors',
         left_out | unused,
         f'Wrote {target} for {fitting_config}',
@@ -334,13 +347,13 @@ def deeplab_init_to_mmseg(source: str | Path, target: str | Path) -> str:
     backbone = {name: value.detach() for name, value in state.items() if name not in classifier}
     config = Config.fromfile(find_config(DACS.config))
     check_tensors(backbone, model_shapes(config.model.backbone), str(source))
-    write_checkpoint(target, dict(meta=_versions(), state_dict=backbone))
+    write_checkpoint(target, dict(meta=versions(), state_dict=backbone))
     kind, variable, configs = (
         ('ImageNet only', 'DEEPLAB_IMAGENET_INIT', 'the configs *_imagenet.py')
         if scaled
         else ('ImageNet+COCO', 'DEEPLAB_INIT', 'the configs *_r101_* without _imagenet')
     )
-    return _report(
+    return report(
         f'ResNet-101, {kind} by its names: {len(backbone)} tensors',
         classifier,
         f'Wrote {target} for {configs}: set the environment variable {variable}={target}',
@@ -373,12 +386,12 @@ def mmseg_to_corda(source: str | Path, target: str | Path) -> str:
         if not converted:  # the teacher has the layout of the student
             layouts = (CORDA_GTA, CORDA_SYNTHIA, DACS)
             signatures = {one.mmseg_name(one.signature): one for one in layouts}
-            layout, config, _ = _recognize(state, signatures, where)
+            layout, config, _ = recognize(state, signatures, where)
             shapes = model_shapes(config.model)
         converted[released] = mmseg_to_released(state, layout, shapes, where)
     converted.setdefault('ema_model', converted['model'])
     write_checkpoint(target, converted)
-    return _report(
+    return report(
         f'{layout.title}, {config.model.decode_head.num_classes} classes: '
         f'{len(converted["model"])} tensors, '
         + ('student and teacher' if has_teacher else 'no teacher: ema_model repeats the student'),
@@ -415,10 +428,12 @@ def _as_averaged_model(state: StateDict) -> StateDict:
     return {'steps': torch.tensor(0), **{f'module.{name}': v for name, v in state.items()}}
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Versions of MMSegmentation and MMEngine, as their checkpoints name them."""
     return dict(mmseg_version=mmseg.__version__, mmengine_version=mmengine.__version__)
 
 
-def _report(converted: str, left_out: Collection[str], written: str) -> str:
+def report(converted: str, left_out: Collection[str], written: str) -> str:
+    """What a converter says in the end."""
     lines = [converted, f'Left out: {", ".join(sorted(left_out)) or "nothing"}', written]
     return '\n'.join(lines)

@@ -13,6 +13,7 @@ from mmseg_depthuda.apps.depth_prediction.prediction import (
     normalized_png,
     predict_folder,
 )
+from tests.models import tiny_unet as unet
 from tests.models.tiny_segmentor import head_config
 
 MODEL = dict(
@@ -222,6 +223,25 @@ def test_video_alone_knows_no_metres(tmp_path, images):
     np.testing.assert_array_equal(
         depth, predicted(network, images, tmp_path / 'normalized', 'normalized')
     )
+
+
+def test_a_head_that_learns_disparity_knows_no_metres(tmp_path, images):
+    preprocessor = dict(MODEL['data_preprocessor'], test_cfg=dict(size_divisor=16))
+    head = dict(
+        type='PADHead',
+        in_channels=[8, 8, 16, 32, 64],
+        channels=[4, 4, 6, 6, 8],
+        num_classes=3,
+        loss_weights=dict(source=dict(seg=1.0)),
+    )
+    backbone = dict(unet.ENCODER)
+    model = dict(MODEL, data_preprocessor=preprocessor, backbone=backbone, decode_head=head)
+    network = write_run(tmp_path, model)
+    depth = predicted(network, images, tmp_path / 'out')
+    model = init_model(*map(str, network), device='cpu')
+    inverse = inference_model(model, str(images / 'city/second.jpg')).pred_depth_map.data[0].numpy()
+    shares = (inverse - inverse.min()) / (inverse.max() - inverse.min())
+    np.testing.assert_allclose(depth, 1 + 65534 * shares, atol=1)
 
 
 def test_right_images_give_metres(tmp_path, images):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.apps.released_weights import test_sde_conversion as sde
 from tests.apps.released_weights.test_weight_conversion import (
     full_state,
     initialization,
@@ -37,6 +38,15 @@ def test_released_weights_there_and_back(tool, kind, tmp_path, run):
     assert f'\nWrote {tmp_path / "out.pth"} for configs/' in output
     status, output = run('mmseg_to_corda', source='out.pth', target='back.pth')
     assert status == 0 and output.endswith(f'Left out: meta\nWrote {tmp_path / "back.pth"}\n')
+
+
+@pytest.mark.parametrize('kind', ['depth', 'multi_task'])
+def test_networks_of_self_supervised_depth_there_and_back(kind, tmp_path, run):
+    sde.write(tmp_path / 'in.pth', kind)
+    status, output = run('sde_to_mmseg')
+    assert status == 0 and f'\nWrote {tmp_path / "out.pth"} for configs/' in output
+    status, output = run('mmseg_to_sde', source='out.pth', target='back')
+    assert status == 0 and output.endswith(f'Left out: meta\nWrote {tmp_path / "back"}\n')
 
 
 def test_teacher(tmp_path, run):
