@@ -34,10 +34,10 @@ class DepthSegDataset(BaseSegDataset):
         raw_to_train: Raw label value -> train index, 255 for ignored.
         data_root: Root of the relative prefixes.
         data_prefix: Folders by key: ``img_path``, and optionally ``seg_map_path``,
-            ``depth_map_path``, ``camera_path``, ``pseudo_label_path``, ``sequence_path``. A key that
-            is absent or ``None`` means that this kind of file is not used. Relative folders start
-            at ``data_root``, that of pseudo-labels, which are no part of the data, at the working
-            directory.
+            ``depth_map_path``, ``camera_path``, ``pseudo_label_path``, and ``sequence_path`` (the
+            frames of the videos). A key that is absent or ``None`` means that this kind of file is
+            not used. Relative folders start at ``data_root``, that of pseudo-labels, which are no
+            part of the data, at the working directory.
         img_suffix: Suffix, or suffixes, of the images.
         seg_map_suffix: Suffix of the label files.
         depth_map_suffix: Suffix of the depth files.
@@ -171,8 +171,8 @@ class DepthSegDataset(BaseSegDataset):
         without = [stem for stem in stems if numbers[stem] is None]
         if without:
             raise ValueError(
-                f'img_path: the name of {without[0]} in {self.data_prefix["img_path"]} does not end '
-                'in a number, so that its neighbors in the video are not known. Leave out '
+                f'img_path: the name of {without[0]} in {self.data_prefix["img_path"]} does not '
+                'end in a number, so that its neighbors in the video are not known. Leave out '
                 'data_prefix.sequence_path.'
             )
         listed = self._list_folder('sequence_path', self._image_suffixes)
@@ -188,8 +188,8 @@ class DepthSegDataset(BaseSegDataset):
             info['frame_offsets'] = self.frame_offsets
         if missing:
             raise FileNotFoundError(
-                f'sequence_path: {len(missing)} neighboring frames are missing in {folder}, such as '
-                f'{", ".join(missing[:3])} ({" or ".join(self._image_suffixes)}). Complete the '
+                f'sequence_path: {len(missing)} neighboring frames are missing in {folder}, such '
+                f'as {", ".join(missing[:3])} ({" or ".join(self._image_suffixes)}). Complete the '
                 'folder, change frame_offsets, or list the images that have neighbors in ann_file.'
             )
 

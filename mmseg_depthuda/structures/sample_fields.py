@@ -2,9 +2,9 @@
 """The table of all pixel maps that a sample of a training batch can have.
 
 A sample is MMSeg's ``SegDataSample``. Its pixel maps are ``PixelData`` of shape (1, H, W), stacked
-to (N, 1, H, W); ``source_views`` alone has more channels. The documentation prints this table. :func:`stack_pixel_data` and
-:func:`pack_pixel_data` refuse a name that is not in it: no sample has a map of a misspelled name,
-so that its loss would be left out, and nobody would notice.
+to (N, 1, H, W); ``source_views`` alone has more channels. The documentation prints this table.
+:func:`stack_pixel_data` and :func:`pack_pixel_data` refuse a name that is not in it: no sample has
+a map of a misspelled name, so that its loss would be left out, and nobody would notice.
 """
 
 from collections.abc import Mapping

@@ -112,8 +112,8 @@ def _fill_padding(sample: SegDataSample) -> None:
     if 'source_views' in sample:
         raise ValueError(
             f'{sample.metainfo.get("img_path")} has neighboring frames and would be padded by '
-            f'{right}x{bottom} pixels, where there is no depth to learn. Resize and crop all images '
-            'of a domain to one size (ResizeSequence, RandomCropSequence), and set '
+            f'{right}x{bottom} pixels, where there is no depth to learn. Resize and crop all '
+            'images of a domain to one size (ResizeSequence, RandomCropSequence), and set '
             'model.data_preprocessor.size or size_divisor so that this size needs no padding.'
         )
     for name in SAMPLE_FIELDS.keys() & sample.keys():
