@@ -5,6 +5,7 @@ from .adversarial_segmentor import AdversarialSegmentor
 from .branch_training import train_passes
 from .depth_tta_model import DepthTTAModel
 from .minent_segmentor import MinEntSegmentor
+from .multi_task_uda_segmentor import MultiTaskUDASegmentor
 from .self_supervised_depth import SelfSupervisedDepth
 from .uda_segmentor import UDASegmentor
 
@@ -12,6 +13,7 @@ __all__ = [
     'AdversarialSegmentor',
     'DepthTTAModel',
     'MinEntSegmentor',
+    'MultiTaskUDASegmentor',
     'SelfSupervisedDepth',
     'UDASegmentor',
     'train_passes',
