@@ -4,12 +4,14 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
+from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
+from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from tests.models.tiny_unet import build_segmentor
+from tests.models.tiny_unet import CLASSES, ENCODER, SIZE
 
-MT_SIZE, CLASSES, IGNORE = (32, 48), 5, 255
+IGNORE = 255
 MEAN, STD = 114.75, 57.375
 POSE_NET = dict(
     type='PoseNet',
@@ -26,12 +28,12 @@ WEIGHTS = dict(
 
 def build_multi_task(head=(), **options):
     """In float64 and training mode, with motions and disparities near those of the batches."""
-    model = build_segmentor(
-        'PADHead',
+    config = dict(
         type='MultiTaskUDASegmentor',
         data_preprocessor=dict(
-            type='UDADataPreProcessor', mean=[MEAN] * 3, std=[STD] * 3, bgr_to_rgb=True
+            type='UDADataPreProcessor', mean=[MEAN] * 3, std=[STD] * 3, bgr_to_rgb=True, size=SIZE
         ),
+        backbone=dict(ENCODER, zero_init_residual=False),
         decode_head=dict(
             type='PADHead',
             in_channels=[8, 8, 16, 32, 64],
@@ -42,10 +44,13 @@ def build_multi_task(head=(), **options):
         )
         | dict(head),
         pose_net=POSE_NET,
-        **options,
+        train_cfg=dict(),
+        test_cfg=dict(mode='whole'),
     )
+    torch.manual_seed(0)
+    model = MODELS.build(ConfigDict(config | options))
     model.init_weights()
-    for layer in getattr(model.decode_head.depth_decoder, 'disparity', ()):
+    for layer in model.decode_head.depth_decoder.disparity:
         layer.weight.data *= 5
         layer.bias.data -= 4.5
     bias = torch.tensor([0.2, -0.3, 0.4, -6, 2, 6], dtype=torch.float64)
@@ -56,19 +61,19 @@ def build_multi_task(head=(), **options):
 def make_domain(name, seed=0, images=2, labels=True):
     """Images with moved frames as from the data loader; labels in blobs, some of them ignored."""
     generator = torch.Generator().manual_seed(seed)
-    height, width = MT_SIZE
+    height, width = SIZE
     coarse = torch.rand(images, 3, 8, 14, generator=generator)
     scene = F.interpolate(coarse, (height, width + 8), mode='bicubic').clamp(0, 1)
     scene = (255 * scene).to(torch.uint8)
     blobs = torch.randint(0, CLASSES + 1, (images, 1, 4, 6), generator=generator)
-    label = F.interpolate(blobs.double(), MT_SIZE).long()
+    label = F.interpolate(blobs.double(), SIZE).long()
     label[label == CLASSES] = IGNORE
     samples = []
     for index in range(images):
         sample = SegDataSample(
             metainfo=dict(
                 img_path=f'{name}_{index}.png',
-                img_shape=MT_SIZE,
+                img_shape=SIZE,
                 frame_offsets=(-1, 1),
                 camera_matrix=np.array([[60.0 + index, 0, 23.5], [0, 60, 15.5], [0, 0, 1]]),
             )
