@@ -177,8 +177,9 @@ class DepthSegDataset(BaseSegDataset):
     def _add_neighbors(self, data_list: list[dict], stems: list[str]) -> None:
         """Name the neighboring frames of each image, all of which must be there."""
         folder = self.data_prefix['sequence_path']
-        numbers = {stem: frame_number(stem) for stem in stems}
-        without = [stem for stem in stems if numbers[stem] is None]
+        found = {stem: frame_number(stem) for stem in stems}
+        numbers = {stem: number for stem, number in found.items() if number is not None}
+        without = [stem for stem in stems if stem not in numbers]
         if without:
             raise ValueError(
                 f'img_path: the name of {without[0]} in {self.data_prefix["img_path"]} does not '

@@ -185,7 +185,7 @@ class MultiTaskUDASegmentor(VideoDepthMixin, UDASegmentor):
                 losses |= {f'{prefix}{key}': value for key, value in own.items()}
         poses = self.predict_poses(views, data_samples[0].metainfo['frame_offsets'])
         found = self.view_synthesis_losses(disparities, poses, images, intrinsics)
-        weight = branch_weights(self.decode_head)[branch]['disparity']
+        weight = (branch_weights(self.decode_head) or {})[branch]['disparity']
         losses |= {k: weight * v if k.startswith('loss') else v for k, v in found.items()}
         return losses, at_least_float32(disparities[0].detach())
 
