@@ -26,6 +26,7 @@ from mmseg_depthuda.visualization.legends import confidence_picture, depth_pictu
 from .stored_config import is_registered, pipeline_of_test, stored_config
 
 SIZES = ('image', 'test')
+MAX_CLASSES = 255  # 255 means no class
 
 
 @dataclass(frozen=True)
@@ -234,6 +235,8 @@ def _classes(checkpoint: dict, cfg: Config, model: Any) -> tuple[list[str], list
     if isinstance(model, SelfSupervisedDepth):
         return [], []
     count = max(model.decode_head.num_classes, 2)
+    if count > MAX_CLASSES:
+        raise ValueError(f'the network has {count} classes, but a label is 8 bit: {MAX_CLASSES}')
     dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
     known = is_registered(dataset.get('type'), DATASETS)
     kind = DATASETS.get(dataset['type']) if known else None

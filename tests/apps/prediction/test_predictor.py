@@ -86,3 +86,25 @@ def test_weights_without_config_take_one(training, tmp_path):
     whole = Predictor(training.checkpoint, device='cpu')
     image = training.images / NAMES[1]
     np.testing.assert_array_equal(predictor(image).labels, whole(image).labels)
+
+
+def test_one_channel_for_two_classes(tmp_path):
+    loss = dict(type='CrossEntropyLoss', use_sigmoid=True)
+    head = dict(type='FCNHead', channels=8, num_classes=2, out_channels=1, loss_decode=loss)
+    training = write_training(tmp_path, **head, threshold=0.4)
+    predictor = Predictor(training.checkpoint, device='cpu')
+    found = predictor(training.images / NAMES[0])
+    data = {key: [one] for key, one in predictor.prepare(training.images / NAMES[0]).items()}
+    with torch.no_grad():
+        share = predictor.model.test_step(data)[0].seg_logits.data[0].numpy()
+    np.testing.assert_array_equal(found.labels, share > 0.4)
+    expected = np.where(share > 0.4, share, 1 - share)
+    np.testing.assert_allclose(found.confidence, expected, rtol=1e-6)
+    # The five classes of the dataset are not those of this network.
+    assert predictor.classes == ['class 0', 'class 1'] and len(predictor.palette) == 2
+
+
+def test_more_classes_than_a_label_can_hold(tmp_path):
+    training = write_training(tmp_path, type='DeepLabV2Head', num_classes=256)
+    with pytest.raises(ValueError, match='256 classes'):
+        Predictor(training.checkpoint, device='cpu')
