@@ -30,6 +30,7 @@ CONFIGS = dict(
     dacs='dacs/dacs_r18_sim2real.py',
     matching='corda/corda_r18_sim2real_depthmix_matching.py',
     source_only='source_only/source_only_r18_sim2real.py',
+    some_labels='semi_supervised_da/ssda_depthmix_r18_sim2real.py',
 )
 ITERATIONS, VALIDATED_EVERY, SAVED_EVERY = 6, 4, 2
 SIZE = (96, 48)
@@ -75,12 +76,17 @@ def make_config(work_dir, method, workers=0, **options):
         cfg[name].persistent_workers = workers > 0
     datasets = [cfg.val_dataloader.dataset]
     train_dataset = cfg.train_dataloader.dataset
-    paired = train_dataset.type == 'SourceTargetDataset'
-    datasets += [train_dataset.source, train_dataset.target] if paired else [train_dataset]
+    several = train_dataset.type in ('SourceTargetDataset', 'DomainsDataset')
+    datasets += (
+        [d for d in train_dataset.values() if d != train_dataset.type]
+        if several
+        else [train_dataset]
+    )
+    size = (128, 64) if method == 'some_labels' else SIZE  # its output stride is 32
     for dataset in datasets:
         for transform in dataset.pipeline:
             if 'scale' in transform:
-                transform.scale = SIZE
+                transform.scale = size
     name = f'{work_dir.name}_{next(serial)}'  # MMEngine keeps what it has built by its name
     cfg.merge_from_dict(
         {
@@ -90,7 +96,7 @@ def make_config(work_dir, method, workers=0, **options):
             'log_level': 'WARNING',
             'model.backbone.base_channels': 8,
             'model.backbone.stem_channels': 8,
-            'model.decode_head.in_channels': 64,
+            'model.decode_head.in_channels': [8, 8, 16, 32, 64] if method == 'some_labels' else 64,
             'train_cfg.max_iters': ITERATIONS,
             'train_cfg.val_interval': VALIDATED_EVERY,
             'default_hooks.logger.interval': 1,
@@ -174,6 +180,7 @@ def world(tmp_path_factory):
     generate(folder, WorldConfig(source_images=5, train_images=4, val_images=2, size=(128, 64)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('STREET_WORLD_ROOT', str(folder))
+        patch.setenv('LABELLED', '2')
         patch.setenv('OMP_NUM_THREADS', '1')
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
@@ -271,6 +278,12 @@ def test_depth_mix_and_matching_geometry_resumed_with_workers(tmp_path, unbroken
     interrupted(tmp_path, 'matching', iteration=3)
     train(tmp_path, 'matching', resume='auto', workers=2)
     check(tmp_path, unbroken('matching'))
+
+
+def test_training_with_some_labels_resumed(tmp_path, unbroken):
+    interrupted(tmp_path, 'some_labels', iteration=3)
+    train(tmp_path, 'some_labels', resume='auto')
+    check(tmp_path, unbroken('some_labels'))
 
 
 def test_source_only_as_mmseg_resumes_with_last_checkpoint_cut(tmp_path, unbroken):

@@ -107,7 +107,9 @@ class Experiment:
     def domains(self) -> dict[str, Mapping[str, Any]]:
         """Datasets by domain, empty where it trains on an ordinary dataset."""
         training = self.cfg.train_dataloader.dataset
-        return {name: training[name] for name in ('source', 'target') if name in training}
+        if training.type not in ('SourceTargetDataset', 'DomainsDataset'):
+            return {}
+        return {name: d for name, d in sorted(training.items()) if isinstance(d, Mapping)}
 
     @property
     def training_data(self) -> list[str]:
@@ -130,9 +132,11 @@ class Experiment:
 
     @property
     def initialization(self) -> str:
-        """Where the weights come from; of a second stage, the name of the first."""
-        if self.cfg.get('load_from'):
-            return Path(self.cfg.load_from).parent.name
+        """Where the weights come from; of a second stage or a transfer, the name of the first."""
+        transfer = self.cfg.model.get('transfer') or {}
+        first = self.cfg.get('load_from') or transfer.get('checkpoint')
+        if first:
+            return Path(first).parent.name
         init = self.cfg.model.backbone.get('init_cfg')
         if not init:
             return 'random'
