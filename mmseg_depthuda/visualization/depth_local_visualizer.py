@@ -14,17 +14,25 @@ from mmseg.registry import VISUALIZERS
 from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
 
-from .panels import as_map, draw_depths, draw_weight
+from .legends import titled_strip
+from .panels import as_map, draw_depths, draw_difficulty
+
+TITLES = dict(
+    sem_seg=dict(gt='true labels', pred='predicted labels'),
+    depth_map=dict(gt='true depth', pred='predicted depth'),
+)
+DIFFICULTY_TITLE = 'difficulty (bright: hard)'
 
 
 @VISUALIZERS.register_module()
 class DepthLocalVisualizer(SegLocalVisualizer):
     """MMSeg's visualizer that draws everything a sample has into one strip.
 
-    Left to right: image, true labels, segmentation, true depth, predicted depth, agreement of the
-    two depth decoders (``depth_agreement``, bright where adaptation is easy). What the sample lacks
-    is left out. Labels are painted over the image with the names of their classes, as in MMSeg;
-    both depths are drawn on the scale of the truth.
+    Left to right, under their titles: image, true labels, segmentation, true depth, predicted depth
+    (bright is near), and the difficulty of adaptation where there are two depth decoders (1 -
+    ``depth_agreement``, bright is difficult). What the sample lacks is left out. Labels are painted
+    over the image with the names of their classes, as in MMSeg, whose colors stand beside the
+    strip. Both depths are drawn on the scale of the truth.
 
     The image is resized to the maps: the protocols of this field compare predictions at a smaller
     size than that of the image files.
@@ -38,6 +46,7 @@ class DepthLocalVisualizer(SegLocalVisualizer):
             wrong scale is visible. ``'median'`` where it has another unit, or none, such as that of
             :class:`SelfSupervisedDepth`. It is then multiplied first so that the medians are equal,
             as in the evaluation with median scaling. Defaults to 'shared'.
+        smallest_height (int): Lower pictures are enlarged by a whole factor. Defaults to 256.
         **kwargs: The other arguments of MMSeg's ``SegLocalVisualizer``.
 
     Raises:
@@ -49,11 +58,13 @@ class DepthLocalVisualizer(SegLocalVisualizer):
         name: str = 'visualizer',
         vis_backends: str | Sequence[str | dict] | None = None,
         depth_scale: str = 'shared',
+        smallest_height: int = 256,
         **kwargs,
     ):
         if depth_scale not in ('shared', 'median'):
             raise ValueError(f"depth_scale must be 'shared' or 'median', got {depth_scale!r}.")
         self.depth_scale = depth_scale
+        self.smallest_height = smallest_height
         if isinstance(vis_backends, str):
             vis_backends = [vis_backends]
         if vis_backends is not None:
@@ -93,7 +104,16 @@ class DepthLocalVisualizer(SegLocalVisualizer):
             with_labels (bool): Write the names of the classes.
         """
         kinds = ['gt'] * draw_gt + ['pred'] * draw_pred
-        picture = np.concatenate(self._panels(image, data_sample, kinds, with_labels), axis=1)
+        panels = self._panels(image, data_sample, kinds, with_labels)
+        has_labels = any(name in panels for name in TITLES['sem_seg'].values())
+        classes, palette = (self.dataset_meta.get(key) for key in ('classes', 'palette'))
+        is_named = with_labels and has_labels and classes is not None and palette is not None
+        picture = titled_strip(
+            panels,
+            [str(name) for name in classes] if is_named else None,
+            palette or (),
+            self.smallest_height,
+        )
         self.set_image(picture)  # for callers of get_image(), such as MMSegInferencer
         if show:
             self.show(picture, win_name=name, wait_time=wait_time)
@@ -109,27 +129,33 @@ class DepthLocalVisualizer(SegLocalVisualizer):
         sample: SegDataSample | None,
         kinds: Sequence[str],
         with_labels: bool,
-    ) -> list[np.ndarray]:
-        """The image and the maps of a sample as RGB pictures of one size."""
+    ) -> dict[str, np.ndarray]:
+        """The image and the maps of a sample by their titles, RGB pictures of one size."""
         sample = SegDataSample() if sample is None else sample
-        labels = [sample.get(f'{kind}_sem_seg') for kind in kinds if f'{kind}_sem_seg' in sample]
-        depths = [
-            sample.get(f'{kind}_depth_map') for kind in kinds if f'{kind}_depth_map' in sample
-        ]
-        if labels or depths:
-            height, width = as_map((labels or depths)[0]).shape
+        labels, depths = (
+            {
+                TITLES[field][kind]: sample.get(f'{kind}_{field}')
+                for kind in kinds
+                if f'{kind}_{field}' in sample
+            }
+            for field in ('sem_seg', 'depth_map')
+        )
+        maps = [*labels.values(), *depths.values()]
+        if maps:
+            height, width = as_map(maps[0]).shape
             if image.shape[:2] != (height, width):
                 image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         classes, palette = (self.dataset_meta.get(key) for key in ('classes', 'palette'))
         # Datasets of others may number their classes, and OpenCV writes text only.
         classes = None if classes is None else [str(name) for name in classes]
-        panels = [image]
-        panels += [
-            self._draw_sem_seg(image, label, classes, palette, with_labels) for label in labels
-        ]
-        panels += draw_depths(depths, self.depth_scale == 'median') if depths else []
+        panels = {'image': image}
+        for title, label in labels.items():
+            panels[title] = self._draw_sem_seg(image, label, classes, palette, with_labels)
+        if depths:
+            drawn = draw_depths(list(depths.values()), self.depth_scale == 'median')
+            panels |= dict(zip(depths, drawn, strict=True))
         if 'pred' in kinds and 'depth_agreement' in sample:
-            panels.append(draw_weight(sample.depth_agreement))
+            panels[DIFFICULTY_TITLE] = draw_difficulty(sample.depth_agreement)
         return panels
 
     def _get_center_loc(self, mask: np.ndarray) -> np.ndarray:

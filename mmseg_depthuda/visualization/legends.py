@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .panels import color_labels, color_values, upper_end
+from .panels import DEPTH_COLORS, color_labels, color_values, upper_end
 
 OPACITY = 0.5
 INK, PAPER = (30, 30, 30), (255, 255, 255)
@@ -57,12 +57,14 @@ def depth_picture(inverse_depth: np.ndarray, meters: np.ndarray | None = None) -
         np.ndarray: RGB, uint8, at least :data:`SMALLEST_HEIGHT` high.
     """
     largest = upper_end(inverse_depth)
-    picture = _enlarged(color_values(inverse_depth, 'magma', largest))
+    picture = _enlarged(color_values(inverse_depth, DEPTH_COLORS, largest))
     if meters is None:
         marks, title = {1.0: 'near', 0.0: 'far'}, 'depth, relative'
     else:
         marks, title = meter_marks(inverse_depth, meters, largest), 'depth in meters'
-    return np.concatenate([picture, _color_bar(picture.shape[0], 'magma', title, marks)], axis=1)
+    return np.concatenate(
+        [picture, _color_bar(picture.shape[0], DEPTH_COLORS, title, marks)], axis=1
+    )
 
 
 def confidence_picture(confidence: np.ndarray) -> np.ndarray:
@@ -78,6 +80,39 @@ def confidence_picture(confidence: np.ndarray) -> np.ndarray:
     marks = {share: f'{share:g}' for share in (0.0, 0.25, 0.5, 0.75, 1.0)}
     bar = _color_bar(picture.shape[0], 'viridis', 'confidence', marks)
     return np.concatenate([picture, bar], axis=1)
+
+
+def titled_strip(
+    panels: Mapping[str, np.ndarray],
+    classes: Sequence[str] | None = None,
+    palette: Sequence[Sequence[int]] = (),
+    smallest_height: int = 256,
+) -> np.ndarray:
+    """Pictures side by side under their titles, and the colors of the classes after them.
+
+    Args:
+        panels (Mapping[str, np.ndarray]): Pictures by their titles, RGB, uint8, (H, W, 3) each.
+        classes (Sequence[str], optional): Names. Defaults to None: no legend.
+        palette (Sequence[Sequence[int]]): RGB of each class, 0..255.
+        smallest_height (int): Lower pictures are enlarged by a whole factor. Defaults to 256.
+
+    Returns:
+        np.ndarray: RGB, uint8. The pictures are at the bottom.
+    """
+    pictures = [_enlarged(panel, smallest_height) for panel in panels.values()]
+    height, width = pictures[0].shape[:2]
+    size = int(np.clip(height // 16, 8, 28))
+    titles = Image.new('RGB', (width * len(pictures), round(1.5 * size)), PAPER)
+    draw = ImageDraw.Draw(titles)
+    for index, title in enumerate(panels):
+        longest = width / max(_font(size).getlength(title), 1)
+        font = _font(max(int(size * min(longest, 1)), 6))
+        place = (round((index + 0.5) * width), titles.height // 2)
+        draw.text(place, title, INK, font, anchor='mm')
+    strip = np.concatenate([np.asarray(titles), np.concatenate(pictures, axis=1)])
+    if classes is None:
+        return strip
+    return np.concatenate([strip, _class_legend(len(strip), classes, palette)], axis=1)
 
 
 def meter_marks(inverse_depth: np.ndarray, meters: np.ndarray, largest: float) -> dict[float, str]:
@@ -96,8 +131,8 @@ def meter_marks(inverse_depth: np.ndarray, meters: np.ndarray, largest: float) -
     return marks
 
 
-def _enlarged(picture: np.ndarray) -> np.ndarray:
-    factor = -(-SMALLEST_HEIGHT // picture.shape[0])
+def _enlarged(picture: np.ndarray, smallest_height: int = SMALLEST_HEIGHT) -> np.ndarray:
+    factor = -(-smallest_height // picture.shape[0])
     return picture.repeat(factor, axis=0).repeat(factor, axis=1) if factor > 1 else picture
 
 

@@ -7,6 +7,9 @@ from matplotlib import colormaps
 from mmseg.models import SegDataPreProcessor
 from torch import Tensor
 
+DIFFICULTY_COLORS = 'inferno'
+DEPTH_COLORS = 'magma'
+
 
 def as_map(field) -> np.ndarray:
     """The values of a map, whatever its container.
@@ -102,7 +105,7 @@ def draw_depths(fields: list, align_medians: bool = False) -> list[np.ndarray]:
         known = truth > 0
         others = [values * _median_ratio(truth[known], values[known]) for values in others]
     largest = upper_end(truth)
-    return [color_values(values, 'magma', largest) for values in (truth, *others)]
+    return [color_values(values, DEPTH_COLORS, largest) for values in (truth, *others)]
 
 
 def _median_ratio(truth: np.ndarray, values: np.ndarray) -> float:
@@ -122,3 +125,17 @@ def draw_weight(field, largest: float = 1.0) -> np.ndarray:
         np.ndarray: RGB, uint8, (H, W, 3).
     """
     return color_values(as_map(field), 'viridis', largest)
+
+
+def draw_difficulty(agreement, largest: float = 1.0) -> np.ndarray:
+    """Color where adaptation is difficult: bright is difficult, in every picture of the package.
+
+    Args:
+        agreement (PixelData | Tensor | np.ndarray): Agreement of the depth decoders, (1, H, W) or
+            (H, W), from 0 (difficult) to ``largest``.
+        largest (float): Agreement where adaptation is easiest. Defaults to 1.
+
+    Returns:
+        np.ndarray: RGB, uint8, (H, W, 3).
+    """
+    return color_values(1 - as_map(agreement) / largest, DIFFICULTY_COLORS, 1.0)

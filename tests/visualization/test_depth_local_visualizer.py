@@ -17,10 +17,11 @@ from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
 
 from mmseg_depthuda.visualization import DepthLocalVisualizer
+from tests.visualization.strips import pictures_of
 
 PALETTE = [[255, 0, 0], [0, 0, 255]]
 BLACK_OF_MAGMA, WHITE_OF_MAGMA = [0, 0, 3], [251, 252, 191]
-YELLOW_OF_VIRIDIS = [253, 231, 36]
+BLACK_OF_INFERNO = [0, 0, 3]
 HEIGHT, WIDTH = 8, 12
 
 
@@ -50,7 +51,7 @@ def drawn(monkeypatch):
         (picture,) = pictures
         assert np.array_equal(visualizer.get_image(), picture)
         assert picture.dtype == np.uint8
-        return np.split(picture, picture.shape[1] // WIDTH, axis=1)
+        return pictures_of(picture, HEIGHT, WIDTH, picture.shape[1] // (32 * WIDTH))
 
     return draw
 
@@ -80,10 +81,10 @@ def test_labels_and_prediction_in_the_size_of_the_labels(drawn, scale):
 def test_depths_share_the_scale_of_the_truth(drawn):
     sample = make_sample(gt_depth_map=2.0, pred_depth_map=0.0, depth_agreement=1.0)
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    *_, truth, prediction, agreement = panels = drawn(image, sample)
+    *_, truth, prediction, difficulty = panels = drawn(image, sample)
     assert len(panels) == 6
-    colors = (WHITE_OF_MAGMA, BLACK_OF_MAGMA, YELLOW_OF_VIRIDIS)
-    for panel, color in zip((truth, prediction, agreement), colors, strict=True):
+    colors = (WHITE_OF_MAGMA, BLACK_OF_MAGMA, BLACK_OF_INFERNO)
+    for panel, color in zip((truth, prediction, difficulty), colors, strict=True):
         assert np.abs(panel.astype(int) - color).max() <= 1
 
 
@@ -185,7 +186,8 @@ def test_out_file_holds_the_picture_in_the_right_colors(tmp_path):
     path = tmp_path / 'x.png'
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     visualizer.add_datasample('x', image, make_sample(), out_file=str(path), with_labels=False)
-    assert cv2.imread(str(path))[0, WIDTH].tolist() == PALETTE[0][::-1]
+    _, labels, _ = pictures_of(cv2.imread(str(path)), HEIGHT, WIDTH, 3)
+    assert labels[0, 0].tolist() == PALETTE[0][::-1]
 
 
 def test_domain_is_part_of_the_name(monkeypatch):

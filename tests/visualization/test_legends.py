@@ -9,6 +9,7 @@ from mmseg_depthuda.visualization.legends import (
     depth_picture,
     label_picture,
     meter_marks,
+    titled_strip,
 )
 
 PALETTE = [[200, 0, 0], [0, 0, 200]]
@@ -59,3 +60,19 @@ def test_meters_are_marked_where_their_color_is():
 def test_confidence_ends_in_yellow():
     picture = confidence_picture(np.ones((400, 10), np.float32))
     assert (picture[:, :10] == [253, 231, 36]).all()
+
+
+def test_a_strip_has_titles_above_and_classes_beside_its_pictures():
+    panels = dict(image=np.full((8, 12, 3), 7, np.uint8), depth=np.full((8, 12, 3), 9, np.uint8))
+    plain = titled_strip(panels)
+    factor = 32
+    assert plain.shape[1] == 2 * 12 * factor
+    pictures = plain[-8 * factor :]
+    assert (pictures[:, : 12 * factor] == 7).all() and (pictures[:, 12 * factor :] == 9).all()
+    titles = plain[: -8 * factor]
+    assert (titles < 128).any(axis=(0, 2))[: 12 * factor].any()  # ink over both
+    assert (titles < 128).any(axis=(0, 2))[12 * factor :].any()
+    named = titled_strip(panels, ['road', 'sky'], [[255, 0, 0], [0, 0, 255]])
+    assert np.array_equal(named[:, : plain.shape[1]], plain)
+    legend = named[:, plain.shape[1] :].reshape(-1, 3).tolist()
+    assert [255, 0, 0] in legend and [0, 0, 255] in legend

@@ -25,6 +25,8 @@ from torch import Tensor
 from mmseg_depthuda.engine.hooks.uda_visualization_hook import add_depth_agreement
 from mmseg_depthuda.fileio import AtomicBackend
 from mmseg_depthuda.models.decode_heads.head_contract import has_depth_decoders
+from mmseg_depthuda.visualization.depth_local_visualizer import DIFFICULTY_TITLE
+from mmseg_depthuda.visualization.panels import DEPTH_COLORS, DIFFICULTY_COLORS
 
 
 @dataclass(frozen=True)
@@ -183,8 +185,8 @@ def _panels(
         panels[name] = palette[prediction.pred_sem_seg.data.squeeze(0).cpu().numpy()]
         if has_depth_decoders(model.decode_head):
             depth_panels = {
-                'predicted inverse depth': prediction.pred_depth_map.data.squeeze(0).cpu(),
-                'difficulty': difficulty_map(model, sample, prediction).cpu(),
+                'predicted depth (bright: near)': prediction.pred_depth_map.data.squeeze(0).cpu(),
+                DIFFICULTY_TITLE: difficulty_map(model, sample, prediction).cpu(),
             }
     return panels | depth_panels
 
@@ -230,8 +232,10 @@ def _save_grid(rows: Sequence[Mapping[str, np.ndarray | Tensor]], path: str | Pa
     axes = figure.subplots(len(rows), len(titles), squeeze=False, height_ratios=heights)
     for row, row_axes in zip(rows, axes, strict=True):
         for title, axis in zip(titles, row_axes, strict=True):
-            limits = dict(vmin=0, vmax=1) if title == 'difficulty' else {}
-            axis.imshow(np.asarray(row[title]), cmap='magma', interpolation='nearest', **limits)
+            options: dict[str, Any] = dict(cmap=DEPTH_COLORS)
+            if title == DIFFICULTY_TITLE:
+                options = dict(cmap=DIFFICULTY_COLORS, vmin=0, vmax=1)
+            axis.imshow(np.asarray(row[title]), interpolation='nearest', **options)
             axis.set_axis_off()
     for title, axis in zip(titles, axes[0], strict=True):
         axis.set_title(title, fontsize=10)

@@ -26,10 +26,13 @@ from mmseg_depthuda.models.decode_heads.head_contract import (
 )
 from mmseg_depthuda.models.wrappers import bare_model
 from mmseg_depthuda.structures import is_batch_of_branches
+from mmseg_depthuda.visualization.depth_local_visualizer import DIFFICULTY_TITLE
+from mmseg_depthuda.visualization.legends import titled_strip
 from mmseg_depthuda.visualization.panels import (
     as_map,
     color_labels,
     draw_depths,
+    draw_difficulty,
     draw_weight,
     images_to_rgb,
     upper_end,
@@ -44,8 +47,8 @@ class UDAVisualizationHook(Hook):
 
     In training, one strip per image goes to the visualizer's back ends, left to right: mixed image,
     label (pseudo-label on target pixels), the student's segmentation, weight of the segmentation
-    loss, agreement of the depth decoders (where the head computes it), inverse depth, the student's
-    inverse depth.
+    loss, difficulty by the depth decoders (where the head computes it; bright is difficult),
+    inverse depth, the student's inverse depth, and the colors of the classes.
 
     In a test whose predictions are drawn (``--show-dir``), predictions of a head with two depth
     decoders get the agreement of the decoders, ``depth_agreement`` ((1, H, W) in 0..1), which
@@ -90,14 +93,16 @@ class UDAVisualizationHook(Hook):
 
     def _draw_branch(self, runner: Runner, name: str, branch: dict) -> None:
         model: EncoderDecoder = bare_model(runner.model)
-        palette = np.array(runner.visualizer.dataset_meta['palette'], dtype=np.uint8)
+        meta = runner.visualizer.dataset_meta
+        palette = np.array(meta['palette'], dtype=np.uint8)
+        classes = [str(name) for name in meta['classes']]
         samples = branch['data_samples'][: self.num_images]
         inputs = branch['inputs'][: self.num_images]
         images = images_to_rgb(inputs, model.data_preprocessor)
         predictions = _predict(model, inputs)
         for index, panels in enumerate(zip(images, samples, predictions, strict=True)):
             # No folder in the name: LocalVisBackend would not create it, and write nothing.
-            strip = draw_mixed_sample(*panels, palette)
+            strip = draw_mixed_sample(*panels, palette, classes)
             runner.visualizer.add_image(f'{name}_{index}', strip, step=runner.iter + 1)
 
     # -- testing ---------------------------------------------------------------------------------
@@ -148,7 +153,12 @@ def add_depth_agreement(
 
 
 def draw_mixed_sample(
-    image: np.ndarray, sample: SegDataSample, prediction: SegDataSample, palette: np.ndarray
+    image: np.ndarray,
+    sample: SegDataSample,
+    prediction: SegDataSample,
+    palette: np.ndarray,
+    classes: Sequence[str] | None = None,
+    smallest_height: int = 256,
 ) -> np.ndarray:
     """Draw the strip of one mixed image.
 
@@ -158,23 +168,29 @@ def draw_mixed_sample(
             ``adaptation_weight`` and ``gt_depth_map``.
         prediction (SegDataSample): With ``pred_sem_seg`` and perhaps ``pred_depth_map``.
         palette (np.ndarray): RGB of each class, uint8, (num_classes, 3).
+        classes (Sequence[str], optional): Names, for a legend. Defaults to None.
+        smallest_height (int): Lower images are enlarged by a whole factor. Defaults to 256.
 
     Returns:
-        np.ndarray: RGB, uint8, (H, W * panels, 3).
+        np.ndarray: RGB, uint8, see
+        :func:`~mmseg_depthuda.visualization.legends.titled_strip`.
     """
-    panels = [image]
-    panels += [
-        color_labels(as_map(label), palette)
-        for label in (sample.gt_sem_seg, prediction.pred_sem_seg)
-    ]
-    panels.append(draw_weight(sample.seg_weight))
+    panels = {'mixed image': image}
+    for title, label in (
+        ('labels', sample.gt_sem_seg),
+        ('student', prediction.pred_sem_seg),
+    ):
+        panels[title] = color_labels(as_map(label), palette)
+    panels['weight of the loss'] = draw_weight(sample.seg_weight)
     if 'adaptation_weight' in sample:  # has mean 1 in the release, no upper end
         weight = as_map(sample.adaptation_weight)
-        panels.append(draw_weight(weight, upper_end(weight)))
-    depths = [sample.get('gt_depth_map'), prediction.get('pred_depth_map')]
-    if depths[0] is not None:
-        panels += draw_depths([depth for depth in depths if depth is not None])
-    return np.concatenate(panels, axis=1)
+        panels[DIFFICULTY_TITLE] = draw_difficulty(weight, upper_end(weight))
+    if 'gt_depth_map' in sample:
+        depths = {'depth': sample.gt_depth_map}
+        if 'pred_depth_map' in prediction:
+            depths['depth of the student'] = prediction.pred_depth_map
+        panels |= dict(zip(depths, draw_depths(list(depths.values())), strict=True))
+    return titled_strip(panels, classes, palette.tolist(), smallest_height)
 
 
 @torch.no_grad()

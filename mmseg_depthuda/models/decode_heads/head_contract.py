@@ -35,6 +35,7 @@ Under ``torch.distributed`` a head may be wrapped; :func:`bare_model` finds it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import ConfigType, SampleList
@@ -108,7 +109,11 @@ def judges_pseudo_labels(head: nn.Module) -> bool:
 
 
 def has_depth_decoders(head: nn.Module) -> bool:
-    """Whether a head has several depth decoders. Adaptation is difficult where they disagree.
+    """Whether a head has several trained depth decoders. Adaptation is difficult where they
+    disagree.
+
+    A head that predicts by the decoder of the source, ``predicted_depth='source'``, says that
+    nothing trains the others.
 
     Args:
         head (nn.Module): Any decode head.
@@ -116,7 +121,9 @@ def has_depth_decoders(head: nn.Module) -> bool:
     Returns:
         bool: False for a head of MMSeg.
     """
-    return hasattr(bare_model(head), 'forward_depths') and 'depth' in head_tasks(head)
+    bare: Any = bare_model(head)
+    is_trained = getattr(bare, 'predicted_depth', None) != 'source'
+    return is_trained and hasattr(bare, 'forward_depths') and 'depth' in head_tasks(head)
 
 
 def depths_by_decoder(head: nn.Module, features: Sequence[Tensor]) -> list[Tensor]:

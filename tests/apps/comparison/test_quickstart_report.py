@@ -91,7 +91,7 @@ def test_picture_has_a_panel_per_image_and_column(runs, tmp_path, monkeypatch):
     assert [list(row) for row in rows] == 2 * [
         [
             *('image', 'truth', 'source_only', 'corda'),
-            *('predicted inverse depth', 'difficulty'),
+            *('predicted depth (bright: near)', 'difficulty (bright: hard)'),
         ]
     ]
     assert not np.array_equal(rows[0]['image'], rows[1]['image'])
