@@ -142,8 +142,7 @@ class MultiTaskUDASegmentor(VideoDepthMixin, UDASegmentor):
         """
         self._ahead = {}
         for name, branch in branches.items():
-            with torch.enable_grad():
-                losses, disparity = self._video_losses(branch['inputs'], branch['data_samples'])
+            losses, disparity = self._video_losses(branch['inputs'], branch['data_samples'])
             pack_pixel_data(branch['data_samples'], dict(online_disparity=disparity))
             self._ahead[name] = branch['inputs'], losses
 
@@ -185,7 +184,7 @@ class MultiTaskUDASegmentor(VideoDepthMixin, UDASegmentor):
                 losses |= {f'{prefix}{key}': value for key, value in own.items()}
         poses = self.predict_poses(views, data_samples[0].metainfo['frame_offsets'])
         found = self.view_synthesis_losses(disparities, poses, images, intrinsics)
-        weight = branch_weights(self.decode_head)[branch]['disparity']
+        weight = (branch_weights(self.decode_head) or {})[branch]['disparity']
         losses |= {k: weight * v if k.startswith('loss') else v for k, v in found.items()}
         return losses, at_least_float32(disparities[0].detach())
 
