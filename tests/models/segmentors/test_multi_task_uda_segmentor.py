@@ -32,7 +32,7 @@ def test_every_image_goes_through_the_student_once(tmp_path):
 
     model.backbone.register_forward_hook(count)
     train_package(model, [make_multi_task_batch()], tmp_path)
-    assert sizes == [2, 2, 2]  # target, labelled, mixed
+    assert sizes == [2, 2, 2]  # target, `labelled`, mixed
 
 
 def test_what_is_run_ahead_is_the_loss_of_the_branch_and_its_depth():
