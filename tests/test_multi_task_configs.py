@@ -40,6 +40,7 @@ def small(name, work_dir, iterations=1, **options):
     """The same experiment with narrow networks and small images, and without validation."""
     cfg = Config.fromfile(CONFIGS / 'semi_supervised' / name)
     narrow = dict(depth=18, base_channels=8, stem_channels=8, init_cfg=None)
+    narrow['zero_init_residual'] = False  # as in a pretrained network
     cfg.model.backbone.update(narrow)
     cfg.model.decode_head.update(in_channels=[8, 8, 16, 32, 64], channels=[4, 4, 8, 8, 8])
     cfg.model.pose_net.backbone.update(narrow)

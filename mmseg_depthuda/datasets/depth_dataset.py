@@ -177,21 +177,19 @@ class DepthSegDataset(BaseSegDataset):
     def _add_neighbors(self, data_list: list[dict], stems: list[str]) -> None:
         """Name the neighboring frames of each image, all of which must be there."""
         folder = self.data_prefix['sequence_path']
-        found = {stem: frame_number(stem) for stem in stems}
-        numbers = {stem: number for stem, number in found.items() if number is not None}
-        without = [stem for stem in stems if stem not in numbers]
-        if without:
-            raise ValueError(
-                f'img_path: the name of {without[0]} in {self.data_prefix["img_path"]} does not '
-                'end in a number, so that its neighbors in the video are not known. Leave out '
-                'data_prefix.sequence_path.'
-            )
         listed = self._list_folder('sequence_path', self._image_suffixes)
         present = {frame_number(stem): name for stem, name in listed}
         needed = {*self._indexed(stems)}
         missing = []
         for info, stem in zip(data_list, stems, strict=True):
-            sequence, number = numbers[stem]
+            found = frame_number(stem)
+            if found is None:
+                raise ValueError(
+                    f'img_path: the name of {stem} in {self.data_prefix["img_path"]} does not end '
+                    'in a number, so that its neighbors in the video are not known. Leave out '
+                    'data_prefix.sequence_path.'
+                )
+            sequence, number = found
             wanted = [(sequence, number + offset) for offset in self.frame_offsets]
             if stem in needed:
                 missing += [f'{name}*{n}' for name, n in wanted if (name, n) not in present]

@@ -208,15 +208,15 @@ class Recorder(Hook):
         self.losses.append(float(outputs['loss']))
 
 
-def train_package(model, batches, work_dir):
+def train_package(model, batches, work_dir, **optim_wrapper):
     maker = dict(HOOKS.depthmix_within, depth='online_disparity', normalize=True)
     recorder = Recorder()
     runner = Runner(
         model=model,
         work_dir=str(work_dir),
         train_dataloader=DataLoader(batches, batch_size=None, collate_fn=lambda x: x),
-        train_cfg=dict(type='IterBasedTrainLoop', max_iters=ITERATIONS),
-        optim_wrapper=SCHEDULE.optim_wrapper,
+        train_cfg=dict(type='IterBasedTrainLoop', max_iters=len(batches)),
+        optim_wrapper=dict(SCHEDULE.optim_wrapper, **optim_wrapper),
         default_hooks=dict(checkpoint=None, logger=None, timer=None, sampler_seed=None),
         custom_hooks=[dict(HOOKS.self_training, branches=dict(mixed=maker)), recorder],
         default_scope='mmseg',

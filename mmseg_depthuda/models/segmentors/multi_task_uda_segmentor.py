@@ -142,8 +142,7 @@ class MultiTaskUDASegmentor(VideoDepthMixin, UDASegmentor):
         """
         self._ahead = {}
         for name, branch in branches.items():
-            with torch.enable_grad():
-                losses, disparity = self._video_losses(branch['inputs'], branch['data_samples'])
+            losses, disparity = self._video_losses(branch['inputs'], branch['data_samples'])
             pack_pixel_data(branch['data_samples'], dict(online_disparity=disparity))
             self._ahead[name] = branch['inputs'], losses
 
