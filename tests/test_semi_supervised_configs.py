@@ -11,10 +11,12 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
+from mmengine.optim.optimizer import amp_optimizer_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import DATASETS, MODELS
 
 from mmseg_depthuda.apps.street_world import WorldConfig, generate
+from mmseg_depthuda.models.decode_heads import SegWeightMixin, UNetSegHead
 from tests.test_configs import CONFIGS, Recorder
 
 EXPERIMENTS = sorted(
@@ -199,18 +201,13 @@ def small(cfg):
     return cfg
 
 
-def test_trains_one_iteration(cfg, name, tmp_path):
-    weights, depth = cfg.model.decode_head.loss_weights, None
-    assert ('transfer' in cfg.model) == name.endswith('_transfer.py')
-    if 'transfer' in cfg.model:
-        assert cfg.model.backbone.init_cfg is None
-        cfg = copy.deepcopy(cfg)
-        depth, cfg.model.transfer.checkpoint = depth_checkpoint(cfg, tmp_path)
+def train(cfg, work_dir, **options):
+    """One iteration of the small experiment."""
     cfg = small(cfg)
     cfg.merge_from_dict(
         {
-            'work_dir': str(tmp_path),
-            'experiment_name': f'step_{Path(name).stem}',
+            'work_dir': str(work_dir),
+            'experiment_name': work_dir.name,
             'log_level': 'ERROR',
             'train_cfg.max_iters': 1,
             'default_hooks.checkpoint': None,
@@ -219,11 +216,23 @@ def test_trains_one_iteration(cfg, name, tmp_path):
                 for loop in ('val', 'test')
                 for part in ('cfg', 'dataloader', 'evaluator')
             },
+            **options,
         }
     )
     runner, recorder = Runner.from_cfg(cfg), Recorder()
     runner.register_hook(recorder)
     runner.train()
+    return recorder
+
+
+def test_trains_one_iteration(cfg, name, tmp_path):
+    weights, depth = cfg.model.decode_head.loss_weights, None
+    assert ('transfer' in cfg.model) == name.endswith('_transfer.py')
+    if 'transfer' in cfg.model:
+        assert cfg.model.backbone.init_cfg is None
+        cfg = copy.deepcopy(cfg)
+        depth, cfg.model.transfer.checkpoint = depth_checkpoint(cfg, tmp_path)
+    recorder = train(cfg, tmp_path)
     losses = recorder.losses
     assert set(losses) == {'loss'}.union(
         *({f'{branch}.loss_seg', f'{branch}.acc_seg'} for branch in weights)
@@ -242,3 +251,72 @@ def test_trains_one_iteration(cfg, name, tmp_path):
                 if key.startswith(own):
                     assert torch.equal(value, parts[1][origin + key.removeprefix(own)])
     assert len((tmp_path / 'subset_labelled.txt').read_text().splitlines()) == LABELLED
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'semi_supervised/classmix_r101_cs_true_labels.py',
+        'semi_supervised_da/ssda_depthmix_r18_sim2real.py',
+    ],
+    indirect=True,
+)
+def test_mixed_precision(cfg, tmp_path, monkeypatch):
+    monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available', lambda: True)
+    seen = set()
+    monkeypatch.setattr(
+        UNetSegHead,
+        'seg_losses',
+        lambda self, logits, *args, **kwargs: (
+            seen.add(logits.dtype) or SegWeightMixin.seg_losses(self, logits, *args, **kwargs)
+        ),
+        raising=False,
+    )
+    amp = {'optim_wrapper.type': 'AmpOptimWrapper', 'optim_wrapper.dtype': 'bfloat16'}
+    recorder = train(cfg, tmp_path, **amp)
+    assert seen == {torch.bfloat16}
+    assert np.isfinite(list(recorder.losses.values())).all()
+    assert recorder.moved == recorder.trainable
+
+
+# -- bad input -------------------------------------------------------------------------------------
+
+WITH_ASPP = 'semi_supervised/depthmix_r101_cs_true_labels.py'
+BAD_INPUT = {
+    'a subset larger than the set': (
+        {'train_dataloader.dataset.labelled.subset.size': ALL + 1},
+        rf'subset.size is {ALL + 1}, but there are only {ALL} images .*leftImg8bit',
+    ),
+    'one image per process': (
+        {'train_dataloader.batch_size': 1},
+        r'aspp_dilations: .* set train_dataloader.batch_size to 2|a single one: set train_dataload',
+    ),
+    'sides that the output stride does not divide': (
+        {'train_dataloader.dataset.labelled.pipeline.4.crop_size': (56, 60)},
+        r'the output stride, 16, does not divide the sides of the image',
+    ),
+    'no stored depth': (
+        {'train_dataloader.dataset.target.depth': None},
+        rf'branches.mixed: DepthMix .*{ALL} of them load none, such as .*_leftImg8bit.png',
+    ),
+}
+
+
+@pytest.mark.parametrize('name', [WITH_ASPP], indirect=True)
+@pytest.mark.parametrize('case', BAD_INPUT)
+def test_bad_input(cfg, case, tmp_path):
+    options, message = BAD_INPUT[case]
+    with pytest.raises(ValueError, match=f'(?is){message}'):
+        train(cfg, tmp_path, **options)
+
+
+@pytest.mark.parametrize('name', [WITH_ASPP], indirect=True)
+def test_an_image_whose_stored_depth_is_missing_is_named(world, cfg, tmp_path):
+    target = DATASETS.build(streams(cfg)['target'])
+    depth = Path(target.get_data_info(0)['depth_map_path'])
+    away = depth.rename(tmp_path / depth.name)
+    try:
+        with pytest.raises(FileNotFoundError, match=rf'depth_map_path: 1 of {ALL} .*{depth.name}'):
+            train(cfg, tmp_path / 'run')
+    finally:
+        away.rename(depth)
