@@ -29,7 +29,7 @@ find_python() {
 # Sets `environment` to its folder. A virtual environment within a conda environment comes first; the
 # base environment of conda, which every shell of many users is in, is left alone.
 enter_environment() {
-    environment=${VIRTUAL_ENV:-}
+    local environment=${VIRTUAL_ENV:-}
     if [ -z "$environment" ] && [ "${CONDA_DEFAULT_ENV:-}" != base ]; then
         environment=${CONDA_PREFIX:-}
     fi
@@ -49,12 +49,12 @@ enter_environment() {
     say "Using the environment $root/.venv"
     # shellcheck disable=SC1091
     . "$root/.venv/bin/activate"
-    environment=$VIRTUAL_ENV
 }
 
 # install_requirements NAME [PIP ARGUMENTS]: once per set of requirements.
 install_requirements() {
-    local stamp="$environment/mmseg_depthuda-$1.installed"
+    # An environment that a caller has entered by itself counts, too.
+    local stamp="${VIRTUAL_ENV:-${CONDA_PREFIX:-}}/mmseg_depthuda-$1.installed"
     shift
     local wanted
     wanted=$(cat "$root/setup.py" "$root"/requirements/*.txt | cksum; echo "$root")
