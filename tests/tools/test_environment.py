@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 TOOLS = Path(__file__).parents[2] / 'tools'
-ENTER = 'set -euo pipefail; . tools/environment.sh; enter_environment >&2; echo "$environment"'
+ENTER = """set -euo pipefail
+. tools/environment.sh
+enter_environment >&2
+echo "${VIRTUAL_ENV:-$CONDA_PREFIX}"  # where install_requirements keeps its stamp
+"""
 
 
 @pytest.mark.parametrize(
