@@ -159,6 +159,10 @@ class MultiTaskUDASegmentor(VideoDepthMixin, UDASegmentor):
             dict[str, Tensor]: Those of :class:`UDASegmentor`. Where disparity is learned also
             ``loss_photometric`` and ``loss_smoothness``, times the weight of ``disparity``, and
             ``explained``.
+
+        Raises:
+            ValueError: An image has no ``source_views``, or images have frames at different
+                offsets.
         """
         branch = branch_of(data_samples)
         if branch in self._ahead:
@@ -182,7 +186,7 @@ class MultiTaskUDASegmentor(VideoDepthMixin, UDASegmentor):
             if name != 'decode_head' and branch not in self.unlabelled:
                 own = loss_and_predict(head, features, data_samples, self.train_cfg)[0]
                 losses |= {f'{prefix}{key}': value for key, value in own.items()}
-        poses = self.predict_poses(views, data_samples[0].metainfo['frame_offsets'])
+        poses = self.predict_poses(views, _frame_offsets(data_samples))
         found = self.view_synthesis_losses(disparities, poses, images, intrinsics)
         weight = (branch_weights(self.decode_head) or {})[branch]['disparity']
         losses |= {k: weight * v if k.startswith('loss') else v for k, v in found.items()}
@@ -204,3 +208,13 @@ class MultiTaskUDASegmentor(VideoDepthMixin, UDASegmentor):
         preprocessor = self.data_preprocessor
         views = images if preprocessor.is_rgb else images.flip(2)
         return (255 * views - preprocessor.mean) / preprocessor.std
+
+
+def _frame_offsets(data_samples: SampleList) -> tuple[int, ...]:
+    found = {tuple(sample.metainfo['frame_offsets']) for sample in data_samples}
+    if len(found) > 1:
+        raise ValueError(
+            f'the images of a branch have frames at {sorted(found)}, but the pose network sees all '
+            'of them at once. Set the same frame_offsets for all datasets of a domain.'
+        )
+    return found.pop()

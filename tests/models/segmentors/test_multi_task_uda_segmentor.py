@@ -136,6 +136,14 @@ def test_images_without_frames_are_refused():
         model.loss(**labelled)
 
 
+def test_frames_at_different_offsets_are_refused():
+    model = build_multi_task()
+    labelled = preprocessed(model)['labelled']
+    labelled['data_samples'][1].set_metainfo(dict(frame_offsets=(-2, 2)))
+    with pytest.raises(ValueError, match=r'frames at \[\(-2, 2\), \(-1, 1\)\].*frame_offsets'):
+        model.loss(**labelled)
+
+
 def test_datasets_without_frames_are_refused_before_the_training():
     plain = SimpleNamespace(pipeline=SimpleNamespace(transforms=[]))
     build_multi_task().check_data(dict(source=plain))
