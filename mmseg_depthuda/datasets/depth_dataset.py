@@ -9,6 +9,7 @@ from mmseg.datasets import BaseSegDataset
 
 from .image_files import list_files, listed_stems, stems_of
 from .label_protocols import get_protocol, label_map
+from .sequences import frame_number
 from .subsets import check_subset, choose_subset
 from .transforms.geometric import check_padding_is_cut
 
@@ -33,16 +34,19 @@ class DepthSegDataset(BaseSegDataset):
         raw_to_train: Raw label value -> train index, 255 for ignored.
         data_root: Root of the relative prefixes.
         data_prefix: Folders by key: ``img_path``, and optionally ``seg_map_path``,
-            ``depth_map_path``, ``camera_path``, ``pseudo_label_path``. A key that is absent or
-            ``None`` means that this kind of file is not used. Relative folders start at
-            ``data_root``, that of pseudo-labels, which are no part of the data, at the working
-            directory.
+            ``depth_map_path``, ``camera_path``, ``pseudo_label_path``, and ``sequence_path`` (the
+            frames of the videos). A key that is absent or ``None`` means that this kind of file is
+            not used. Relative folders start at ``data_root``, that of pseudo-labels, which are no
+            part of the data, at the working directory.
         img_suffix: Suffix, or suffixes, of the images.
         seg_map_suffix: Suffix of the label files.
         depth_map_suffix: Suffix of the depth files.
         camera_suffix: Suffix of the camera files.
         pseudo_label_suffix: Suffix of the pseudo-labels, see :class:`LoadPseudoLabels`.
         depth_file: Kind of the depth files, a key of :data:`~.transforms.depth_files.DEPTH_FILES`.
+        frame_offsets: With ``sequence_path``: neighboring frames of each image, by their distance
+            in the video. The frame at offset 1 has the image's name with the next higher number at
+            its end. :class:`LoadNeighboringFrames` reads them.
         ann_file: Text file naming one image per line, see :func:`~.image_files.listed_stems`. By
             default, all images.
         subset: A part of these images, such as those that have been labeled:
@@ -54,7 +58,8 @@ class DepthSegDataset(BaseSegDataset):
         ``lazy_init``, ...).
 
     Raises:
-        FileNotFoundError: If a folder, label or depth file is missing, or if there is no image.
+        FileNotFoundError: If a folder, label file, depth file or neighboring frame is missing, or
+            if there is no image.
         ValueError: If an argument is invalid.
     """
 
@@ -72,6 +77,7 @@ class DepthSegDataset(BaseSegDataset):
         camera_suffix: str = '.json',
         pseudo_label_suffix: str = '.png',
         depth_file: str = 'png_disparity',
+        frame_offsets: Sequence[int] = (-1, 1),
         ann_file: str = '',
         subset: Mapping[str, Any] | None = None,
         **kwargs,
@@ -95,12 +101,18 @@ class DepthSegDataset(BaseSegDataset):
         )
         self._spelled_otherwise: dict[str, dict[str, str]] = {}  # kind of file -> stem -> name
         self.depth_file = depth_file
+        self.frame_offsets = tuple(frame_offsets)
+        if not self.frame_offsets or 0 in self.frame_offsets:
+            raise ValueError(
+                f'frame_offsets={self.frame_offsets} must be numbers other than 0, such as (-1, 1).'
+            )
         prefix = {key: folder for key, folder in data_prefix.items() if folder is not None}
-        unknown = sorted(prefix.keys() - self.companion_suffixes.keys() - {'img_path'})
+        known = {*self.companion_suffixes, 'sequence_path'}
+        unknown = sorted(prefix.keys() - known - {'img_path'})
         if unknown or 'img_path' not in prefix:
             raise ValueError(
                 f'data_prefix of {type(self).__name__} has the keys {sorted(prefix)}. It needs '
-                f'`img_path`, and may have {sorted(self.companion_suffixes)}.'
+                f'`img_path`, and may have {sorted(known)}.'
             )
         if self._labels_only and 'seg_map_path' not in prefix:
             raise ValueError(
@@ -158,7 +170,37 @@ class DepthSegDataset(BaseSegDataset):
                     continue
                 name = present.get(stem, stem + suffix)
                 data_info[key] = osp.join(self.data_prefix[key], name)
+        if 'sequence_path' in self.data_prefix:
+            self._add_neighbors(data_list, list(images))
         return data_list
+
+    def _add_neighbors(self, data_list: list[dict], stems: list[str]) -> None:
+        """Name the neighboring frames of each image, all of which must be there."""
+        folder = self.data_prefix['sequence_path']
+        listed = self._list_folder('sequence_path', self._image_suffixes)
+        present = {frame_number(stem): name for stem, name in listed}
+        needed = {*self._indexed(stems)}
+        missing = []
+        for info, stem in zip(data_list, stems, strict=True):
+            found = frame_number(stem)
+            if found is None:
+                raise ValueError(
+                    f'img_path: the name of {stem} in {self.data_prefix["img_path"]} does not end '
+                    'in a number, so that its neighbors in the video are not known. Leave out '
+                    'data_prefix.sequence_path.'
+                )
+            sequence, number = found
+            wanted = [(sequence, number + offset) for offset in self.frame_offsets]
+            if stem in needed:
+                missing += [f'{name}*{n}' for name, n in wanted if (name, n) not in present]
+            info['source_paths'] = [osp.join(folder, present.get(one, '')) for one in wanted]
+            info['frame_offsets'] = self.frame_offsets
+        if missing:
+            raise FileNotFoundError(
+                f'sequence_path: {len(missing)} neighboring frames are missing in {folder}, such '
+                f'as {", ".join(missing[:3])} ({" or ".join(self._image_suffixes)}). Complete the '
+                'folder, change frame_offsets, or list the images that have neighbors in ann_file.'
+            )
 
     def _indexed(self, stems: list[str]) -> list[str]:
         """The images that ``indices`` leaves; only these need their files."""
@@ -196,9 +238,7 @@ class DepthSegDataset(BaseSegDataset):
 
     def list_images(self) -> dict[str, str]:
         """Path without suffix -> path, both below ``img_path``; sorted, or as in ``ann_file``."""
-        suffixes = (
-            (self.img_suffix,) if isinstance(self.img_suffix, str) else tuple(self.img_suffix)
-        )
+        suffixes = self._image_suffixes
         images: dict[str, str] = {}
         for stem, name in self._list_folder('img_path', suffixes):
             if stem in images:
@@ -234,12 +274,14 @@ class DepthSegDataset(BaseSegDataset):
         except ValueError as error:
             raise ValueError(f'{error} (img_path: {self.data_prefix["img_path"]})') from error
 
+    @property
+    def _image_suffixes(self) -> tuple[str, ...]:
+        return (self.img_suffix,) if isinstance(self.img_suffix, str) else tuple(self.img_suffix)
+
     def _listed(self, path: str, images: Mapping[str, str]) -> list[str]:
         """The images that a list names, all of which must be there."""
         chosen, missing = listed_stems(path, images, self.data_prefix['img_path'])
-        suffix = (
-            self.img_suffix if isinstance(self.img_suffix, str) else ' or '.join(self.img_suffix)
-        )
+        suffix = ' or '.join(self._image_suffixes)
         self._check_listed(
             [*missing, *chosen], images.keys(), 'img_path', f'{suffix} (list: {path})'
         )

@@ -22,6 +22,20 @@ _NUMBERED = re.compile(r'(.*?)(\d+)$', re.S)
 Frames = dict[int, str]
 
 
+def frame_number(stem: str) -> tuple[str, int] | None:
+    """Split the name of a frame.
+
+    Args:
+        stem: Name without suffix, such as ``aachen_000000_000019``.
+
+    Returns:
+        The sequence, which is all up to the last number, and that number. None if the name does not
+        end in a number.
+    """
+    match = _NUMBERED.match(stem)
+    return None if match is None else (match[1], int(match[2]))
+
+
 class SequenceDataset(BaseDataset):
     """Frames whose neighbors exist. Subclasses know where frames and cameras are.
 
@@ -149,13 +163,13 @@ class SequenceDataset(BaseDataset):
         sequences: dict[str, Frames] = defaultdict(dict)
         for path in list_files(folder, suffixes):
             suffix = next(s for s in suffixes if path.lower().endswith(s.lower()))
-            match = _NUMBERED.match(path[: -len(suffix)])
-            if match is None:
+            found = frame_number(path[: -len(suffix)])
+            if found is None:
                 raise ValueError(
                     f'{key}: the name of {osp.join(folder, path)} does not end in a number. Number '
                     'the frames in the order of time (frame_0001, frame_0002, ...).'
                 )
-            frames, number = sequences[match[1]], int(match[2])
+            frames, number = sequences[found[0]], found[1]
             if number in frames:
                 raise ValueError(
                     f'{key}: {frames[number]} and {path} in {folder} have the same number.'

@@ -31,8 +31,8 @@ def check_subset(subset: Mapping[str, Any]) -> None:
         )
     if subset.get('rest') and subset.get('labels_only'):
         raise ValueError(
-            f'subset cannot have both rest and labels_only, got {dict(subset)}: rest=True takes the '
-            'other images alone, labels_only=True all images.'
+            f'subset cannot have both rest and labels_only, got {dict(subset)}: rest=True takes '
+            'the other images alone, labels_only=True all images.'
         )
     (key,) = given
     value = subset[key]

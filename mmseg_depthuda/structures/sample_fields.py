@@ -2,9 +2,9 @@
 """The table of all pixel maps that a sample of a training batch can have.
 
 A sample is MMSeg's ``SegDataSample``. Its pixel maps are ``PixelData`` of shape (1, H, W), stacked
-to (N, 1, H, W). The documentation prints this table. :func:`stack_pixel_data` and
-:func:`pack_pixel_data` refuse a name that is not in it: no sample has a map of a misspelled name,
-so that its loss would be left out, and nobody would notice.
+to (N, 1, H, W); ``source_views`` alone has more channels. The documentation prints this table.
+:func:`stack_pixel_data` and :func:`pack_pixel_data` refuse a name that is not in it: no sample has
+a map of a misspelled name, so that its loss would be left out, and nobody would notice.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,8 @@ class SampleField:
 
     Attributes:
         name: Key in the sample.
-        dtype: ``'int64'``, ``'float'`` (float32, or float64 in a model of float64) or ``'bool'``.
+        dtype: ``'int64'``, ``'float'`` (float32, or float64 in a model of float64), ``'bool'`` or
+            ``'uint8'``.
         values: Range and meaning of the values.
         written_by: What writes it.
         read_by: What uses it.
@@ -58,6 +59,13 @@ _FIELDS = (
         "the student's own inverse depth, without gradient, larger is nearer; 0: none",
         'the segmentor that learns depth from video, on plain images that are mixed',
         "DepthMix(depth='online_disparity')",
+    ),
+    SampleField(
+        'source_views',
+        'uint8',
+        'neighboring frames, (3 V, H, W): BGR of the first of V frames, of the second, ...',
+        'PackSegInputs, after LoadNeighboringFrames',
+        'MultiTaskUDASegmentor',
     ),
     SampleField(
         'seg_weight',

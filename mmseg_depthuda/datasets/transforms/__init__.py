@@ -16,7 +16,14 @@ from .load_image import LoadImageFromFile, LoadImageFromNDArray
 from .loading import LoadInverseDepth, LoadLabels, read_inverse_depth
 from .normalize_depth import NormalizeDepth
 from .packing import PackSegInputs
-from .sequence import LoadSequence, PackSequenceInputs, ResizeSequence
+from .sequence import (
+    LoadNeighboringFrames,
+    LoadSequence,
+    PackSequenceInputs,
+    RandomCropSequence,
+    RandomFlipSequence,
+    ResizeSequence,
+)
 from .stored_pseudo_labels import LoadPseudoLabels
 
 __all__ = [
@@ -27,12 +34,15 @@ __all__ = [
     'LoadImageFromNDArray',
     'LoadInverseDepth',
     'LoadLabels',
+    'LoadNeighboringFrames',
     'LoadPseudoLabels',
     'LoadSequence',
     'MatchOriShapeToLabels',
     'NormalizeDepth',
     'PackSegInputs',
     'PackSequenceInputs',
+    'RandomCropSequence',
+    'RandomFlipSequence',
     'ResizeAndPad',
     'ResizeSequence',
     'ResizeWithDepth',

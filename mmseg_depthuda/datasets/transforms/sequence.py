@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import mmcv
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
-from mmseg.datasets.transforms import Resize
+from mmseg.datasets.transforms import RandomCrop, RandomFlip, Resize
 from mmseg.registry import TRANSFORMS
 from mmseg.structures import SegDataSample
 
@@ -36,7 +38,10 @@ class LoadSequence(BaseTransform):
     """
 
     def transform(self, results: dict) -> dict:
-        image = _read_frame(results['img_path'], 'img_path')
+        return self.add_views(results, _read_frame(results['img_path'], 'img_path'))
+
+    def add_views(self, results: dict, image: np.ndarray) -> dict:
+        """Add a frame that has been read, its source views and its camera."""
         sources = [_read_frame(path, 'source_paths') for path in results['source_paths']]
         height, width = image.shape[:2]
         for path, source in zip(results['source_paths'], sources, strict=True):
@@ -105,11 +110,47 @@ def _check_square_pixels(path: str, matrix: np.ndarray, width: int, height: int)
 
 
 @TRANSFORMS.register_module()
+class LoadNeighboringFrames(LoadSequence):
+    """Load the neighboring frames of an image that has been loaded, and its camera.
+
+    :class:`ResizeSequence`, :class:`RandomCropSequence` and :class:`RandomFlipSequence` then treat
+    image, labels, depth, frames and camera alike. ``PackSegInputs`` packs the frames as
+    ``source_views``, and ``frame_offsets`` and ``camera_matrix`` as metainfo.
+
+    Required keys: ``img``, ``img_path``, ``source_paths``, ``frame_offsets``, ``camera_path``, as a
+    :class:`DepthSegDataset` with the folders ``sequence_path`` and ``camera_path`` gives them.
+    Added: ``source_imgs``, ``camera_matrix``.
+
+    Args:
+        calibrated_size: Width and height of the images that the camera files belong to. By default
+            that of each image file; Cityscapes' is (2048, 1024), for resized copies of it.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: As :class:`LoadSequence`; or the dataset gives no frames, or no camera.
+    """
+
+    def __init__(self, calibrated_size: Sequence[int] | None = None) -> None:
+        self.calibrated_size = None if calibrated_size is None else tuple(calibrated_size)
+
+    def transform(self, results: dict) -> dict:
+        for key, folder in dict(source_paths='sequence_path', camera_path='camera_path').items():
+            if key not in results:
+                raise ValueError(
+                    f'LoadNeighboringFrames: the dataset of {results["img_path"]} has no folder '
+                    f'data_prefix.{folder}. Set it, or take LoadNeighboringFrames out of the '
+                    'pipeline.'
+                )
+        results['calibrated_size'] = self.calibrated_size
+        return self.add_views(results, results['img'])
+
+
+@TRANSFORMS.register_module()
 class ResizeSequence(Resize):
-    """MMSeg's ``Resize`` for all views and the camera matrix.
+    """MMSeg's ``Resize`` for all views and the camera matrix; labels and depth by nearest neighbor.
 
     Required keys: as :class:`LoadSequence` adds them. Modified: ``img``, ``source_imgs``,
-    ``camera_matrix``, ``img_shape``.
+    ``camera_matrix``, ``img_shape``, and all ``seg_fields``.
 
     Args:
         **kwargs: As in MMSeg's ``Resize``: ``scale`` (width, height), ``interpolation``, ...
@@ -134,6 +175,63 @@ class ResizeSequence(Resize):
             ]
         )
         results['camera_matrix'] = to_resized @ results['camera_matrix']
+
+
+@TRANSFORMS.register_module()
+class RandomCropSequence(RandomCrop):
+    """MMSeg's ``RandomCrop`` for all views: the principal point moves with the crop.
+
+    Required keys: as :class:`LoadSequence` adds them. Modified: ``img``, ``source_imgs``,
+    ``camera_matrix``, ``img_shape``, and all ``seg_fields``.
+
+    Args:
+        **kwargs: As in MMSeg's ``RandomCrop``: ``crop_size`` (height, width), ``cat_max_ratio``.
+    """
+
+    def transform(self, results: dict) -> dict:
+        bbox = self.crop_bbox(results)
+        for key in ('img', *results.get('seg_fields', ())):
+            results[key] = self.crop(results[key], bbox)
+        results['source_imgs'] = [self.crop(image, bbox) for image in results['source_imgs']]
+        results['img_shape'] = results['img'].shape[:2]
+        top, _, left, _ = bbox
+        to_crop = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1.0]])
+        results['camera_matrix'] = to_crop @ results['camera_matrix']
+        return results
+
+
+@TRANSFORMS.register_module()
+class RandomFlipSequence(RandomFlip):
+    """MMSeg's ``RandomFlip``, left to right, for all views: the principal point is mirrored.
+
+    Motions between mirrored frames are mirrored motions, so nothing else of the camera changes.
+
+    Required keys: as :class:`LoadSequence` adds them, without right images. Modified: ``img``,
+    ``source_imgs``, ``camera_matrix``, and all ``seg_fields``. Added: ``flip``,
+    ``flip_direction``, ``flipped_frames`` (bool).
+
+    Args:
+        prob: Probability, 0..1.
+
+    Raises:
+        ValueError: In use: there is a right image, which would have to become the left one.
+    """
+
+    def __init__(self, prob: float = 0.5) -> None:
+        super().__init__(prob=prob, direction='horizontal')
+
+    def _flip(self, results: dict) -> None:
+        if 'right_from_left' in results:
+            raise ValueError(
+                'RandomFlipSequence does not take right images. Let '
+                'SequenceDataPreProcessor(flip_prob=0.5) mirror pairs.'
+            )
+        super()._flip(results)
+        results['source_imgs'] = [mmcv.imflip(image) for image in results['source_imgs']]
+        mirror = np.array([[-1, 0, results['img'].shape[1] - 1], [0, 1, 0], [0, 0, 1.0]])
+        # The second mirror turns the x axis of the camera, so that its focal length is positive.
+        results['camera_matrix'] = mirror @ results['camera_matrix'] @ np.diag([-1.0, 1, 1])
+        results['flipped_frames'] = True
 
 
 @TRANSFORMS.register_module()

@@ -79,8 +79,8 @@ class SelfTrainingHook(MeanTeacherHook):
         Raises:
             TypeError: If the model is no UDASegmentor or a head ignores ``seg_weight``.
             ValueError: If the head cannot give the pseudo-labels asked for, a maker would look at
-                the labels of an unlabeled branch, needs depth that the data do not have, or names
-                a class that they do not have.
+                the labels of an unlabeled branch, needs depth that the data do not have or the
+                student does not predict, or names a class that the data do not have.
         """
         super().before_train(runner)
         model = self.student
@@ -101,12 +101,23 @@ class SelfTrainingHook(MeanTeacherHook):
             self.pseudo_labeler.check(model)
         self._check_labels(model)
         dataset = runner.train_dataloader.dataset
+        for field, branches in self._online().items():
+            model.check_online(field, branches)
         for name, maker in self.makers.items():
             maker.check_data(name, datasets_by_domain(dataset))
         metainfo = getattr(dataset, 'metainfo', None) or {}
         if metainfo.get('classes'):
             for maker in self.makers.values():
                 maker.know_classes(metainfo['classes'])
+
+    def _online(self) -> dict[str, list[str]]:
+        """Maps that the student writes itself before branches are made -> the branches."""
+        found: dict[str, list[str]] = {}
+        for maker in self.makers.values():
+            if maker.online_field is not None:
+                own = found.setdefault(maker.online_field, [])
+                own += [name for name in dict.fromkeys(maker.reads) if name not in own]
+        return found
 
     def _check_labels(self, model: UDASegmentor) -> None:
         labelled = {self.pseudo_labeler.of, *self.makers}
@@ -143,8 +154,15 @@ class SelfTrainingHook(MeanTeacherHook):
         optim_wrapper = runner.optim_wrapper
         if isinstance(optim_wrapper, OptimWrapperDict):  # has no context of its own
             optim_wrapper = optim_wrapper['segmentor']
-        with torch.no_grad(), optim_wrapper.optim_context(self.ema_model):
+        with torch.no_grad():
             preprocessed = self.student.data_preprocessor(batch, training=True)
+        online = {name for branches in self._online().values() for name in branches}
+        if online:
+            # A context of its own: autocast would go on with weights that it has cast without
+            # gradient.
+            with optim_wrapper.optim_context(self.student):
+                self.student.run_ahead({name: preprocessed[name] for name in sorted(online)})
+        with torch.no_grad(), optim_wrapper.optim_context(self.ema_model):
             log = self.add_branches(preprocessed, runner.iter / runner.max_iters)
         batch.update(preprocessed)
         for name, value in log.items():

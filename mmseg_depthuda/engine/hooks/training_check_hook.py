@@ -42,7 +42,8 @@ class TrainingCheckHook(Hook):
       than the training data. MMSegmentation would train and score garbage, or fail inside the
       first loss.
     * The head needs the depth of source images (:class:`DADAHead`), and the source has none. Or
-      the head refuses the data for a reason of its own (:class:`DepthDistributionHead`).
+      the head or the segmentor refuses the data for a reason of its own
+      (:class:`DepthDistributionHead`, :class:`MultiTaskUDASegmentor`).
     * A part of the model, such as discriminators, has no optimizer.
     * Nothing is learned from a branch, or nothing reads what a hook makes, see
       :func:`~mmseg_depthuda.engine.branch_checks.check_branches`.
@@ -99,6 +100,7 @@ class TrainingCheckHook(Hook):
                 'each, optim_wrapper.segmentor and so on.'
             )
         if isinstance(model, UDASegmentor) and is_readable(dataset):
+            model.check_data(domains)
             labelled = [name for name, own in domains.items() if _is_labelled(own)]
             check_branches(model, domains, labelled, runner.hooks)
         self._watch = ExitStack()

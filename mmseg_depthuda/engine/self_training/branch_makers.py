@@ -41,9 +41,12 @@ class BranchMaker(ABC):
 
     Attributes:
         reads (tuple[str, ...]): Branches that it is made of; each needs labels or pseudo-labels.
+        online_field (str, optional): Map that the student itself writes into the samples of these
+            branches before.
     """
 
     reads: tuple[str, ...] = ()
+    online_field: str | None = None
 
     @abstractmethod
     def __call__(
@@ -391,6 +394,8 @@ class DepthMix(ImageMix):
         self.flip_margin = paste != onto if flip_margin is None else flip_margin
         self.thresholds = float(thresholds[0]), float(thresholds[1])
         self.depth = depth
+        if depth == 'online_disparity':
+            self.online_field = depth
         self.normalize = normalize
 
     def check_data(self, name: str, domains: Mapping[str, Dataset]) -> None:

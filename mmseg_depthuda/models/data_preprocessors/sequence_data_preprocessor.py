@@ -82,7 +82,9 @@ class SequenceDataPreProcessor(SegDataPreProcessor):
         }
         self._mirror(batch)
         batch['images'] = batch['inputs'].flip(2).float() / 255
-        batch['inputs'] = (255 * self._jitter(batch['images']) - self.mean) / self.std
+        batch['inputs'] = (
+            255 * jitter_views(batch['images'], self.color_jitter) - self.mean
+        ) / self.std
         batch['data_samples'] = data['data_samples']
         return batch
 
@@ -96,9 +98,19 @@ class SequenceDataPreProcessor(SegDataPreProcessor):
         if 'stereo_pose' in batch:
             batch['stereo_pose'][mirrored, 0, 3] *= -1
 
-    def _jitter(self, images: Tensor) -> Tensor:
-        if self.color_jitter is None:
-            return images
-        # All views of a sample, stacked into one high image, get the same jitter.
-        stacked = images.transpose(1, 2)
-        return self.color_jitter(stacked.flatten(2, 3)).view_as(stacked).transpose(1, 2)
+
+def jitter_views(images: Tensor, color_jitter: ColorJitter | None) -> Tensor:
+    """Jitter the colors of views, all views of a sample alike.
+
+    Args:
+        images (Tensor): RGB, 0..1, (N, V, 3, H, W).
+        color_jitter (ColorJitter, optional): None changes nothing.
+
+    Returns:
+        Tensor: Of the same shape.
+    """
+    if color_jitter is None:
+        return images
+    # All views of a sample, stacked into one high image, get the same jitter.
+    stacked = images.transpose(1, 2)
+    return color_jitter(stacked.flatten(2, 3)).view_as(stacked).transpose(1, 2)

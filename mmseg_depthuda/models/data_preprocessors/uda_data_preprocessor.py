@@ -61,6 +61,9 @@ class UDADataPreProcessor(SegDataPreProcessor):
 
         Returns:
             dict: Same structure. ``inputs`` is float (N, 3, H, W) on the model's device.
+
+        Raises:
+            ValueError: In training: an image with ``source_views`` would have to be padded.
         """
         if not is_batch_of_branches(data):
             return self._forward_branch(data, training)
@@ -106,6 +109,13 @@ def _fill_padding(sample: SegDataSample) -> None:
     _, right, _, bottom = sample.metainfo['padding_size']
     if not (right or bottom):
         return
+    if 'source_views' in sample:
+        raise ValueError(
+            f'{sample.metainfo.get("img_path")} has neighboring frames and would be padded by '
+            f'{right}x{bottom} pixels, where there is no depth to learn. Resize and crop all '
+            'images of a domain to one size (ResizeSequence, RandomCropSequence), and set '
+            'model.data_preprocessor.size or size_divisor so that this size needs no padding.'
+        )
     for name in SAMPLE_FIELDS.keys() & sample.keys():
         padding, values = SAMPLE_FIELDS[name].padding, sample.get(name).data
         if padding is not None:

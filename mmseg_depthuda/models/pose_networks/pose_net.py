@@ -74,11 +74,12 @@ class PoseNet(BaseModule):
             second (Tensor): Normalized images of a later time, (N, 3, H, W).
 
         Returns:
-            Tensor: Float32 (N, 4, 4), from the camera coordinates of the first frame to those of
-            the second. Its unit of length is unknown.
+            Tensor: Float32, or float64 in a model of float64, (N, 4, 4), from the camera
+            coordinates of the first frame to those of the second. Its unit of length is unknown.
         """
         features = self.backbone(torch.cat([first, second], dim=1))[-1]
-        pose = POSE_SCALE * self.pose(features).float().mean((2, 3))
+        pose = self.pose(features)
+        pose = POSE_SCALE * (pose if pose.dtype == torch.float64 else pose.float()).mean((2, 3))
         # kornia 0.8 would compute in half precision, where most of these cosines are 1.
         with torch.autocast(pose.device.type, enabled=False):
             return pose_matrix(pose[:, :3], pose[:, 3:])

@@ -5,6 +5,7 @@ from .adversarial_segmentor import AdversarialSegmentor
 from .branch_training import train_passes
 from .depth_tta_model import DepthTTAModel
 from .minent_segmentor import MinEntSegmentor
+from .multi_task_uda_segmentor import MultiTaskUDASegmentor
 from .self_supervised_depth import SelfSupervisedDepth
 from .supervised_depth import SupervisedDepth
 from .uda_segmentor import UDASegmentor
@@ -13,6 +14,7 @@ __all__ = [
     'AdversarialSegmentor',
     'DepthTTAModel',
     'MinEntSegmentor',
+    'MultiTaskUDASegmentor',
     'SelfSupervisedDepth',
     'SupervisedDepth',
     'UDASegmentor',

@@ -6,26 +6,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
-from kornia.geometry.linalg import inverse_transformation
 from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from mmseg_depthuda.view_synthesis import (
-    disparity_to_depth,
-    edge_aware_smoothness,
-    feature_distance,
-    minimum_reprojection,
-    photometric_error,
-    warp,
-)
+from mmseg_depthuda.view_synthesis import disparity_to_depth, feature_distance
+
+from .video_depth import VideoDepthMixin, resized
 
 
 @MODELS.register_module()
-class SelfSupervisedDepth(BaseModel):
+class SelfSupervisedDepth(VideoDepthMixin, BaseModel):
     """A depth network, and a pose network for its training.
 
     It is trained on frames with their source views. A source view is a neighboring frame, whose
@@ -139,7 +132,7 @@ class SelfSupervisedDepth(BaseModel):
 
     def _disparity(self, inputs: Tensor) -> Tensor:
         """Finest disparity of the network, (N, 1, H, W), 0..1."""
-        return _resized(self.decode_head(self.backbone(inputs))[0], inputs.shape[2:])
+        return resized(self.decode_head(self.backbone(inputs))[0], inputs.shape[2:])
 
     def predict(
         self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None
@@ -164,7 +157,7 @@ class SelfSupervisedDepth(BaseModel):
             left, right, top, bottom = sample.metainfo.get('img_padding_size', (0,) * 4)
             prediction = prediction[None, :, top : height - bottom, left : width - right]
             size = sample.metainfo.get('ori_shape', prediction.shape[2:])
-            sample.set_data({'pred_depth_map': PixelData(data=_resized(prediction, size)[0])})
+            sample.set_data({'pred_depth_map': PixelData(data=resized(prediction, size)[0])})
         return list(data_samples)
 
     def loss(
@@ -193,94 +186,14 @@ class SelfSupervisedDepth(BaseModel):
         """
         frame = inputs[:, 0]
         features = self.backbone(frame)
-        disparities = [disparity.float() for disparity in self.decode_head(features)]
+        disparities = self.decode_head(features)
         poses = self.predict_poses(inputs, data_samples[0].metainfo['frame_offsets'])
         if stereo_pose is not None:
             poses.append(stereo_pose)
-        # Half precision is too coarse for coordinates of pixels.
-        with torch.autocast(inputs.device.type, enabled=False):
-            losses = self._view_synthesis_losses(disparities, poses, images, intrinsics)
+        losses = self.view_synthesis_losses(disparities, poses, images, intrinsics)
         if self.pretrained_encoder is not None:
             with torch.no_grad():
                 reference = self.pretrained_encoder(frame)[-1]
             distance = feature_distance(features[-1].float(), reference.float())
             losses['loss_feature_distance'] = self.feature_distance_weight * distance
         return losses
-
-    def predict_poses(self, views: Tensor, frame_offsets: Sequence[int]) -> list[Tensor]:
-        """Predict the motion from each frame to its neighbors.
-
-        The pose network always gets the two frames in the order of time. If the neighbor is the
-        earlier one, its result is inverted.
-
-        Args:
-            views (Tensor): Normalized images, (N, V, 3, H, W), the frame first.
-            frame_offsets (Sequence[int]): Offset of each source frame from the frame, in frames.
-
-        Returns:
-            list[Tensor]: For each source frame the motion of points from the camera coordinates of
-            the frame to those of the source frame, (N, 4, 4).
-
-        Raises:
-            ValueError: There are source frames, but no pose network; or there is a pose network,
-                but no source frame. Such a network would learn nothing, and distributed training
-                would wait for its gradients for ever.
-        """
-        if not frame_offsets:
-            if self.pose_net is not None:
-                raise ValueError(
-                    'the dataset gives no neighboring frames (frame_offsets=()), from which '
-                    'model.pose_net could learn. Set model.pose_net=None.'
-                )
-            return []
-        if self.pose_net is None:
-            raise ValueError(
-                f'the dataset gives the frames at {tuple(frame_offsets)}, but the model has no '
-                'pose network. Set model.pose_net, or frame_offsets=() of the dataset for stereo '
-                'alone.'
-            )
-        frame = views[:, 0]
-        pairs = [
-            (frame, source) if offset > 0 else (source, frame)
-            for offset, source in zip(frame_offsets, views[:, 1:].unbind(1), strict=False)
-        ]
-        first, second = (torch.cat(images) for images in zip(*pairs, strict=True))
-        poses = self.pose_net(first, second).chunk(len(pairs))
-        with torch.autocast(views.device.type, enabled=False):
-            return [
-                pose if offset > 0 else inverse_transformation(pose)
-                for offset, pose in zip(frame_offsets, poses, strict=True)
-            ]
-
-    def _view_synthesis_losses(
-        self,
-        disparities: Sequence[Tensor],
-        poses: Sequence[Tensor],
-        images: Tensor,
-        intrinsics: Tensor,
-    ) -> dict[str, Tensor]:
-        """Photometric and smoothness losses, averaged over the scales."""
-        frame, sources = images[:, 0], images[:, 1:].unbind(1)
-        with torch.no_grad():
-            unwarped = torch.stack([photometric_error(source, frame) for source in sources])
-        photometric, smoothness = [], []
-        for scale, disparity in enumerate(disparities):
-            depth = disparity_to_depth(_resized(disparity, frame.shape[2:]))
-            warped = [
-                photometric_error(warp(source, depth, pose, intrinsics), frame)
-                for source, pose in zip(sources, poses, strict=True)
-            ]
-            error, by_warping = minimum_reprojection(torch.stack(warped), unwarped)
-            photometric.append(error.mean())
-            smoothness.append(edge_aware_smoothness(disparity, frame) / 2**scale)
-            if scale == 0:
-                explained = by_warping.float().mean()
-        return dict(
-            loss_photometric=torch.stack(photometric).mean(),
-            loss_smoothness=self.smoothness_weight * torch.stack(smoothness).mean(),
-            explained=explained,
-        )
-
-
-def _resized(maps: Tensor, size: Sequence[int]) -> Tensor:
-    return F.interpolate(maps, size=tuple(size), mode='bilinear', align_corners=False)

@@ -13,6 +13,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils import ConfigType, OptSampleList, SampleList
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from mmseg_depthuda.models.decode_heads.head_contract import (
     Predictions,
@@ -125,6 +126,34 @@ class UDASegmentor(EncoderDecoder):
         return [
             name for name in branches if name not in self.unlabelled or name in self.unsupervised
         ]
+
+    def check_data(self, domains: Mapping[str, Dataset]) -> None:
+        """Refuse data that the losses cannot use, before a training.
+
+        Args:
+            domains (Mapping[str, Dataset]): Datasets of the training by their domains.
+
+        Raises:
+            ValueError: The data lack something; the message says what, and how to mend it.
+        """
+
+    def check_online(self, field: str, branches: Collection[str]) -> None:
+        """Refuse to write a map of its own into samples before branches are made of them.
+
+        A segmentor that agrees has ``run_ahead(branches)``, see :class:`MultiTaskUDASegmentor`.
+
+        Args:
+            field (str): Name of the map, such as ``'online_disparity'``.
+            branches (Collection[str]): Branches whose samples need it.
+
+        Raises:
+            ValueError: The segmentor does not write it.
+        """
+        raise ValueError(
+            f'a branch maker needs {field} of {", ".join(branches)}, which {type(self).__name__} '
+            "does not predict. Set model.type='MultiTaskUDASegmentor', or take another `depth` for "
+            'the maker.'
+        )
 
     def train_step(
         self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict

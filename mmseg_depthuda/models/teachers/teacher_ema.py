@@ -67,8 +67,16 @@ class TeacherEMA(BaseAveragedModel):
         return self
 
     def update_parameters(self, model: nn.Module) -> None:
-        """Move the teacher towards ``model`` after a step of the optimizer."""
+        """Move the teacher towards ``model`` after a step of the optimizer.
+
+        Modules that the student names in ``not_averaged`` stay as they were at the start: the
+        teacher does not use them.
+        """
         alpha = ema_alpha(self.first_iteration + int(self.steps), self.alpha)
-        student = [parameter.data for parameter in model.parameters()]
-        ema_update([parameter.data for parameter in self.module.parameters()], student, alpha)
+        skipped = tuple(f'{name}.' for name in getattr(self.module, 'not_averaged', ()))
+        teacher, student = (
+            [p.data for name, p in one.named_parameters() if not name.startswith(skipped)]
+            for one in (self.module, model)
+        )
+        ema_update(teacher, student, alpha)
         self.steps += 1

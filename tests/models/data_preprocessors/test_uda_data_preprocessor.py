@@ -4,6 +4,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 
 from mmseg_depthuda.adaptation.depth import valid_depth
@@ -122,3 +123,12 @@ def test_padding_to_a_divisor_in_testing_adds_to_that_of_the_transform():
     (packed,) = result['data_samples']
     assert packed.img_padding_size == (1, 2 + 8, 3, 4 + 12)
     torch.testing.assert_close(packed.gt_sem_seg.data, labels)
+
+
+def test_images_with_neighboring_frames_are_not_padded():
+    branch = make_branch(0)
+    for sample in branch['data_samples']:
+        sample.source_views = PixelData(data=torch.zeros(6, *SIZE, dtype=torch.uint8))
+    build()(dict(source=branch), training=True)
+    with pytest.raises(ValueError, match='image_0.png has neighboring frames.*8x8 pixels'):
+        build(size=(SIZE[0] + 8, SIZE[1] + 8))(dict(target=branch), training=True)
