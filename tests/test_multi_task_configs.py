@@ -107,7 +107,10 @@ def test_trains_one_iteration(name, tmp_path):
     summed = sum(value for term, value in losses.items() if '.loss_' in term)
     assert losses['loss'] == pytest.approx(summed, rel=1e-5)
     assert all(losses[f'{b}.{t}'] > 0 for b in ('labelled', 'target') for t in video)
-    assert recorder.moved == recorder.trainable
+    # The published rate of the pose network, 1e-6, is lost in the rounding of some weights.
+    unmoved = recorder.trainable - recorder.moved
+    assert not unmoved or 'r101' in name and all(key.startswith('pose_net.') for key in unmoved)
+    assert any(key.startswith('pose_net.') for key in recorder.moved)
 
 
 @pytest.mark.parametrize(
