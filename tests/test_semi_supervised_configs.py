@@ -23,7 +23,7 @@ from tests.test_configs import CONFIGS, Recorder
 EXPERIMENTS = sorted(
     str(path.relative_to(CONFIGS))
     for path in CONFIGS.glob('semi_supervised*/*.py')
-    if not path.name.startswith('pad_')
+    if 'pad_' not in path.name
 )
 LABELLED, ALL = 2, 6
 SIZE = (128, 64)
