@@ -18,19 +18,21 @@ from tests.integration.test_exact_resume import Killed, assert_equal
 from tests.test_configs import CONFIGS, Recorder
 
 EXPERIMENTS = sorted(path.name for path in CONFIGS.glob('semi_supervised/pad_*.py'))
+WITH_SOURCE = sorted(path.name for path in CONFIGS.glob('semi_supervised_da/ssda_pad_*.py'))
 SCHEDULE = CONFIGS / '_base_/schedules/semi_supervised_40k_multi_task.py'
 SIZE, LABELLED, ITERATIONS = (128, 64), 2, 4
-PARTS = ('image', 'label', 'depth', 'sequence', 'camera')
+PARTS = ('image', 'label', 'depth', 'disparity', 'sequence', 'camera')
 serial = count()
 
 
 @pytest.fixture(scope='module', autouse=True)  # the configs read where data are
 def world(tmp_path_factory):
     root = tmp_path_factory.mktemp('data') / 'street_world'
-    generate(root, WorldConfig(0, 6, 1, size=SIZE, layouts=('cityscapes',), parts=PARTS))
+    generate(root, WorldConfig(3, 6, 1, size=SIZE, layouts=('gta', 'cityscapes'), parts=PARTS))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('STREET_WORLD_ROOT', str(root))
         patch.setenv('CITYSCAPES_ROOT', str(root / 'cityscapes'))
+        patch.setenv('GTA_ROOT', str(root / 'gta'))
         patch.setenv('LABELLED', str(LABELLED))
         patch.delenv('SUBSET_SEED', raising=False)
         yield root
@@ -38,15 +40,19 @@ def world(tmp_path_factory):
 
 def small(name, work_dir, iterations=1, **options):
     """The same experiment with narrow networks and small images, and without validation."""
-    cfg = Config.fromfile(CONFIGS / 'semi_supervised' / name)
+    folder = 'semi_supervised_da' if name.startswith('ssda') else 'semi_supervised'
+    cfg = Config.fromfile(CONFIGS / folder / name)
     narrow = dict(depth=18, base_channels=8, stem_channels=8, init_cfg=None)
     narrow['zero_init_residual'] = False  # as in a pretrained network
     cfg.model.backbone.update(narrow)
     cfg.model.decode_head.update(in_channels=[8, 8, 16, 32, 64], channels=[4, 4, 8, 8, 8])
     cfg.model.pose_net.backbone.update(narrow)
     cfg.model.pose_net.update(in_channels=64, channels=8)
-    datasets = [cfg.train_dataloader.dataset[domain] for domain in ('labelled', 'target')]
-    for dataset in (part for one in datasets for part in one.get('datasets', [one])):
+    for domain, dataset in cfg.train_dataloader.dataset.items():
+        if domain == 'type':
+            continue
+        if 'match' in dataset:
+            dataset.match.update(ignore_top=8, ignore_bottom=8)
         for step in dataset.pipeline:
             if 'scale' in step:
                 step.scale = SIZE
@@ -108,10 +114,29 @@ def test_trains_one_iteration(name, tmp_path):
     summed = sum(value for term, value in losses.items() if '.loss_' in term)
     assert losses['loss'] == pytest.approx(summed, rel=1e-5)
     assert all(losses[f'{b}.{t}'] > 0 for b in ('labelled', 'target') for t in video)
-    # With the published rate most steps of the pose network are too small for float32.
-    still = recorder.trainable - recorder.moved
-    assert all(parameter.startswith('pose_net') for parameter in still)
-    assert any(parameter.startswith('pose_net') for parameter in recorder.moved)
+    # The published rate of the pose network, 1e-6, is lost in the rounding of some weights.
+    unmoved = recorder.trainable - recorder.moved
+    assert not unmoved or 'r101' in name and all(key.startswith('pose_net.') for key in unmoved)
+    assert any(key.startswith('pose_net.') for key in recorder.moved)
+
+
+@pytest.mark.parametrize('name', WITH_SOURCE)
+def test_with_a_source_trains_one_iteration(name, tmp_path):
+    runner = Runner.from_cfg(small(name, tmp_path, **{'default_hooks.checkpoint': None}))
+    recorder = Recorder()
+    runner.register_hook(recorder)
+    runner.train()
+    terms = ('loss_photometric', 'loss_smoothness', 'explained')  # of labeled target images alone
+    expected = {f'labelled.{term}' for term in terms}
+    expected |= {f'{b}.{t}' for b in ('labelled', 'source') for t in ('loss_seg', 'loss_side_seg')}
+    made = dict(within=['mixed'], matching=['mixed', 'within']).get(name[:-3].split('_')[-1], [])
+    expected |= {f'{branch}.loss_seg' for branch in made}
+    losses = {term: v for term, v in recorder.losses.items() if 'acc_' not in term}
+    assert set(losses) == {'loss', *expected}
+    summed = sum(value for term, value in losses.items() if '.loss_' in term)
+    assert losses['loss'] == pytest.approx(summed, rel=1e-5)
+    # Labels of the teacher alone need not be confident.
+    assert all(v > 0 for term, v in losses.items() if not term.startswith(('mixed', 'within')))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# Segmentation of labeled images, depth from the neighboring frames of all images.
+# Segmentation and depth from video at once: labeled images with their neighboring frames, and images
+# to mix, whose own depth is learned, too.
 _base_ = [
     '../models/sde_pad_r101.py',
     '../default_runtime.py',
@@ -9,8 +10,16 @@ model = dict(
     type='MultiTaskUDASegmentor',
     unlabelled=['target'],
     decode_head=dict(loss_weights=_base_.loss_weights),
-    pose_net=dict(type='PoseNet', backbone=dict(type='ResNet', depth=18)),
+    pose_net=dict(
+        type='PoseNet',
+        backbone=dict(
+            type='ResNet',
+            depth=18,
+            init_cfg=dict(type='Pretrained', prefix='backbone.', checkpoint='mmcls://resnet18'),
+        ),
+    ),
 )
+# What a transfer starts from; with backbone.init_cfg=None.
 depth_network = dict(
     checkpoint='work_dirs/monodepth2_r101_cs_unfrozen/iter_50000.pth',
     modules=_base_.depth_modules,

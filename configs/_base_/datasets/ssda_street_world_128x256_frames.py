@@ -1,0 +1,19 @@
+# Licensed under the Apache License 2.0, see LICENSE.
+# The same with the neighboring frames of the labeled target images.
+_base_ = './ssda_street_world_128x256.py'
+
+labelled_dataset = dict(
+    data_prefix=dict(
+        sequence_path='leftImg8bit_sequence/train',
+        camera_path='camera/train',
+    ),
+    pipeline=[
+        dict(type='LoadImageFromFile'),
+        dict(type='LoadLabels'),
+        dict(type='LoadNeighboringFrames'),
+        dict(type='ResizeSequence', scale=_base_.scale),
+        dict(type='RandomFlipSequence', prob=0.5),
+        dict(type='PackSegInputs'),
+    ],
+)
+train_dataloader = dict(dataset=dict(labelled=labelled_dataset))
