@@ -206,7 +206,7 @@ SDE_DEPTH_DEC11 = ReleasedLayout(
 )
 SDE_SEG = ReleasedLayout(
     title='Segmentation with the decoder of a depth network',
-    config='_base_/models/sde_unet_r101.py',
+    config='semi_supervised/supervised_r101_cs.py',
     signature='segmentation.head.2.bias',
     prefixes={
         **_resnet('encoder', 'backbone'),
