@@ -45,8 +45,7 @@ def small(name, work_dir, iterations=1, **options):
     cfg.model.decode_head.update(in_channels=[8, 8, 16, 32, 64], channels=[4, 4, 8, 8, 8])
     cfg.model.pose_net.backbone.update(narrow)
     cfg.model.pose_net.update(in_channels=64, channels=8)
-    datasets = [cfg.train_dataloader.dataset[domain] for domain in ('labelled', 'target')]
-    for dataset in (part for one in datasets for part in one.get('datasets', [one])):
+    for dataset in (cfg.train_dataloader.dataset[domain] for domain in ('labelled', 'target')):
         for step in dataset.pipeline:
             if 'scale' in step:
                 step.scale = SIZE
@@ -108,10 +107,7 @@ def test_trains_one_iteration(name, tmp_path):
     summed = sum(value for term, value in losses.items() if '.loss_' in term)
     assert losses['loss'] == pytest.approx(summed, rel=1e-5)
     assert all(losses[f'{b}.{t}'] > 0 for b in ('labelled', 'target') for t in video)
-    # With the published rate most steps of the pose network are too small for float32.
-    still = recorder.trainable - recorder.moved
-    assert all(parameter.startswith('pose_net') for parameter in still)
-    assert any(parameter.startswith('pose_net') for parameter in recorder.moved)
+    assert recorder.moved == recorder.trainable
 
 
 @pytest.mark.parametrize(
