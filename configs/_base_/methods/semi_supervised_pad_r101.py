@@ -1,6 +1,5 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# Segmentation and depth from video at once: labeled images with their neighboring frames, and images
-# to mix, whose own depth is learned, too.
+# Segmentation of labeled images, depth from the neighboring frames of all images.
 _base_ = [
     '../models/sde_pad_r101.py',
     '../default_runtime.py',

@@ -6,7 +6,6 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 
-@MODELS.register_module()  # MMEngine's, as the convolutions of MMCV: ConvModule looks there
 class DilatedDepthwiseConv2d(nn.Conv2d):
     """A depthwise convolution of stride 1 whose padding keeps the size.
 
@@ -55,3 +54,7 @@ class DilatedDepthwiseConv2d(nn.Conv2d):
         x = x.permute(0, 2, 3, 1).reshape(n, step, step, h, w, channels)
         x = x.permute(0, 3, 1, 4, 2, 5).reshape(n, h * step, w * step, channels)
         return x.permute(0, 3, 1, 2)[..., :height, :width]
+
+
+# In MMEngine's registry, as the convolutions of MMCV: ConvModule looks there without a scope, too.
+MODELS.register_module(module=DilatedDepthwiseConv2d)

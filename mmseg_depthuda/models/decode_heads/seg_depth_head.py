@@ -1,6 +1,7 @@
 # Licensed under the Apache License 2.0, see LICENSE.
 """Base class of the heads that predict segmentation and depth."""
 
+import inspect
 import logging
 from abc import ABCMeta, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
@@ -49,6 +50,12 @@ class _SettledAfterConstruction(ABCMeta):
         if not head.learn_depth:
             head._leave_depth_out()
         return head
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """That of the constructor, for ``help()`` and documentation."""
+        whole = inspect.signature(cls.__init__)
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
 
 
 class SegDepthHead(SegWeightMixin, BaseDecodeHead, metaclass=_SettledAfterConstruction):
