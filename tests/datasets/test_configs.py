@@ -35,6 +35,7 @@ WITHOUT_SOURCE_DEPTH = {
     'uda_street_world_synthia_128x256.py',
     'uda_street_world_synthia_to_camvid.py',
     'uda_street_world_synthia_to_camvid_288x384.py',
+    'uda_street_world_synthia_to_camvid_whole_240x384.py',
 }
 WITHOUT_TARGET_DEPTH = {
     *WITHOUT_SOURCE_DEPTH,
