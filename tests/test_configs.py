@@ -188,11 +188,9 @@ def test_every_method_has_a_pretrained_network_and_a_control_where_it_learns_dep
     small = [path for path in EXPERIMENTS if path.endswith(f'_effl0_{pair}.py')]
     methods = {path.partition('_effl0_')[0] for path in small}
     of_all = {p.partition('_r101_')[0] for p in EXPERIMENTS if '_r101_' in p}
-    if pair == 'sim2camvid':  # its crops have no fixed grid for the mixtures
-        of_all.remove(DENSITY)
     assert methods == of_all
     controlled = {p for p in small if has_depth_head(load(p))}
-    assert len(controlled) == (4 if DENSITY in of_all else 3)
+    assert len(controlled) == 4
     for path in controlled:
         assert not predicts_depth(load(path.replace('.py', '_no_depth.py')))
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mmseg_depthuda.apps.benchmarking.ladder import Method
 
-LADDERS = ('random_weights', 'sim2real', 'sim2camvid', 'density')
+LADDERS = ('random_weights', 'sim2real', 'sim2camvid', 'density', 'some_labels')
 LAYOUTS = ('gta', 'synthia', 'cityscapes')
 
 
@@ -57,13 +57,16 @@ def choose_methods(args: argparse.Namespace) -> dict[str, Method]:
         STREET_WORLD_LADDER,
         density_ladder,
         pretrained_ladder,
+        some_labels_ladder,
     )
 
     if args.ladder == 'random_weights':
         known = STREET_WORLD_LADDER | STREET_WORLD_ADVERSARIAL | STREET_WORLD_DEPTH
         names = args.methods or list(STREET_WORLD_LADDER)
     else:
-        known = density_ladder() if args.ladder == 'density' else pretrained_ladder(args.ladder)
+        ladders = dict(density=density_ladder, some_labels=some_labels_ladder)
+        own = ladders.get(args.ladder)
+        known = pretrained_ladder(args.ladder) if own is None else own()
         names = args.methods or list(known)
     unknown = [name for name in names if name not in known]
     if unknown:

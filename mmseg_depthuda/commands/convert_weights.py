@@ -35,6 +35,11 @@ CONVERSIONS = {
         'released initialization',
         'checkpoint of the backbone to write',
     ),
+    'mmseg_to_sde': Conversion(
+        'A network of self-supervised depth, to the layout of the released ones.',
+        'MMSegmentation checkpoint',
+        'folder (depth network) or file to write',
+    ),
     'mmseg_to_corda': Conversion(
         'A checkpoint of CorDA or DACS on ResNet-101, to the layout of the released ones.',
         'MMSegmentation checkpoint',

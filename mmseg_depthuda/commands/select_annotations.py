@@ -54,7 +54,7 @@ def work(args: argparse.Namespace) -> None:
     from mmseg_depthuda.apps.checked_model import usable_device
     from mmseg_depthuda.engine.launch import read_config
 
-    cfg = read_config(args.config, args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options, also_read=['selection_network'])
     register_all_modules()
     steps = select_annotations(
         cfg,

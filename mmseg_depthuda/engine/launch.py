@@ -8,7 +8,7 @@ import ast
 import inspect
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -147,13 +147,17 @@ def find_config(name: str | Path) -> Path:
     )
 
 
-def read_config(name: str | Path, options: Mapping[str, Any] | None = None) -> Config:
+def read_config(
+    name: str | Path, options: Mapping[str, Any] | None = None, also_read: Collection[str] = ()
+) -> Config:
     """Read a config with all its ``custom_imports``, and change settings of it.
 
     Args:
         name (str | Path): As :func:`find_config` takes it.
         options (Mapping[str, Any], optional): Values by dotted keys, as ``--cfg-options`` gives
             them. Defaults to None.
+        also_read (Collection[str]): Top-level keys that the caller reads, in addition to those of
+            the runner. Defaults to none.
 
     Returns:
         Config: The changed config.
@@ -167,7 +171,8 @@ def read_config(name: str | Path, options: Mapping[str, Any] | None = None) -> C
     add_base_imports(cfg, path)
     report_misspelled_keys(cfg)
     if options:
-        refuse_unread_options(cfg, options)
+        own = {k: v for k, v in options.items() if k.split('.')[0] not in also_read}
+        refuse_unread_options(cfg, own)
         cfg.merge_from_dict(dict(options))
     return cfg
 

@@ -82,7 +82,7 @@ BAD_AS_WELL = {
     'used here',
     'depth/show_depth.py empty empty out.png': 'show_depth: ',
     'dataset_converters/class_statistics.py no_model.py out.json': 'Error: the config has no '
-    '`train_dataloader`',
+    'train_dataloader',
     'quickstart_report.py empty --run a sound.py': 'Error: empty/a holds no checkpoint',
     'analysis_tools/benchmark_data.py --config gone.py': 'Error: config gone.py: neither',
     'analysis_tools/benchmark_matching.py gone.py': 'Error: config gone.py: neither',

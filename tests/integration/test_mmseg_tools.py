@@ -31,6 +31,7 @@ from torch.nn import functional as F
 
 from mmseg_depthuda.apps.street_world.generation import WorldConfig, generate
 from tests.commands import exit_status_of
+from tests.visualization.strips import pictures_of
 
 ROOT = Path(__file__).parents[2]
 TOOLS = Path(mmseg.__file__).parent / '.mim/tools'
@@ -138,9 +139,8 @@ def labels_of(model, image):
 
 
 def panels_of(picture):
-    height, width = picture.shape[:2]
-    assert height == HEIGHT and width % WIDTH == 0
-    return np.split(picture, width // WIDTH, axis=1)
+    """The pictures of a strip, which are enlarged twofold."""
+    return pictures_of(picture, HEIGHT, WIDTH, picture.shape[1] // (2 * WIDTH))
 
 
 # -- training --------------------------------------------------------------------------------------

@@ -124,6 +124,28 @@ def pretrained_ladder(pair: str) -> dict[str, Method]:
     }
 
 
+def some_labels_ladder() -> dict[str, Method]:
+    """Training with some labels of the target, alone and beside the source, on the small pretrained
+    network.
+
+    Returns:
+        dict[str, Method]: By name, each after what it adds to.
+    """
+    alone = ('supervised', 'ema', 'classmix', 'depthmix')
+    methods = {name: Method(f'semi_supervised/{name}_effl0_real.py') for name in alone}
+    for name in ('classmix', 'depthmix'):
+        path = f'semi_supervised/{name}_effl0_real_true_labels.py'
+        methods[f'{name}_true_labels'] = Method(path)
+    beside = ('supervised', 'classmix', 'depthmix')
+    for name, variant in (
+        *((name, '') for name in beside),
+        *(('depthmix', f'_{part}') for part in ('within', 'across', 'matching')),
+    ):
+        path = f'semi_supervised_da/ssda_{name}_effl0_sim2real{variant}.py'
+        methods[f'ssda_{name}{variant}'] = Method(path)
+    return methods
+
+
 def density_ladder() -> dict[str, Method]:
     """Depth distribution on the small pretrained network, with what it builds on. Each depth method
     is before its control.

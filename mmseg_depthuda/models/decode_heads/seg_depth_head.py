@@ -54,7 +54,7 @@ class _SettledAfterConstruction(ABCMeta):
     @property
     def __signature__(cls) -> inspect.Signature:
         """That of the constructor, for ``help()`` and documentation."""
-        whole = inspect.signature(cls.__init__)
+        whole = inspect.signature(getattr(cls, '__init__'))  # noqa: B009
         return whole.replace(parameters=list(whole.parameters.values())[1:])
 
 

@@ -18,6 +18,7 @@ from mmseg_depthuda.apps.benchmarking.ladder import (
     plan_ladder,
     pretrained_ladder,
     run_ladder,
+    some_labels_ladder,
 )
 from mmseg_depthuda.engine.launch import find_config
 
@@ -74,8 +75,10 @@ def test_every_method_is_an_experiment_with_a_seed_of_its_own():
         listed = {method.config for method in pretrained.values()}
         folder = find_config('dacs/dacs_effl0_sim2real.py').parents[1]
         there = {p.relative_to(folder).as_posix() for p in folder.glob(f'*/*_effl0_{pair}*.py')}
-        listed |= {method.config for method in density_ladder().values()} & there
+        others = density_ladder() | some_labels_ladder()
+        listed |= {method.config for method in others.values()} & there
         assert listed == there
+    trainings += plan_ladder('out', some_labels_ladder(), [1])
     assert all(find_config(training.config).is_file() for training in trainings)
 
 
