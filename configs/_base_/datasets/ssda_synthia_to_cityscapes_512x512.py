@@ -1,24 +1,13 @@
 # Licensed under the Apache License 2.0, see LICENSE.
-# SYNTHIA beside Cityscapes with some labels: semi-supervised domain adaptation of Hoyer et al.,
-# IJCV 2023. The last 500 source images are held out, as released.
-_base_ = './semi_cityscapes_512x512_true_labels.py'
+# The same with SYNTHIA as the source.
+_base_ = './ssda_gta_to_cityscapes_512x512.py'
 
 source_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadLabels'),
-    dict(type='LoadInverseDepth', encoding='corda'),
-    dict(
-        type='ResizeWithDepth',
-        scale=(1024, 512),
-        interpolation='lanczos',
-        depth_interpolation='nearest',
-    ),
-    dict(type='NormalizeDepth'),
-    dict(type='RandomCrop', crop_size=_base_.crop_size),
-    _base_.flip,
-    _base_.pack,
+    dict(type='LoadLabels') if step['type'] == 'LoadLabels' else step
+    for step in _base_.source_pipeline
 ]
 source_dataset = dict(
+    _delete_=True,
     type='SYNTHIADepthDataset',
     data_root=_base_.synthia_root,
     data_prefix=dict(img_path='RGB', seg_map_path='GT/LABELS', depth_map_path=None),
@@ -26,7 +15,4 @@ source_dataset = dict(
     pipeline=source_pipeline,
 )
 train_dataloader = dict(dataset=dict(source=source_dataset))
-with_depth = dict(
-    source=dict(data_prefix=dict(depth_map_path='Depth')),
-    target=dict(depth='mono'),
-)
+with_depth = dict(source=dict(data_prefix=dict(depth_map_path='Depth')))
