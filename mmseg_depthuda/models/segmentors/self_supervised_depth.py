@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.model import BaseModel
-from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmseg_depthuda.view_synthesis import disparity_to_depth, feature_distance
 
-from .video_depth import VideoDepthMixin, resized
+from .depth_results import depth_results, resized
+from .video_depth import VideoDepthMixin
 
 
 @MODELS.register_module()
@@ -150,15 +150,7 @@ class SelfSupervisedDepth(VideoDepthMixin, BaseModel):
             the unit is unknown.
         """
         inverse_depth = 1 / disparity_to_depth(self._disparity(inputs).float())
-        if data_samples is None:
-            data_samples = [SegDataSample() for _ in inputs]
-        for sample, prediction in zip(data_samples, inverse_depth, strict=True):
-            height, width = prediction.shape[1:]
-            left, right, top, bottom = sample.metainfo.get('img_padding_size', (0,) * 4)
-            prediction = prediction[None, :, top : height - bottom, left : width - right]
-            size = sample.metainfo.get('ori_shape', prediction.shape[2:])
-            sample.set_data({'pred_depth_map': PixelData(data=resized(prediction, size)[0])})
-        return list(data_samples)
+        return depth_results(inverse_depth, data_samples)
 
     def loss(
         self,

@@ -6,15 +6,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from mmengine.model import BaseModel
-from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmseg_depthuda.adaptation.depth import valid_depth
 from mmseg_depthuda.models.losses.berhu_loss import berhu_loss
+
+from .depth_results import depth_results, resized
 
 
 @MODELS.register_module()
@@ -136,19 +136,7 @@ class SupervisedDepth(BaseModel):
         Returns:
             list[SegDataSample]: With ``pred_depth_map``: float32, (1, H, W), 0 (far) .. 1 (near).
         """
-        if data_samples is None:
-            data_samples = [SegDataSample() for _ in disparity]
-        for sample, own in zip(data_samples, disparity.float(), strict=True):
-            height, width = own.shape[1:]
-            left, right, top, bottom = sample.metainfo.get('img_padding_size', (0,) * 4)
-            own = own[None, :, top : height - bottom, left : width - right]
-            size = sample.metainfo.get('ori_shape', own.shape[2:])
-            sample.set_data({'pred_depth_map': PixelData(data=_resized(own, size)[0])})
-        return list(data_samples)
+        return depth_results(disparity.float(), data_samples)
 
     def _disparity(self, inputs: Tensor) -> Tensor:
-        return _resized(self.decode_head(self.backbone(inputs))[0], inputs.shape[2:])
-
-
-def _resized(maps: Tensor, size: Sequence[int]) -> Tensor:
-    return F.interpolate(maps, size=tuple(size), mode='bilinear', align_corners=False)
+        return resized(self.decode_head(self.backbone(inputs))[0], inputs.shape[2:])

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from kornia.geometry.linalg import inverse_transformation
 from torch import Tensor, nn
 
@@ -17,6 +16,8 @@ from mmseg_depthuda.view_synthesis import (
     photometric_error,
     warp,
 )
+
+from .depth_results import resized
 
 
 class VideoDepthMixin:
@@ -133,11 +134,6 @@ class VideoDepthMixin:
             loss_smoothness=self.smoothness_weight * torch.stack(smoothness).mean(),
             explained=explained,
         )
-
-
-def resized(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """Resize maps (N, C, h, w) bilinearly, with corners of pixels aligned, to (N, C, H, W)."""
-    return F.interpolate(maps, size=tuple(size), mode='bilinear', align_corners=False)
 
 
 def at_least_float32(values: Tensor) -> Tensor:
